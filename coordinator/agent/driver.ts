@@ -1,0 +1,180 @@
+/** The seam between an agent and what does the work of an attempt: Claude Code, a shell command, or nothing at all for load tests. */
+import type {JsonValue} from '../runtime/json.ts';
+
+/** What a driver gets. Everything here is resolved: secrets are values, the worktree is ready. */
+export interface DriverTask {
+  readonly attemptId: string;
+  readonly sessionId: string;
+  readonly taskId: string;
+  /** Stable over the attempts of one task: for idempotent outside effects. */
+  readonly taskKey: string;
+  /** Absolute path of the attempt's git worktree. */
+  readonly worktree: string;
+  /** The exact environment of the attempt's processes, complete: nothing is inherited beside it. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly work:
+    | {readonly kind: 'prompt'; readonly prompt: string; readonly options: PromptOptions}
+    | {readonly kind: 'run'; readonly command: string; readonly shell?: string | undefined}
+    | {readonly kind: 'noop'};
+}
+
+export interface PromptOptions {
+  readonly model?: string | undefined;
+  readonly permissions: PermissionPolicy;
+  readonly maxTurns?: number | undefined;
+  /** Stop the attempt when its own spend passes this many dollars. */
+  readonly budgetUsd?: number | undefined;
+  /** JSON Schema of the result that the task wants, if any. */
+  readonly resultSchema?: JsonValue | undefined;
+  readonly systemPromptAppend?: string | undefined;
+}
+
+/** Who answers when Claude Code wants to use a tool: `ask` forwards to a person; the others are explicit policies for unattended runs. */
+export interface PermissionPolicy {
+  readonly mode: 'ask' | 'acceptEdits' | 'dontAsk' | 'plan' | 'bypass';
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+}
+
+/** One event of an attempt's transcript, in order. `at` is wall time in ms. */
+export type DriverEvent =
+  | {
+      readonly kind: 'text';
+      readonly at: number;
+      readonly role: 'assistant' | 'user' | 'system';
+      readonly text: string;
+      readonly parent?: string | undefined;
+    }
+  | {
+      readonly kind: 'thinking';
+      readonly at: number;
+      readonly text: string;
+      readonly parent?: string | undefined;
+    }
+  | {
+      readonly kind: 'toolCall';
+      readonly at: number;
+      readonly id: string;
+      readonly name: string;
+      readonly input: JsonValue;
+      readonly parent?: string | undefined;
+    }
+  | {
+      readonly kind: 'toolResult';
+      readonly at: number;
+      readonly id: string;
+      readonly isError: boolean;
+      readonly text: string;
+      readonly parent?: string | undefined;
+    }
+  | {
+      readonly kind: 'output';
+      readonly at: number;
+      readonly stream: 'stdout' | 'stderr';
+      readonly text: string;
+    }
+  | {
+      readonly kind: 'notice';
+      readonly at: number;
+      readonly level: 'info' | 'warn' | 'error';
+      readonly text: string;
+    }
+  | {readonly kind: 'gap'; readonly at: number; readonly dropped: number};
+
+/** Spend so far of this attempt (already differences, never a total over other attempts). */
+export interface DriverUsage {
+  readonly costUsd: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
+  readonly turns: number;
+}
+
+export const NO_USAGE: DriverUsage = {
+  costUsd: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  turns: 0,
+};
+
+export interface PermissionRequest {
+  readonly requestId: string;
+  readonly kind: 'permission';
+  readonly tool: string;
+  readonly input: JsonValue;
+  /** Why Claude Code asks, in its own words, where it says so. */
+  readonly reason?: string | undefined;
+}
+
+export interface QuestionRequest {
+  readonly requestId: string;
+  readonly kind: 'question';
+  readonly questions: readonly {
+    readonly question: string;
+    readonly header?: string | undefined;
+    readonly multiSelect: boolean;
+    readonly options: readonly {readonly label: string; readonly description?: string | undefined}[];
+  }[];
+}
+
+export type ApprovalRequest = PermissionRequest | QuestionRequest;
+
+export type ApprovalAnswer =
+  | {
+      readonly kind: 'allow';
+      readonly updatedInput?: JsonValue | undefined;
+      readonly scope?: 'once' | 'session' | undefined;
+    }
+  | {readonly kind: 'deny'; readonly message?: string | undefined}
+  | {readonly kind: 'answers'; readonly answers: Readonly<Record<string, string>>};
+
+/** What the driver may call while it works. */
+export interface DriverHost {
+  event(event: DriverEvent): void;
+  usage(usage: DriverUsage): void;
+  /** Resolves when a person has answered, or rejects when the attempt is cancelled. The agent stops the attempt's clocks meanwhile. */
+  ask(request: ApprovalRequest, signal?: AbortSignal): Promise<ApprovalAnswer>;
+  /** The account hit a rate limit; `resetAt` is wall time in ms where the API says it. */
+  rateLimited(limit: {readonly resetAt?: number | undefined; readonly message: string}): void;
+  /** Claude Code's own session id, once known. */
+  claudeSession(sessionId: string): void;
+}
+
+export type DriverOutcome =
+  | {readonly kind: 'succeeded'; readonly summary: string; readonly result?: JsonValue | undefined}
+  | {readonly kind: 'failed'; readonly reason: DriverFailure; readonly message: string}
+  | {readonly kind: 'cancelled'};
+
+/** `api` and `rateLimit` are worth a retry elsewhere or later; `auth` and `missing` are the machine's fault; `exit` and `refused` are the work's. */
+export type DriverFailure =
+  | 'exit'
+  | 'api'
+  | 'rateLimit'
+  | 'auth'
+  | 'missing'
+  | 'budget'
+  | 'maxTurns'
+  | 'refused'
+  | 'crashed'
+  | 'internal';
+
+export interface DriverRun {
+  /** Never rejects. Settles only when every process of the attempt that the driver knows has ended. */
+  readonly outcome: Promise<DriverOutcome>;
+  /** Says something to a running Claude Code; queued behind the turn in progress. `false` when this driver cannot take messages. */
+  send(text: string): boolean;
+  /** Ends the turn in progress without ending the attempt. */
+  interrupt(): Promise<boolean>;
+  setModel(model: string): Promise<boolean>;
+  setPermissionMode(mode: PermissionPolicy['mode']): Promise<boolean>;
+  /** Ends the attempt: politely, then by force after a grace period. */
+  cancel(): void;
+}
+
+export interface Driver {
+  readonly name: 'claude' | 'command' | 'noop';
+  start(task: DriverTask, host: DriverHost): DriverRun;
+}
