@@ -1,0 +1,38 @@
+/** The stored record of an agent: its instance, its present incarnation and why it may not take work. */
+import * as z from 'zod';
+import {WallTime} from '../ids.ts';
+import {ClaudeCodeInstance} from '../instance.ts';
+import {recordFields} from './record.ts';
+
+export const AgentRecord = z.looseObject({
+  ...recordFields,
+  instance: ClaudeCodeInstance,
+  /** New at every start of the agent process. */
+  incarnation: z.string().max(64),
+  mode: z.enum(['internal', 'external']),
+  /** The coordinator that holds its socket, if any. */
+  coordinator: z.string().max(128).optional(),
+  registeredAt: WallTime,
+  draining: z.boolean().default(false),
+  /** Takes no new work until this wall time (ms), with the reason. */
+  pausedUntil: WallTime.optional(),
+  pauseReason: z.string().max(1024).optional(),
+});
+export type AgentRecord = z.infer<typeof AgentRecord>;
+
+/** Value of the agent's live key. */
+export const AgentLive = z.looseObject({
+  ...recordFields,
+  incarnation: z.string().max(64),
+  coordinator: z.string().max(128),
+});
+export type AgentLive = z.infer<typeof AgentLive>;
+
+/** An account that hit its rate limit: every agent that names it waits. */
+export const AccountRecord = z.looseObject({
+  ...recordFields,
+  account: z.string().max(128),
+  pausedUntil: WallTime,
+  reason: z.string().max(1024),
+});
+export type AccountRecord = z.infer<typeof AccountRecord>;

@@ -1,0 +1,66 @@
+/** The stored record of an attempt: one placement of a task on one incarnation of an agent. */
+import * as z from 'zod';
+import {GateEvidence} from '../gate.ts';
+import {AgentId, AttemptId, Fence, SessionId, TaskId, WallTime} from '../ids.ts';
+import {Usage} from '../usage.ts';
+import {recordFields} from './record.ts';
+import {Failure, TaskResult} from './task.ts';
+
+export const ATTEMPT_OUTCOMES = ['succeeded', 'failed', 'cancelled', 'lost', 'stale'] as const;
+/** `stale` is a lost attempt that came back and was refused. */
+export const AttemptOutcome = z.enum(ATTEMPT_OUTCOMES);
+export type AttemptOutcome = z.infer<typeof AttemptOutcome>;
+
+/** What the agent says became of its work, before the gates. */
+export const AttemptReport = z.discriminatedUnion('outcome', [
+  z.object({outcome: z.literal('succeeded'), result: TaskResult}),
+  z.object({outcome: z.literal('failed'), failure: Failure}),
+  z.object({outcome: z.literal('cancelled')}),
+]);
+export type AttemptReport = z.infer<typeof AttemptReport>;
+
+export const AttemptRecord = z.looseObject({
+  ...recordFields,
+  id: AttemptId,
+  sessionId: SessionId,
+  taskId: TaskId,
+  number: z.number().int().positive(),
+  agentId: AgentId,
+  agentIncarnation: z.string().max(64),
+  /** The coordinator that placed it. */
+  coordinator: z.string().max(128),
+  state: z.enum(['assigned', 'running', 'reported', 'verifying', 'ended']),
+  assignedAt: WallTime,
+  startedAt: WallTime.optional(),
+  endedAt: WallTime.optional(),
+  outcome: AttemptOutcome.optional(),
+  report: AttemptReport.optional(),
+  failure: Failure.optional(),
+  gates: z.array(GateEvidence).max(32).optional(),
+  usage: Usage,
+  /** Set while its agent is silent: wall time in ms since when. */
+  unreachableSince: WallTime.optional(),
+  /** Effects that were refused because the fence had fallen. */
+  refused: z.number().int().nonnegative().default(0),
+});
+export type AttemptRecord = z.infer<typeof AttemptRecord>;
+
+/** Value of an attempt's live key. */
+export const AttemptLive = z.looseObject({
+  ...recordFields,
+  agentId: AgentId,
+  agentIncarnation: z.string().max(64),
+});
+export type AttemptLive = z.infer<typeof AttemptLive>;
+
+/** An effect that came too late, kept for people: what was refused, and when. */
+export const RefusalRecord = z.looseObject({
+  ...recordFields,
+  attemptId: AttemptId,
+  agentId: AgentId.optional(),
+  effect: z.enum(['completion', 'memory', 'ref', 'approval']),
+  detail: z.string().max(2048),
+  fence: Fence,
+  at: WallTime,
+});
+export type RefusalRecord = z.infer<typeof RefusalRecord>;

@@ -1,0 +1,83 @@
+/** The smaller stored records: refs, memory, approvals, transcript segments, spend, audit and the lead. */
+import * as z from 'zod';
+import {ApprovalRequest, ApprovalState} from '../approval.ts';
+import {AgentId, AttemptId, CommitId, Identifier, SessionId, Sha256, TaskId, WallTime} from '../ids.ts';
+import {recordFields} from './record.ts';
+import {CommitBundle} from './session.ts';
+
+/** A git ref of a session. The repository's own refs follow it. */
+export const RefRecord = z.looseObject({
+  ...recordFields,
+  name: z.string().max(256),
+  commit: CommitId,
+  bundle: CommitBundle.optional(),
+  attemptId: AttemptId,
+  at: WallTime,
+});
+export type RefRecord = z.infer<typeof RefRecord>;
+
+export const MemoryKey = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^[^\s/][^\s]*$/, 'no white space, no leading slash');
+
+export const MemoryRecord = z.looseObject({
+  ...recordFields,
+  value: z.json(),
+  /** Wall time of the write. */
+  timestamp: WallTime,
+  /** The attempt that wrote it, if one did. */
+  attemptId: AttemptId.optional(),
+  /** SHA-256 of the canonical JSON of the value. */
+  checksum: Sha256,
+});
+export type MemoryRecord = z.infer<typeof MemoryRecord>;
+
+export const ApprovalRecord = z.looseObject({
+  ...recordFields,
+  id: Identifier,
+  sessionId: SessionId,
+  taskId: TaskId,
+  attemptId: AttemptId.optional(),
+  agentId: AgentId.optional(),
+  request: ApprovalRequest,
+  state: ApprovalState,
+  askedAt: WallTime,
+});
+export type ApprovalRecord = z.infer<typeof ApprovalRecord>;
+
+/** One sealed piece of a transcript: JSON lines in the artifact store. */
+export const TranscriptSegment = z.looseObject({
+  ...recordFields,
+  artifact: Sha256,
+  bytes: z.number().int().nonnegative(),
+  firstSeq: z.number().int().positive(),
+  lastSeq: z.number().int().positive(),
+});
+export type TranscriptSegment = z.infer<typeof TranscriptSegment>;
+
+/** Dollars that the fleet spent on one UTC day. */
+export const SpendRecord = z.looseObject({
+  ...recordFields,
+  day: z.string(),
+  spentUsd: z.number().nonnegative(),
+});
+export type SpendRecord = z.infer<typeof SpendRecord>;
+
+/** A decision that mattered. Each writer's records form a chain: `previous` is the hash of the record before. */
+export const AuditRecord = z.looseObject({
+  ...recordFields,
+  sequence: z.number().int().positive(),
+  at: WallTime,
+  action: z.string().max(128),
+  subject: z.string().max(512),
+  detail: z.json().optional(),
+  previous: z.string().max(64),
+  hash: z.string().max(64),
+});
+export type AuditRecord = z.infer<typeof AuditRecord>;
+
+/** Who schedules. The create revision of its key fences the lead's own transactions. */
+export const LeadRecord = z.looseObject({...recordFields, coordinator: z.string().max(128), since: WallTime});
+export type LeadRecord = z.infer<typeof LeadRecord>;

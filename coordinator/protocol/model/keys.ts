@@ -1,0 +1,70 @@
+/** Where each record lives in the store. The tenant is in every key. */
+import {parseAttemptId} from '../ids.ts';
+
+const ROOT = 't/';
+
+/** Keys that belong to the installation, not to a tenant. */
+export const SYSTEM_KEYS = {
+  lead: 'sys/lead',
+  hubTime: 'sys/hubTime',
+  clusterAuthority: 'sys/ca',
+  coordinators: 'sys/coordinators/',
+} as const;
+
+export const ALL_TENANTS_PREFIX = ROOT;
+
+/** Key builders of one tenant. Prefixes end with a slash. */
+export function tenantKeys(tenant: string) {
+  const base = `${ROOT}${tenant}/`;
+  return {
+    base,
+    agents: `${base}agents/`,
+    agent: (agentId: string) => `${base}agents/${agentId}`,
+    /** Held by the agent's lease: gone when the agent has been silent for its TTL. */
+    agentLive: (agentId: string) => `${base}agentLive/${agentId}`,
+    agentLives: `${base}agentLive/`,
+    sessions: `${base}sessions/`,
+    session: (sessionId: string) => `${base}sessions/${sessionId}`,
+    tasks: (sessionId: string) => `${base}tasks/${sessionId}/`,
+    task: (sessionId: string, taskId: string) => `${base}tasks/${sessionId}/${taskId}`,
+    attempts: (sessionId: string) => `${base}attempts/${sessionId}/`,
+    attempt: (attemptId: string) => {
+      const parts = splitAttempt(attemptId);
+      return `${base}attempts/${parts.sessionId}/${parts.taskId}/${parts.number}`;
+    },
+    /** Its create revision is the attempt's fence; deleting it ends the attempt's right to any effect. */
+    live: (attemptId: string) => `${base}live/${attemptId}`,
+    lives: `${base}live/`,
+    refs: (sessionId: string) => `${base}refs/${sessionId}/`,
+    ref: (sessionId: string, name: string) => `${base}refs/${sessionId}/${name}`,
+    memory: (sessionId: string) => `${base}memory/${sessionId}/`,
+    memoryKey: (sessionId: string, key: string) => `${base}memory/${sessionId}/${key}`,
+    approvals: (sessionId: string) => `${base}approvals/${sessionId}/`,
+    allApprovals: `${base}approvals/`,
+    approval: (sessionId: string, approvalId: string) => `${base}approvals/${sessionId}/${approvalId}`,
+    transcripts: (attemptId: string) =>
+      `${base}transcripts/${splitAttempt(attemptId).sessionId}/${attemptId}/`,
+    sessionTranscripts: (sessionId: string) => `${base}transcripts/${sessionId}/`,
+    transcriptSegment: (attemptId: string, firstSeq: number) =>
+      `${base}transcripts/${splitAttempt(attemptId).sessionId}/${attemptId}/${String(firstSeq).padStart(10, '0')}`,
+    refusals: (sessionId: string) => `${base}refusals/${sessionId}/`,
+    refusal: (attemptId: string, id: string) =>
+      `${base}refusals/${splitAttempt(attemptId).sessionId}/${attemptId}/${id}`,
+    spend: (day: string) => `${base}spend/${day}`,
+    accounts: `${base}accounts/`,
+    account: (account: string) => `${base}accounts/${account}`,
+    tokens: `${base}tokens/`,
+    token: (id: string) => `${base}tokens/${id}`,
+    audit: `${base}audit/`,
+    auditRecord: (writer: string, sequence: number) =>
+      `${base}audit/${writer}/${String(sequence).padStart(12, '0')}`,
+  } as const;
+}
+
+export type TenantKeys = ReturnType<typeof tenantKeys>;
+
+function splitAttempt(attemptId: string): {sessionId: string; taskId: string; number: string} {
+  const parts = parseAttemptId(attemptId);
+  if (!parts) throw new TypeError(`not an attempt id: ${attemptId}`);
+  return {...parts, number: String(parts.number).padStart(4, '0')};
+}
