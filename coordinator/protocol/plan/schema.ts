@@ -1,0 +1,194 @@
+/** The plan file: what a person writes. Strict, so that a misspelt key is an error; see parse.ts for positions and cross-references. */
+import * as z from 'zod';
+import {CapabilityRequirement, ResourceRequirement} from '../capability.ts';
+import {AffinityRule, LoadBalancingStrategyName} from '../context.ts';
+import {USER_TASK_ID} from '../ids.ts';
+import {Duration} from './duration.ts';
+
+const taskId = z
+  .string()
+  .regex(
+    USER_TASK_ID,
+    'a task id is 1 to 64 letters, digits, "_" and "-", and starts with a letter or digit',
+  );
+const dollars = z.number().positive().max(1_000_000).describe('US dollars.');
+const command = z.string().min(1).max(16_384);
+const environment = z
+  .record(
+    z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of an environment variable'),
+    z.union([z.string(), z.number(), z.boolean()]).transform(String),
+  )
+  .describe('Environment variables of every process of the task.');
+const secretNames = z
+  .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/))
+  .max(64)
+  .describe(
+    'Names of secrets that the agent supplies from its own environment; their values never reach the coordinator.',
+  );
+
+export const PlanPermissions = z.strictObject({
+  mode: z
+    .enum(['ask', 'acceptEdits', 'dontAsk', 'plan', 'bypass'])
+    .default('acceptEdits')
+    .describe(
+      'ask: a person answers each request. acceptEdits: edits are allowed, the rest follows allow and deny, then a person is asked. dontAsk: whatever is not allowed is denied. bypass: everything is allowed (only in a sandbox).',
+    ),
+  allow: z
+    .array(z.string().max(512))
+    .max(256)
+    .default([])
+    .describe('Tool rules of Claude Code, such as "Bash(npm test:*)".'),
+  deny: z.array(z.string().max(512)).max(256).default([]),
+});
+export type PlanPermissions = z.infer<typeof PlanPermissions>;
+
+export const PlanRetry = z.strictObject({
+  max: z
+    .number()
+    .int()
+    .min(0)
+    .max(20)
+    .default(1)
+    .describe('Further tries after a failure of the work itself. Losses of agents do not count.'),
+  backoff: Duration.default(2000).describe('Wait before the first retry; doubled each time.'),
+  maxBackoff: Duration.default(120_000),
+});
+export type PlanRetry = z.infer<typeof PlanRetry>;
+
+export const PlanGate = z.union([
+  command.describe('A shell command in the worktree; exit code 0 passes.'),
+  z.strictObject({
+    name: z.string().min(1).max(64).optional(),
+    command,
+    onFailure: z
+      .enum(['fail', 'retry'])
+      .default('retry')
+      .describe('retry: the task runs again and its prompt carries the evidence, while retry.max lasts.'),
+    timeout: Duration.default(600_000),
+  }),
+]);
+
+export const PlanRequirements = z.strictObject({
+  capabilities: z
+    .array(
+      z.union([
+        z
+          .string()
+          .min(1)
+          .max(64)
+          .transform(domain => ({domain})),
+        CapabilityRequirement,
+      ]),
+    )
+    .max(32)
+    .optional(),
+  specializations: z.array(z.string().min(1).max(64)).max(32).optional(),
+  resources: z.array(ResourceRequirement).max(16).optional(),
+  region: z.string().min(1).max(64).optional(),
+  mode: z.enum(['internal', 'external', 'any']).optional(),
+  tags: z.array(z.string().min(1).max(64)).max(32).optional(),
+});
+
+const shared = {
+  requires: PlanRequirements.optional().describe('What the agent must have.'),
+  affinity: z.array(AffinityRule).max(16).optional(),
+  retry: PlanRetry.optional(),
+  timeout: Duration.optional().describe(
+    'Longest run of one attempt, not counting time that waits for a person.',
+  ),
+  budgetUsd: dollars.optional(),
+  permissions: PlanPermissions.optional(),
+  model: z.string().min(1).max(128).optional(),
+  maxTurns: z.number().int().positive().max(10_000).optional(),
+  onLost: z
+    .enum(['rerun', 'ask', 'fail'])
+    .optional()
+    .describe('When the agent is lost in mid-attempt: run again, ask a person, or fail.'),
+  maxLosses: z.number().int().min(0).max(100).optional(),
+  env: environment.optional(),
+  secrets: secretNames.optional(),
+  gates: z.array(PlanGate).max(32).optional(),
+};
+
+/** Keys whose machinery a later version brings: a plan that uses one is told so instead of being run without it. */
+export const RESERVED_TASK_KEYS = ['split', 'syncPoint', 'rollback', 'cache', 'speculate'] as const;
+
+export const PlanTask = z.strictObject({
+  id: taskId,
+  title: z.string().max(256).optional(),
+  prompt: z.string().min(1).max(262_144).optional().describe('What Claude Code is asked to do.'),
+  run: command.optional().describe('A shell command; whatever it changes in its worktree is its result.'),
+  dependsOn: z.union([taskId.transform(id => [id]), z.array(taskId).max(1000)]).optional(),
+  priority: z.number().int().min(-1000).max(1000).optional().describe('Higher first.'),
+  deadline: z.iso.datetime({offset: true}).optional(),
+  resultSchema: z.record(z.string(), z.json()).optional().describe('JSON Schema of a structured result.'),
+  ...shared,
+  split: z.unknown().optional(),
+  syncPoint: z.unknown().optional(),
+  rollback: z.unknown().optional(),
+  cache: z.unknown().optional(),
+  speculate: z.unknown().optional(),
+});
+
+export const PlanWorkspace = z.union([
+  z.literal('none').describe('No repository: every task gets an empty folder and leaves no commit.'),
+  z.strictObject({
+    repository: z
+      .string()
+      .min(1)
+      .max(4096)
+      .optional()
+      .describe("A path or git URL; default: the plan's own repository."),
+    ref: z.string().min(1).max(1024).optional().describe('Branch, tag or commit; default: HEAD.'),
+    setup: z
+      .array(command)
+      .max(32)
+      .optional()
+      .describe(
+        'Commands that prepare a fresh worktree, such as "npm ci"; what they leave in ignored files is cached per agent.',
+      ),
+    include: z
+      .array(z.string().min(1).max(4096))
+      .max(256)
+      .optional()
+      .describe('Ignored files of your checkout, such as ".env", that every worktree gets.'),
+  }),
+]);
+
+export const PlanMerge = z.strictObject({
+  onConflict: z
+    .enum(['fail', 'task'])
+    .default('fail')
+    .describe('fail: the session fails and keeps both sides. task: Claude Code is asked to resolve it.'),
+  prompt: z.string().min(1).max(65_536).optional().describe('More instructions for a merge task.'),
+  permissions: PlanPermissions.optional(),
+  model: z.string().min(1).max(128).optional(),
+});
+
+export const PlanFile = z.strictObject({
+  name: z.string().min(1).max(256),
+  description: z.string().max(65_536).optional(),
+  workspace: PlanWorkspace.optional(),
+  agents: z
+    .number()
+    .int()
+    .min(1)
+    .max(1024)
+    .optional()
+    .describe('Agents wanted; mcpx run starts as many on this machine.'),
+  mode: z.enum(['internal', 'external', 'hybrid', 'auto']).optional(),
+  strategy: LoadBalancingStrategyName.optional(),
+  defaults: z.strictObject(shared).optional(),
+  budgetUsd: dollars.optional().describe('The whole session stops spending here.'),
+  env: environment.optional(),
+  secrets: secretNames.optional(),
+  gates: z
+    .array(PlanGate)
+    .max(32)
+    .optional()
+    .describe('Run on the merged result before the session counts as succeeded.'),
+  merge: PlanMerge.optional(),
+  tasks: z.array(PlanTask).min(1, 'a plan needs at least one task').max(100_000),
+});
+export type PlanFile = z.infer<typeof PlanFile>;
+export type PlanTask = z.infer<typeof PlanTask>;
