@@ -1,7 +1,7 @@
 /** A Claude Code instance as everyone sees it: the agent process beside it, its abilities, its state and its health. */
 import * as z from 'zod';
 import {AgentCapability, ResourceRequirement} from './capability.ts';
-import {AgentId, WallTime} from './ids.ts';
+import {AgentId, SessionId, WallTime} from './ids.ts';
 
 export const InstanceStatus = {
   /** Working, with free slots. */
@@ -65,6 +65,10 @@ export const InstanceMetadata = z.object({
   claude: ClaudeReadiness.default({kind: 'disabled'}),
   /** Agents that spend from one account share this; a rate limit pauses them together. */
   account: z.string().max(128).optional(),
+  /** Works for this session only. */
+  reservedFor: SessionId.optional(),
+  /** Its Claude Code talks to a script, not to a model: it takes rehearsals and nothing else. */
+  rehearsal: z.boolean().default(false),
 });
 export type InstanceMetadata = z.infer<typeof InstanceMetadata>;
 

@@ -1,0 +1,179 @@
+/** Attempts: assignment, completion, progress, gates, dependencies and effects, each under its fence. */
+import * as z from 'zod';
+import {ApprovalAnswer, ApprovalRequest} from '../approval.ts';
+import {GateEvidence, QualityGateConfig} from '../gate.ts';
+import {AttemptId, CommitId, Fence, Identifier, SessionId, Sha256, TaskId, WallTime} from '../ids.ts';
+import {AttemptReport} from '../model/attempt.ts';
+import {MemoryKey, MemoryRecord} from '../model/facts.ts';
+import {CommitBundle} from '../model/session.ts';
+import {TaskResult} from '../model/task.ts';
+import {TaskSpecification} from '../plan/plan.ts';
+import {TranscriptEvent} from '../transcript.ts';
+import {Usage} from '../usage.ts';
+
+/** Where an attempt works: a worktree that starts from the merge of its inputs' commits, in this order. */
+export const AssignedWorkspace = z.discriminatedUnion('kind', [
+  z.object({kind: z.literal('none')}),
+  z.object({
+    kind: z.literal('git'),
+    repositoryId: z.string().max(128),
+    base: CommitId,
+    inputs: z.array(z.object({taskId: TaskId, commit: CommitId})).max(100_000),
+    setup: z.array(z.string()).max(32),
+    include: Sha256.optional(),
+  }),
+]);
+export type AssignedWorkspace = z.infer<typeof AssignedWorkspace>;
+
+export const TaskAssign = z.object({
+  attemptId: AttemptId,
+  fence: Fence,
+  sessionId: SessionId,
+  sessionName: z.string().max(256),
+  taskId: TaskId,
+  number: z.number().int().positive(),
+  /** Same for every attempt of the task: `MCPX_TASK_KEY`. */
+  taskKey: z.string().max(192),
+  task: TaskSpecification,
+  workspace: AssignedWorkspace,
+  /** Failed gates and the failure of the attempt before, for the prompt. */
+  previous: z.object({message: z.string().max(8192), gates: z.array(GateEvidence).max(32)}).optional(),
+  note: z.string().max(65_536).optional(),
+  /** Dollars that this attempt may spend: the least of the task's, the session's and the day's. */
+  budgetUsd: z.number().positive().optional(),
+  keep: z.boolean(),
+  rehearsal: z.boolean(),
+});
+export type TaskAssign = z.infer<typeof TaskAssign>;
+export const TaskAssigned = z.discriminatedUnion('kind', [
+  z.object({kind: z.literal('accepted')}),
+  /** The agent has it already: the assignment was sent twice. */
+  z.object({kind: z.literal('known')}),
+  z.object({
+    kind: z.literal('refused'),
+    reason: z.enum(['draining', 'noSlot', 'stopped']),
+    message: z.string().max(1024),
+  }),
+]);
+
+export const TaskComplete = z.object({
+  attemptId: AttemptId,
+  fence: Fence,
+  report: AttemptReport,
+  usage: Usage,
+  startedAt: WallTime,
+  endedAt: WallTime,
+  /** Milliseconds of work, without waiting for people. */
+  activeMs: z.number().nonnegative(),
+});
+export type TaskComplete = z.infer<typeof TaskComplete>;
+/** `accepted` is sent after the commit. A completion that was accepted before is accepted again. */
+export const TaskCompleted = z.object({
+  accepted: z.literal(true),
+  /** Gates follow: the worktree is needed until it is released. */ gates: z.boolean(),
+});
+
+export const StatusUpdate = z.object({
+  attemptId: AttemptId,
+  fence: Fence,
+  /** Sequence number of the first event; events are numbered from 1 in each attempt. */
+  firstSeq: z.number().int().positive(),
+  events: z.array(TranscriptEvent).max(1024),
+  usage: Usage.optional(),
+});
+export type StatusUpdate = z.infer<typeof StatusUpdate>;
+/** Every event up to here is durable; the agent may forget it. */
+export const StatusUpdated = z.object({ackedSeq: z.number().int().nonnegative()});
+
+export const QualityGate = z.object({
+  attemptId: AttemptId,
+  fence: Fence,
+  gate: QualityGateConfig,
+  env: z.record(z.string(), z.string()),
+});
+export type QualityGate = z.infer<typeof QualityGate>;
+export const QualityGateResult = z.object({evidence: GateEvidence});
+
+export const DependencyResolve = z.object({attemptId: AttemptId, fence: Fence});
+export type DependencyResolve = z.infer<typeof DependencyResolve>;
+export const DependencyResolved = z.object({
+  results: z.array(z.object({taskId: TaskId, result: TaskResult})).max(100_000),
+  /** Everything needed to have the base and every input's commit, prerequisites first. */
+  bundles: z.array(CommitBundle).max(100_000),
+});
+
+export const RefUpdate = z.object({
+  attemptId: AttemptId,
+  fence: Fence,
+  name: z
+    .string()
+    .min(1)
+    .max(128)
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9_./-]*$/),
+  commit: CommitId,
+  bundle: CommitBundle.optional(),
+});
+export type RefUpdate = z.infer<typeof RefUpdate>;
+
+export const MemoryPut = z.object({
+  sessionId: SessionId,
+  key: MemoryKey,
+  value: z.json(),
+  /** Required of attempts: the write is refused when it has fallen. */
+  fence: Fence.optional(),
+  /** Write only when the key has this version; 0: only when it is absent. */
+  ifVersion: z.number().int().nonnegative().optional(),
+});
+export type MemoryPut = z.infer<typeof MemoryPut>;
+export const MemoryPutResult = z.object({
+  version: z.number().int().positive(),
+  revision: z.number().int().positive(),
+});
+export const MemoryGet = z.object({sessionId: SessionId, key: MemoryKey});
+export const MemoryGetResult = z.object({
+  record: MemoryRecord.optional(),
+  version: z.number().int().nonnegative(),
+  revision: z.number().int().nonnegative(),
+});
+
+export const ApprovalAsk = z.object({
+  attemptId: AttemptId,
+  fence: Fence,
+  approvalId: Identifier,
+  request: ApprovalRequest,
+});
+export type ApprovalAsk = z.infer<typeof ApprovalAsk>;
+/** The answer when there is one already; else it is delivered by `mcpx.approval.deliver`. */
+export const ApprovalAsked = z.object({answer: ApprovalAnswer.optional()});
+export const ApprovalDeliver = z.object({
+  attemptId: AttemptId,
+  approvalId: Identifier,
+  answer: ApprovalAnswer,
+});
+
+export const AttemptCancel = z.object({
+  attemptId: AttemptId,
+  reason: z.string().max(1024),
+  /** Kill at once. */ force: z.boolean().default(false),
+});
+export const AttemptCancelled = z.object({
+  /** False when the agent does not run it (any more). */ known: z.boolean(),
+});
+
+/** The attempt is over: its worktree may go. */
+export const AttemptRelease = z.object({attemptId: AttemptId, keep: z.boolean()});
+
+export const AttemptControl = z.object({
+  attemptId: AttemptId,
+  action: z.discriminatedUnion('kind', [
+    z.object({kind: z.literal('message'), text: z.string().min(1).max(262_144)}),
+    z.object({kind: z.literal('interrupt')}),
+    z.object({kind: z.literal('model'), model: z.string().min(1).max(128)}),
+    z.object({
+      kind: z.literal('permissionMode'),
+      mode: z.enum(['ask', 'acceptEdits', 'dontAsk', 'plan', 'bypass']),
+    }),
+  ]),
+});
+export type AttemptControl = z.infer<typeof AttemptControl>;
+export const AttemptControlled = z.object({done: z.boolean(), message: z.string().max(1024).optional()});

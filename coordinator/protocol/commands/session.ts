@@ -1,0 +1,44 @@
+/** Sessions: start, end, steer. */
+import * as z from 'zod';
+import {SessionId, Sha256, TaskId} from '../ids.ts';
+import {SessionRecord, WorkspaceSource} from '../model/session.ts';
+import {Plan} from '../plan/plan.ts';
+
+export const SessionStart = z.object({
+  /** Chosen by the client, so that a repeated request starts one session. */
+  sessionId: SessionId,
+  plan: z.union([Plan, z.object({artifact: Sha256})]),
+  /** Required unless the plan's workspace is `none`. */
+  workspace: WorkspaceSource.optional(),
+  keep: z.boolean().default(false),
+  rehearsal: z.boolean().default(false),
+});
+export type SessionStart = z.infer<typeof SessionStart>;
+export const SessionStarted = z.object({
+  session: SessionRecord,
+  /** False when this request repeated an earlier one. */ created: z.boolean(),
+});
+
+export const SessionEnd = z.object({
+  sessionId: SessionId,
+  /** drain: nothing new starts, running attempts finish. cancel: running attempts are stopped. rollback: cancel, then undo. */
+  mode: z.enum(['drain', 'cancel', 'rollback']),
+  reason: z.string().max(4096).optional(),
+});
+export type SessionEnd = z.infer<typeof SessionEnd>;
+export const SessionAnswer = z.object({session: SessionRecord});
+
+export const SessionControl = z.object({
+  sessionId: SessionId,
+  action: z.discriminatedUnion('kind', [
+    z.object({kind: z.literal('pause')}),
+    /** Continues a paused session, and gives failed and parked tasks of an ended one a fresh start. */
+    z.object({kind: z.literal('resume')}),
+    z.object({kind: z.literal('retryTask'), taskId: TaskId}),
+    z.object({kind: z.literal('cancelTask'), taskId: TaskId}),
+    z.object({kind: z.literal('budget'), budgetUsd: z.number().positive()}),
+    /** Tells the coordinator what became of the result branch; the worktrees of a kept session are cleaned. */
+    z.object({kind: z.literal('release')}),
+  ]),
+});
+export type SessionControl = z.infer<typeof SessionControl>;
