@@ -1,0 +1,89 @@
+/** One shell command as a part of an attempt: the work of a `run` task, a set-up step or a gate. Its outcome is the caller's to judge. */
+import {StringDecoder} from 'node:string_decoder';
+import type {Clock} from '../../runtime/clock.ts';
+import {delay} from '../../runtime/clock.ts';
+import type {DriverEvent} from '../driver.ts';
+import type {AttemptProcess, ProcessExit, Supervisor} from '../supervisor/supervisor.ts';
+import {OutputLimiter} from './outputLimiter.ts';
+
+export interface AttemptCommand {
+  readonly supervisor: Supervisor;
+  readonly clock: Clock;
+  readonly attemptId: string;
+  readonly command: string;
+  /** A shell that takes `-c`. Default /bin/sh. */
+  readonly shell?: string | undefined;
+  readonly cwd: string;
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Output in order, bounded in size and rate; `gap` events say how many bytes were left out. */
+  onOutput?(event: Extract<DriverEvent, {kind: 'output' | 'gap'}>): void;
+  /** Ends the command and all it started: SIGTERM, then SIGKILL after the grace. */
+  readonly signal?: AbortSignal | undefined;
+  /** Default 5000. */
+  readonly graceMs?: number | undefined;
+}
+
+export interface CommandResult {
+  readonly exit: ProcessExit;
+  /** The signal was raised before the command ended. */
+  readonly cancelled: boolean;
+  /** The last 16 KiB of stdout and stderr as they came. */
+  readonly tail: string;
+}
+
+const DEFAULT_GRACE_MS = 5000;
+/** A process that the supervisor could not end may hold the output open. */
+const CLOSE_TIMEOUT_MS = 2000;
+
+/** Resolves when the command and every process that it left behind have ended. */
+export async function runAttemptCommand(request: AttemptCommand): Promise<CommandResult> {
+  const {supervisor, clock, attemptId, signal} = request;
+  const limiter = new OutputLimiter(clock, event => request.onOutput?.(event));
+  if (signal?.aborted) return {exit: {kind: 'signalled', signal: 'SIGTERM'}, cancelled: true, tail: ''};
+  const running = supervisor.spawn(attemptId, {
+    command: request.shell ?? '/bin/sh',
+    args: ['-c', request.command],
+    cwd: request.cwd,
+    env: request.env,
+    stdin: 'ignore',
+  });
+  const closed = readOutput(running, limiter);
+  let cancelled = false;
+  const onAbort = (): void => {
+    cancelled = true;
+    const graceMs = request.graceMs ?? DEFAULT_GRACE_MS;
+    // The exit below says when it is done; a link that closed meanwhile has ended the processes itself.
+    supervisor.killTree(attemptId, {signal: 'SIGTERM', to: 'all', graceMs}).catch(() => undefined);
+  };
+  signal?.addEventListener('abort', onAbort, {once: true});
+  try {
+    const exit = await running.exit;
+    await supervisor.release(attemptId);
+    await Promise.race([closed, delay(clock, CLOSE_TIMEOUT_MS)]);
+    return {exit, cancelled, tail: limiter.finish()};
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Resolves when both outputs have been read to their ends. */
+function readOutput({child}: AttemptProcess, limiter: OutputLimiter): Promise<unknown> {
+  const read = (name: 'stdout' | 'stderr'): Promise<void> =>
+    new Promise(resolve => {
+      const stream = child[name];
+      if (!stream) {
+        resolve();
+        return;
+      }
+      // A character may lie across two chunks.
+      const decoder = new StringDecoder('utf8');
+      stream.on('data', (chunk: Buffer) => limiter.add(name, decoder.write(chunk)));
+      stream.on('error', () => undefined);
+      stream.once('close', () => {
+        limiter.add(name, decoder.end());
+        resolve();
+      });
+    });
+  return Promise.all([read('stdout'), read('stderr')]);
+}
