@@ -1,0 +1,32 @@
+/** Where MCPX keeps things on this machine: one data directory per user, unless `MCPX_HOME` says otherwise. */
+import {mkdir} from 'node:fs/promises';
+import path from 'node:path';
+import envPaths from 'env-paths';
+
+export interface Directories {
+  /** Store, artifacts, endpoint file, certificates. */
+  readonly coordinator: string;
+  /** One folder an agent. */
+  readonly agents: string;
+  readonly logs: string;
+  readonly contextsFile: string;
+}
+
+export function userDirectories(env: Readonly<Record<string, string | undefined>>): Directories {
+  const root = env['MCPX_HOME'] ? path.resolve(env['MCPX_HOME']) : envPaths('mcpx', {suffix: ''}).data;
+  return directoriesUnder(root);
+}
+
+export function directoriesUnder(root: string): Directories {
+  return {
+    coordinator: path.join(root, 'coordinator'),
+    agents: path.join(root, 'agents'),
+    logs: path.join(root, 'logs'),
+    contextsFile: path.join(root, 'contexts.json'),
+  };
+}
+
+/** Private to the user: the folder holds tokens. */
+export async function ensurePrivateDirectory(directory: string): Promise<void> {
+  await mkdir(directory, {recursive: true, mode: 0o700});
+}

@@ -1,0 +1,49 @@
+/** The endpoint file: how other processes of the same user find the coordinator that runs on a data directory. Private (0600): it holds a token. */
+import {readFile, rm} from 'node:fs/promises';
+import path from 'node:path';
+import * as z from 'zod';
+import {writeFileDurably} from '../../runtime/durableFile.ts';
+import {systemErrorCode} from '../../runtime/errors.ts';
+
+export const Endpoint = z.object({
+  pid: z.number().int().positive(),
+  /** `ws://127.0.0.1:PORT/mcpx` or `wss://…`. */
+  url: z.string(),
+  /** A client token of full rights on this machine. */
+  token: z.string(),
+  /** For agents that this user starts here. */
+  agentToken: z.string(),
+  /** PEM of the cluster's CA when `url` is wss. */
+  ca: z.string().optional(),
+  coordinator: z.string(),
+  version: z.string(),
+  startedAt: z.number(),
+});
+export type Endpoint = z.infer<typeof Endpoint>;
+
+export function endpointFile(directory: string): string {
+  return path.join(directory, 'endpoint.json');
+}
+
+/** Undefined when there is none, or when it is unreadable: then the coordinator is treated as absent and its lock decides. */
+export async function readEndpoint(directory: string): Promise<Endpoint | undefined> {
+  const text = await readFile(endpointFile(directory), 'utf8').catch((error: unknown) => {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (text === undefined) return undefined;
+  try {
+    return Endpoint.parse(JSON.parse(text));
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+    throw error;
+  }
+}
+
+export async function writeEndpoint(directory: string, endpoint: Endpoint): Promise<void> {
+  await writeFileDurably(endpointFile(directory), `${JSON.stringify(endpoint, null, 2)}\n`);
+}
+
+export async function removeEndpoint(directory: string): Promise<void> {
+  await rm(endpointFile(directory), {force: true});
+}
