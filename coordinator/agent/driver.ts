@@ -1,4 +1,8 @@
 /** The seam between an agent and what does the work of an attempt: Claude Code, a shell command, or nothing at all for load tests. */
+import type * as protocol from '../protocol/approval.ts';
+import type {Permissions} from '../protocol/plan/plan.ts';
+import type {TranscriptEvent} from '../protocol/transcript.ts';
+import {NO_USAGE, type Usage} from '../protocol/usage.ts';
 import type {JsonValue} from '../runtime/json.ts';
 
 /** What a driver gets. Everything here is resolved: secrets are values, the worktree is ready. */
@@ -30,106 +34,23 @@ export interface PromptOptions {
 }
 
 /** Who answers when Claude Code wants to use a tool: `ask` forwards to a person; the others are explicit policies for unattended runs. */
-export interface PermissionPolicy {
-  readonly mode: 'ask' | 'acceptEdits' | 'dontAsk' | 'plan' | 'bypass';
-  readonly allow: readonly string[];
-  readonly deny: readonly string[];
-}
+export type PermissionPolicy = Readonly<Permissions>;
 
 /** One event of an attempt's transcript, in order. `at` is wall time in ms. */
-export type DriverEvent =
-  | {
-      readonly kind: 'text';
-      readonly at: number;
-      readonly role: 'assistant' | 'user' | 'system';
-      readonly text: string;
-      readonly parent?: string | undefined;
-    }
-  | {
-      readonly kind: 'thinking';
-      readonly at: number;
-      readonly text: string;
-      readonly parent?: string | undefined;
-    }
-  | {
-      readonly kind: 'toolCall';
-      readonly at: number;
-      readonly id: string;
-      readonly name: string;
-      readonly input: JsonValue;
-      readonly parent?: string | undefined;
-    }
-  | {
-      readonly kind: 'toolResult';
-      readonly at: number;
-      readonly id: string;
-      readonly isError: boolean;
-      readonly text: string;
-      readonly parent?: string | undefined;
-    }
-  | {
-      readonly kind: 'output';
-      readonly at: number;
-      readonly stream: 'stdout' | 'stderr';
-      readonly text: string;
-    }
-  | {
-      readonly kind: 'notice';
-      readonly at: number;
-      readonly level: 'info' | 'warn' | 'error';
-      readonly text: string;
-    }
-  | {readonly kind: 'gap'; readonly at: number; readonly dropped: number};
+export type DriverEvent = TranscriptEvent;
 
 /** Spend so far of this attempt (already differences, never a total over other attempts). */
-export interface DriverUsage {
-  readonly costUsd: number;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly cacheReadTokens: number;
-  readonly cacheWriteTokens: number;
-  readonly turns: number;
-}
+export type DriverUsage = Readonly<Usage>;
 
-export const NO_USAGE: DriverUsage = {
-  costUsd: 0,
-  inputTokens: 0,
-  outputTokens: 0,
-  cacheReadTokens: 0,
-  cacheWriteTokens: 0,
-  turns: 0,
-};
+export {NO_USAGE};
 
-export interface PermissionRequest {
-  readonly requestId: string;
-  readonly kind: 'permission';
-  readonly tool: string;
-  readonly input: JsonValue;
-  /** Why Claude Code asks, in its own words, where it says so. */
-  readonly reason?: string | undefined;
-}
+type OfKind<K extends protocol.ApprovalRequest['kind']> = Extract<protocol.ApprovalRequest, {kind: K}>;
 
-export interface QuestionRequest {
-  readonly requestId: string;
-  readonly kind: 'question';
-  readonly questions: readonly {
-    readonly question: string;
-    readonly header?: string | undefined;
-    readonly multiSelect: boolean;
-    readonly options: readonly {readonly label: string; readonly description?: string | undefined}[];
-  }[];
-}
-
+/** `requestId` is the driver's own name for it, unlike that of any other request of the attempt. */
+export type PermissionRequest = OfKind<'permission'> & {readonly requestId: string};
+export type QuestionRequest = OfKind<'question'> & {readonly requestId: string};
 export type ApprovalRequest = PermissionRequest | QuestionRequest;
-
-export type ApprovalAnswer =
-  | {
-      readonly kind: 'allow';
-      readonly updatedInput?: JsonValue | undefined;
-      readonly scope?: 'once' | 'session' | undefined;
-    }
-  | {readonly kind: 'deny'; readonly message?: string | undefined}
-  | {readonly kind: 'answers'; readonly answers: Readonly<Record<string, string>>};
+export type ApprovalAnswer = protocol.ApprovalAnswer;
 
 /** What the driver may call while it works. */
 export interface DriverHost {
