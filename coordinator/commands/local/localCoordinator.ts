@@ -1,0 +1,112 @@
+/** The one coordinator of this user on this machine: joined when it runs, started when it does not. */
+
+import {open} from 'node:fs/promises';
+import {request} from 'node:http';
+import path from 'node:path';
+import {type Clock, delay} from '../../runtime/clock.ts';
+import {CoordinatorError} from '../../runtime/errors.ts';
+import {type Directories, ensurePrivateDirectory} from './directories.ts';
+import {type Endpoint, endpointFile, readEndpoint} from './endpoint.ts';
+import {childEnvironment, spawnVerb} from './selfCommand.ts';
+
+const START_TIMEOUT_MS = 30_000;
+const POLL_MS = 50;
+
+export interface LocalCoordinator {
+  readonly endpoint: Endpoint;
+  /** True when this call started it. */
+  readonly started: boolean;
+}
+
+/** Joins the coordinator on the data directory, or starts one that outlives us and ends by itself after its linger. */
+export async function ensureLocalCoordinator(
+  directories: Directories,
+  env: Readonly<Record<string, string | undefined>>,
+  clock: Clock,
+  signal?: AbortSignal,
+): Promise<LocalCoordinator> {
+  const running = await findLocalCoordinator(directories);
+  if (running) return {endpoint: running, started: false};
+
+  await ensurePrivateDirectory(directories.coordinator);
+  await ensurePrivateDirectory(directories.logs);
+  const logFile = path.join(directories.logs, 'coordinator.log');
+  const child = spawnVerb(['coordinator', '--data', directories.coordinator, '--linger'], {
+    env: childEnvironment(env),
+    logFile,
+    detached: true,
+  });
+  let exit: string | undefined;
+  child.once('exit', (code, killedBy) => {
+    exit = killedBy ?? `code ${code}`;
+  });
+  child.once('error', error => {
+    exit = error.message;
+  });
+  child.unref();
+  const until = clock.now() + START_TIMEOUT_MS;
+  while (clock.now() < until) {
+    signal?.throwIfAborted();
+    const endpoint = await findLocalCoordinator(directories);
+    // Another process may have won the race for the directory: then ours ends, and theirs is the one.
+    if (endpoint) return {endpoint, started: endpoint.pid === child.pid};
+    if (exit !== undefined && !(await readEndpoint(directories.coordinator))) break;
+    await delay(clock, POLL_MS, signal);
+  }
+  throw new CoordinatorError(
+    'unavailable',
+    `the coordinator did not start${exit === undefined ? ` within ${START_TIMEOUT_MS / 1000} s` : ` (${exit})`}:\n${await logTail(logFile)}`,
+    {
+      hint: `Its log is ${logFile}.`,
+    },
+  );
+}
+
+/** The endpoint of the coordinator on the data directory, if it runs and answers. */
+export async function findLocalCoordinator(directories: Directories): Promise<Endpoint | undefined> {
+  const endpoint = await readEndpoint(directories.coordinator);
+  if (!endpoint || !processExists(endpoint.pid)) return undefined;
+  return (await answersHealth(endpoint)) ? endpoint : undefined;
+}
+
+/** Where a person looks when there is none. */
+export function describeEndpointFile(directories: Directories): string {
+  return endpointFile(directories.coordinator);
+}
+
+function processExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Plain http only: a coordinator of this user listens on loopback; with TLS its liveness is left to the connection. */
+function answersHealth(endpoint: Endpoint): Promise<boolean> {
+  const url = new URL(endpoint.url);
+  if (url.protocol === 'wss:') return Promise.resolve(true);
+  return new Promise(resolve => {
+    const probe = request({host: url.hostname, port: url.port, path: '/health', timeout: 2000}, response => {
+      response.resume();
+      resolve(true);
+    });
+    probe.once('timeout', () => probe.destroy());
+    probe.once('error', () => resolve(false));
+    probe.once('close', () => resolve(false));
+    probe.end();
+  });
+}
+
+async function logTail(file: string): Promise<string> {
+  const handle = await open(file, 'r');
+  try {
+    const {size} = await handle.stat();
+    const length = Math.min(size, 2048);
+    const {buffer} = await handle.read(Buffer.alloc(length), 0, length, size - length);
+    return buffer.toString('utf8').trimEnd();
+  } finally {
+    await handle.close();
+  }
+}
