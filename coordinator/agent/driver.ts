@@ -10,6 +10,8 @@ export interface DriverTask {
   readonly attemptId: string;
   readonly sessionId: string;
   readonly taskId: string;
+  /** Which attempt of the task this is, counted from 1. Default 1. */
+  readonly attemptNumber?: number | undefined;
   /** Stable over the attempts of one task: for idempotent outside effects. */
   readonly taskKey: string;
   /** Absolute path of the attempt's git worktree. */
@@ -31,6 +33,13 @@ export interface PromptOptions {
   /** JSON Schema of the result that the task wants, if any. */
   readonly resultSchema?: JsonValue | undefined;
   readonly systemPromptAppend?: string | undefined;
+  /** MCP servers over HTTP that the attempt may use without asking, by name: the hub's own above all. */
+  readonly mcpServers?: Readonly<Record<string, McpEndpoint>> | undefined;
+}
+
+export interface McpEndpoint {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** Who answers when Claude Code wants to use a tool: `ask` forwards to a person; the others are explicit policies for unattended runs. */

@@ -2,9 +2,8 @@
 import {StringDecoder} from 'node:string_decoder';
 import type {Clock} from '../../runtime/clock.ts';
 import {delay} from '../../runtime/clock.ts';
-import type {DriverEvent} from '../driver.ts';
 import type {AttemptProcess, ProcessExit, Supervisor} from '../supervisor/supervisor.ts';
-import {OutputLimiter} from './outputLimiter.ts';
+import {type OutputEvent, OutputLimiter} from './outputLimiter.ts';
 
 export interface AttemptCommand {
   readonly supervisor: Supervisor;
@@ -16,8 +15,8 @@ export interface AttemptCommand {
   readonly cwd: string;
   /** The whole environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** Output in order, bounded in size and rate; `gap` events say how many bytes were left out. */
-  onOutput?(event: Extract<DriverEvent, {kind: 'output' | 'gap'}>): void;
+  /** Output in order, bounded in size and rate; a `gap` and a `notice` say where and how much is missing. */
+  onOutput?(event: OutputEvent): void;
   /** Ends the command and all it started: SIGTERM, then SIGKILL after the grace. */
   readonly signal?: AbortSignal | undefined;
   /** Default 5000. */

@@ -24,12 +24,13 @@ export const DEFAULT_OUTPUT_LIMITS: OutputLimits = {
 const WINDOW_MS = 1000;
 
 type Stream = 'stdout' | 'stderr';
-type OutputEvent = Extract<DriverEvent, {kind: 'output' | 'gap'}>;
+export type OutputEvent = Extract<DriverEvent, {kind: 'output' | 'gap' | 'notice'}>;
 
 export class OutputLimiter {
   private pending: {stream: Stream; text: string}[] = [];
   private tail = '';
-  private dropped = 0;
+  private droppedBytes = 0;
+  private droppedPieces = 0;
   private emitted = 0;
   private windowStart: number;
   private inWindow = 0;
@@ -53,7 +54,10 @@ export class OutputLimiter {
     this.emitted += kept.length;
     // The gap stands where the text is missing: before whatever comes next.
     if (kept !== '') this.gather(stream, kept);
-    this.dropped += Buffer.byteLength(text) - Buffer.byteLength(kept);
+    if (kept.length < text.length) {
+      this.droppedPieces++;
+      this.droppedBytes += Buffer.byteLength(text) - Buffer.byteLength(kept);
+    }
     if (!this.armed) this.arm(this.limits.flushMs);
   }
 
@@ -73,7 +77,7 @@ export class OutputLimiter {
       this.inWindow = 0;
     }
     // Once something was dropped in a window the rest of it is dropped too: text with one hole reads better than with many.
-    if (this.dropped > 0) return 0;
+    if (this.droppedPieces > 0) return 0;
     const {charactersPerSecond, charactersInAll} = this.limits;
     return Math.max(0, Math.min(charactersPerSecond - this.inWindow, charactersInAll - this.emitted));
   }
@@ -95,7 +99,7 @@ export class OutputLimiter {
     const windowLeftMs = this.windowStart + WINDOW_MS - this.clock.now();
     if (windowLeftMs <= 0) this.flushGap();
     // One gap a window at most.
-    else if (this.dropped > 0) this.arm(windowLeftMs);
+    else if (this.droppedPieces > 0) this.arm(windowLeftMs);
   }
 
   private flushText(): void {
@@ -112,10 +116,13 @@ export class OutputLimiter {
   }
 
   private flushGap(): void {
-    if (this.dropped === 0) return;
+    if (this.droppedPieces === 0) return;
     this.flushText();
-    this.emit({kind: 'gap', at: this.clock.wallNow(), dropped: this.dropped});
-    this.dropped = 0;
+    const at = this.clock.wallNow();
+    this.emit({kind: 'gap', at, dropped: this.droppedPieces});
+    this.emit({kind: 'notice', at, level: 'warn', text: `${this.droppedBytes} bytes of output left out`});
+    this.droppedPieces = 0;
+    this.droppedBytes = 0;
   }
 }
 
