@@ -1,0 +1,96 @@
+/** An SDK transport over anything that carries text frames. It answers what it must refuse; whether to go on after faults is the owner's decision. */
+import type {Transport} from '@modelcontextprotocol/sdk/shared/transport.js';
+import type {JSONRPCMessage} from '@modelcontextprotocol/sdk/types.js';
+import {ProtocolError} from '../protocol/errors.ts';
+import {CLOSE_CODES} from './closeCodes.ts';
+import {errorFrame, type FrameKind, parseFrame} from './frame.ts';
+
+/** The sending half of a socket. `send` throws when it is closed. */
+export interface FrameSink {
+  send(text: string): void;
+  close(code: number, reason: string): void;
+}
+
+export type Received =
+  | {readonly kind: FrameKind}
+  | {readonly kind: 'fault'; readonly error: ProtocolError; readonly answered: boolean};
+
+export class FrameTransport implements Transport {
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: (message: JSONRPCMessage) => void;
+
+  /** Highest id of a request that went out: a response above it answers nothing. */
+  private lastId = 0;
+  private dispatching = false;
+  private refused = false;
+  private closed = false;
+
+  constructor(private readonly sink: FrameSink) {}
+
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  send(message: JSONRPCMessage): Promise<void> {
+    if ('method' in message && 'id' in message && typeof message.id === 'number') this.lastId = message.id;
+    try {
+      this.sink.send(JSON.stringify(message));
+      return Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Hands a frame to the peer, or answers it with a typed error. */
+  receive(text: string): Received {
+    const frame = parseFrame(text);
+    if (frame.kind === 'fault') return this.refuse(frame.id, frame.error);
+    this.refused = false;
+    this.dispatching = true;
+    try {
+      this.onmessage?.(frame.message);
+    } finally {
+      this.dispatching = false;
+    }
+    if (!this.refused) return {kind: frame.kind};
+    const {message} = frame;
+    const id = 'id' in message ? message.id : undefined;
+    if (frame.kind !== 'response') {
+      return this.refuse(id, new ProtocolError('invalidRequest', '_meta is malformed'));
+    }
+    // An error without an id is about a frame of ours; answering it could go on for ever. A response to a request that timed out is merely late.
+    const issued = typeof id === 'number' && id <= this.lastId && id >= 0;
+    if (id === undefined || issued) return {kind: 'response'};
+    return this.refuse(undefined, new ProtocolError('invalidRequest', 'a response to no request', {id}));
+  }
+
+  /** The peer reports here every message that it could not place. */
+  reportRefusal(): void {
+    if (this.dispatching) this.refused = true;
+  }
+
+  /** The socket has closed. */
+  end(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.onclose?.();
+  }
+
+  close(): Promise<void> {
+    if (!this.closed) this.sink.close(CLOSE_CODES.normal, '');
+    this.end();
+    return Promise.resolve();
+  }
+
+  private refuse(id: string | number | undefined, error: ProtocolError): Received {
+    let answered = true;
+    try {
+      this.sink.send(errorFrame(id, error));
+    } catch {
+      // The sink is closed; its owner learns that from its close event.
+      answered = false;
+    }
+    return {kind: 'fault', error, answered};
+  }
+}

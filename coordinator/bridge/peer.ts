@@ -1,0 +1,316 @@
+/**
+ * One bidirectional MCPX peer over an SDK transport. Correlation, cancellation, progress and timeouts are the SDK's; the method table decides
+ * what a message may be. Runs in browsers too. Sockets, reconnects and rights are left to others.
+ */
+import {Protocol, type RequestHandlerExtra} from '@modelcontextprotocol/sdk/shared/protocol.js';
+import type {Transport} from '@modelcontextprotocol/sdk/shared/transport.js';
+import {
+  InitializeRequestSchema,
+  InitializeResultSchema,
+  type JSONRPCRequest,
+  LATEST_PROTOCOL_VERSION,
+  type Notification,
+  type Request,
+  type Result as SdkResult,
+  SUPPORTED_PROTOCOL_VERSIONS,
+} from '@modelcontextprotocol/sdk/types.js';
+import type {Logger} from '../observability/logger.ts';
+import {
+  isMethod,
+  METHODS,
+  type Method,
+  methodSpec,
+  type Params,
+  type ParamsInput,
+  type Result,
+} from '../protocol/commands/table.ts';
+import {decodeContext, encodeContext, type MCPXContext} from '../protocol/envelope.ts';
+import {ProtocolError} from '../protocol/errors.ts';
+import {
+  type ExtensionSettings,
+  extensionCapabilities,
+  negotiateProtocol,
+  ownExtension,
+  type ProtocolVersion,
+} from '../protocol/negotiation.ts';
+import {DEFAULT_REQUEST_TIMEOUT_MS} from '../protocol/version.ts';
+import {deferred} from '../runtime/deferred.ts';
+import {callError, paramsError, wireError} from './wireErrors.ts';
+
+export interface PeerOptions {
+  readonly implementation: {readonly name: string; readonly version: string};
+  readonly logger: Logger;
+  readonly extension?: ExtensionSettings;
+}
+
+export interface CallOptions {
+  /** Default 30 s. */
+  readonly timeoutMs?: number;
+  /** Aborting tells the peer and rejects with `cancelled`. */
+  readonly signal?: AbortSignal;
+  readonly context?: MCPXContext;
+  /** Each report starts the timeout anew. */
+  readonly onProgress?: (report: ProgressReport) => void;
+}
+
+export interface ProgressReport {
+  readonly progress: number;
+  readonly total?: number;
+  readonly message?: string;
+}
+
+export interface CallInfo {
+  readonly context: MCPXContext;
+  /** Aborts when the caller cancels or the connection closes. */
+  readonly signal: AbortSignal;
+  /** Does nothing unless the caller asked for progress. */
+  progress(report: ProgressReport): void;
+}
+
+/** A request or notification of the peer, its parameters parsed. */
+export type IncomingCall<M extends Method = Method> = M extends Method
+  ? {readonly method: M; readonly params: Params<M>} & CallInfo
+  : never;
+
+/** Answers with the method's result; what it throws becomes an error response. */
+export type CallHandler = (call: IncomingCall) => Promise<object>;
+
+/** `reportRefusal` is told, while a message is being delivered, that the peer could not place it. */
+export type PeerTransport = Transport & {reportRefusal?(): void};
+
+type Extra = RequestHandlerExtra<Request, Notification>;
+
+const PLAIN_MCP: ProtocolVersion = {kind: 'mcp'};
+
+/** The SDK's protocol without its rules for methods: the table has ours. */
+class OpenProtocol extends Protocol<Request, Notification, SdkResult> {
+  constructor() {
+    super();
+    // The SDK numbers requests from 0 but ignores the cancellation of a request whose id is falsy.
+    Reflect.set(this, '_requestMessageId', 1);
+  }
+
+  protected override assertCapabilityForMethod(): void {}
+  protected override assertNotificationCapability(): void {}
+  protected override assertRequestHandlerCapability(): void {}
+  protected override assertTaskCapability(): void {}
+  protected override assertTaskHandlerCapability(): void {}
+}
+
+export class Peer {
+  private readonly protocol = new OpenProtocol();
+  private negotiated: ProtocolVersion = PLAIN_MCP;
+  private initialized = false;
+  private handler: CallHandler | undefined;
+  private readonly own: ExtensionSettings;
+  private readonly closed = deferred<void>();
+
+  constructor(private readonly peerOptions: PeerOptions) {
+    this.own = peerOptions.extension ?? ownExtension();
+    this.protocol.fallbackRequestHandler = (request, extra) => this.onRequest(request, extra);
+    this.protocol.fallbackNotificationHandler = notification => this.onCallNotification(notification);
+  }
+
+  /** What both sides speak, after `initialize`. */
+  get version(): ProtocolVersion {
+    return this.negotiated;
+  }
+
+  /** Resolves when the connection has closed, from either side. */
+  get whenClosed(): Promise<void> {
+    return this.closed.promise;
+  }
+
+  /** Starts serving `transport`; its messages may arrive as soon as this returns. */
+  attach(transport: PeerTransport): void {
+    this.protocol.onerror = error => {
+      transport.reportRefusal?.();
+      this.peerOptions.logger.debug('the peer dropped a message', {error});
+    };
+    this.protocol.onclose = () => this.closed.resolve();
+    this.protocol
+      .connect(transport)
+      .catch((error: unknown) => this.peerOptions.logger.warn('the transport did not start', {error}));
+  }
+
+  /** Closes the transport; every request that waits is rejected. */
+  close(): Promise<void> {
+    return this.protocol.close();
+  }
+
+  /** Serves whatever the peer sends from now on. */
+  handle(handler: CallHandler): void {
+    this.handler = handler;
+  }
+
+  /** Opens the conversation, as the MCP client does. Throws `incompatible` when the majors differ. */
+  async initialize(
+    options: {readonly timeoutMs?: number; readonly signal?: AbortSignal} = {},
+  ): Promise<ProtocolVersion> {
+    const request = {
+      method: 'initialize',
+      params: {
+        protocolVersion: LATEST_PROTOCOL_VERSION,
+        capabilities: extensionCapabilities(this.own),
+        clientInfo: this.peerOptions.implementation,
+      },
+    };
+    const result = await this.call(
+      'initialize',
+      signal =>
+        this.protocol.request(request, InitializeResultSchema, {
+          timeout: options.timeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
+          signal,
+        }),
+      options.signal,
+    );
+    if (!SUPPORTED_PROTOCOL_VERSIONS.includes(result.protocolVersion))
+      throw new ProtocolError('incompatible', `the peer speaks MCP ${result.protocolVersion}`);
+    this.negotiated = this.accepted(result.capabilities);
+    await this.protocol.notification({method: 'notifications/initialized'});
+    return this.negotiated;
+  }
+
+  /** Calls a method of the peer and checks its answer. Rejects with a `ProtocolError` only. */
+  request<M extends Method>(
+    method: M,
+    params: ParamsInput<M>,
+    options: CallOptions = {},
+  ): Promise<Result<M>> {
+    const {onProgress, context} = options;
+    const body = params as Record<string, unknown>;
+    const request = {method, params: context ? encodeContext(body, context) : body};
+    return this.call(
+      method,
+      signal =>
+        this.protocol.request(request, METHODS[method].result, {
+          timeout: options.timeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
+          ...(signal && {signal}),
+          ...(onProgress && {onprogress: onProgress, resetTimeoutOnProgress: true}),
+        }) as Promise<Result<M>>,
+      options.signal,
+    );
+  }
+
+  /** Sends a notification; a closed connection is no error, its loss is reported by the close. */
+  notify<M extends Method>(method: M, params: ParamsInput<M>): void {
+    this.protocol
+      .notification({method, params: params as Record<string, unknown>})
+      .catch((error: unknown) =>
+        this.peerOptions.logger.debug('a notification was not sent', {method, error}),
+      );
+  }
+
+  /** The SDK never forgets a signal that it was given, so it gets one that lives as long as the call. */
+  private async call<T>(
+    method: string,
+    send: (signal: AbortSignal | undefined) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    if (!signal) {
+      try {
+        return await send(undefined);
+      } catch (error) {
+        throw callError(error, method);
+      }
+    }
+    if (signal.aborted) throw new ProtocolError('cancelled', `${method} was cancelled`);
+    const own = new AbortController();
+    const abort = (): void => own.abort(signal.reason);
+    signal.addEventListener('abort', abort, {once: true});
+    try {
+      return await send(own.signal);
+    } catch (error) {
+      throw own.signal.aborted
+        ? new ProtocolError('cancelled', `${method} was cancelled`)
+        : callError(error, method);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  private async onRequest(request: JSONRPCRequest, extra: Extra): Promise<SdkResult> {
+    const {method} = request;
+    try {
+      if (method === 'initialize') return this.onInitialize(request);
+      const call = this.incoming(method, request.params, extra.signal, report => {
+        const token = extra._meta?.progressToken;
+        if (token === undefined) return;
+        const params = {...report, progressToken: token};
+        extra
+          .sendNotification({method: 'notifications/progress', params})
+          .catch((error: unknown) => this.peerOptions.logger.debug('progress was not sent', {method, error}));
+      });
+      if (isNotification(call.method))
+        throw new ProtocolError('invalidRequest', `${method} is a notification`);
+      return (await this.served(method)(call)) as SdkResult;
+    } catch (error) {
+      const fault = wireError(error);
+      if (fault.kind === 'internal') this.peerOptions.logger.error('a request failed', {method, error});
+      throw fault;
+    }
+  }
+
+  private async onCallNotification(notification: Notification): Promise<void> {
+    const {method} = notification;
+    if (!isMethod(method)) return;
+    const call = this.incoming(method, notification.params, NEVER_ABORTED, () => undefined);
+    if (!isNotification(call.method)) throw new ProtocolError('invalidRequest', `${method} is a request`);
+    await this.served(method)(call);
+  }
+
+  private incoming(
+    method: string,
+    params: Record<string, unknown> | undefined,
+    signal: AbortSignal,
+    progress: (report: ProgressReport) => void,
+  ): IncomingCall {
+    if (!isMethod(method) || this.negotiated.kind !== 'mcpx')
+      throw new ProtocolError('methodNotFound', `method ${method.slice(0, 128)} is not known here`);
+    const spec = METHODS[method];
+    if ('later' in spec)
+      throw new ProtocolError('notAvailable', `${method} is not available in this version`);
+    const {body, context} = decodeContext(params);
+    const parsed = spec.params.safeParse(body ?? {});
+    if (!parsed.success) throw paramsError(method, parsed.error);
+    return {method, params: parsed.data, context, signal, progress} as IncomingCall;
+  }
+
+  private served(method: string): CallHandler {
+    if (!this.handler) throw new ProtocolError('methodNotFound', `method ${method} is not served here`);
+    return this.handler;
+  }
+
+  private onInitialize(request: JSONRPCRequest): SdkResult {
+    const parsed = InitializeRequestSchema.safeParse(request);
+    if (!parsed.success) throw paramsError('initialize', parsed.error);
+    if (this.initialized) throw new ProtocolError('invalidRequest', 'initialize was sent before');
+    const {protocolVersion, capabilities} = parsed.data.params;
+    this.negotiated = this.accepted(capabilities);
+    this.initialized = true;
+    const known = SUPPORTED_PROTOCOL_VERSIONS.includes(protocolVersion);
+    return {
+      protocolVersion: known ? protocolVersion : LATEST_PROTOCOL_VERSION,
+      capabilities: this.negotiated.kind === 'mcpx' ? extensionCapabilities(this.own) : {},
+      serverInfo: this.peerOptions.implementation,
+    };
+  }
+
+  private accepted(capabilities: unknown): ProtocolVersion {
+    const version = negotiateProtocol(capabilities, this.own);
+    if (version.kind === 'incompatible') {
+      const {theirs, ours} = version;
+      throw new ProtocolError('incompatible', `MCPX ${theirs} and ${ours} do not understand each other`, {
+        theirs,
+        ours,
+      });
+    }
+    return version;
+  }
+}
+
+function isNotification(method: Method): boolean {
+  return methodSpec(method).notification === true;
+}
+
+const NEVER_ABORTED = new AbortController().signal;
