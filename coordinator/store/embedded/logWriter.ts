@@ -1,0 +1,225 @@
+/** Appends to the segmented log: one flush in flight, a new segment when one is full, old ones deleted. Reading back is logRecovery's. */
+import path from 'node:path';
+import type {Logger} from '../../observability/logger.ts';
+import type {Entry, HardState} from '../../raft/types.ts';
+import {assert} from '../../runtime/assert.ts';
+import type {Random} from '../../runtime/random.ts';
+import type {Disk, DiskFile} from './disk.ts';
+import {frameBytes} from './frame.ts';
+import {bodyBytes, FrameBuilder} from './logRecords.ts';
+import type {RecoveredLog, SegmentInfo} from './logRecovery.ts';
+import {
+  beginSegment,
+  fillZeros,
+  prepareSegment,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  segmentName,
+  spareName,
+} from './segment.ts';
+import type {EmbeddedSettings} from './settings.ts';
+
+type LogSettings = Pick<EmbeddedSettings, 'sync' | 'segmentBytes' | 'firstSegmentBytes'>;
+
+interface OpenSegment {
+  readonly header: SegmentHeader;
+  readonly file: DiskFile;
+  readonly bytes: number;
+  offset: number;
+}
+
+interface Spare {
+  readonly number: number;
+  readonly bytes: number;
+  readonly ready: Promise<string>;
+}
+
+/** Part of a segment after which the next one is prepared, so that rolling over does not wait for 64 MiB of zeros. */
+const PREPARE_AT = 0.5;
+
+export class LogWriter {
+  private readonly builder = new FrameBuilder();
+  private readonly durable: boolean;
+  private segment: OpenSegment | undefined;
+  private closed: SegmentInfo[];
+  private spare: Spare | undefined;
+  private sequence: number;
+  private nextIndex: number;
+  private hardState: HardState;
+  private busy = false;
+  private total = 0;
+  /** End of the bytes that a failed append may have left behind the last frame. */
+  private dirtyTo = 0;
+
+  private constructor(
+    private readonly disk: Disk,
+    private readonly folder: string,
+    private readonly settings: LogSettings,
+    private readonly random: Random,
+    private readonly logger: Logger,
+    recovered: RecoveredLog,
+  ) {
+    this.durable = settings.sync === 'auto' && disk.durableWrites;
+    this.closed = [...recovered.segments];
+    this.sequence = recovered.tail?.nextSequence ?? 1;
+    this.nextIndex = recovered.nextIndex;
+    this.hardState = recovered.hardState;
+  }
+
+  /** Continues the log that `recovered` describes. */
+  static async open(
+    disk: Disk,
+    folder: string,
+    settings: LogSettings,
+    random: Random,
+    logger: Logger,
+    recovered: RecoveredLog,
+  ): Promise<LogWriter> {
+    const writer = new LogWriter(disk, folder, settings, random, logger, recovered);
+    const last = writer.closed.at(-1);
+    if (!last || !recovered.tail) return writer;
+    writer.closed.pop();
+    const file = await disk.open(path.join(folder, segmentName(last.number)), {durable: writer.durable});
+    const {header, offset} = recovered.tail;
+    writer.segment = {header, file, bytes: last.bytes, offset};
+    return writer;
+  }
+
+  /** Bytes appended since this process opened the log. */
+  get appendedBytes(): number {
+    return this.total;
+  }
+
+  /** Bytes that the segments take on disk. */
+  get bytesOnDisk(): number {
+    return this.closed.reduce((sum, segment) => sum + segment.bytes, this.segment?.bytes ?? 0);
+  }
+
+  /** After a failed append: whether some of it may be on disk, so that a restart might find it. */
+  get maybeWritten(): boolean {
+    return this.dirtyTo > 0;
+  }
+
+  /** Resolves when everything is durable. One call at a time. After a rejection the next append takes its place. */
+  async append(hardState: HardState | undefined, entries: readonly Entry[]): Promise<void> {
+    assert(!this.busy, 'one append at a time');
+    this.busy = true;
+    try {
+      // A new segment starts with the hard state, so that deleting older segments never loses it: make room for it.
+      const size = frameBytes(bodyBytes(hardState ?? this.hardState, entries));
+      const current = this.segment;
+      const fresh = !current || current.offset + size > current.bytes;
+      const segment = fresh ? await this.roll(size) : current;
+      const state = fresh ? (hardState ?? this.hardState) : hardState;
+      const frame = this.builder.build(state, entries, this.sequence, segment.header.salt);
+      if (this.dirtyTo > 0) await fillZeros(segment.file, segment.offset, this.dirtyTo);
+      this.dirtyTo = segment.offset + frame.length;
+      await segment.file.write(frame, segment.offset);
+      if (!this.durable && this.settings.sync !== 'unsafeNone') await segment.file.sync();
+      this.dirtyTo = 0;
+      segment.offset += frame.length;
+      this.sequence += 1;
+      this.total += frame.length;
+      if (hardState) this.hardState = hardState;
+      const last = entries.at(-1);
+      if (last) this.nextIndex = last.index + 1;
+      if (segment.offset > segment.bytes * PREPARE_AT) this.prepare(segment.header.number + 1, 0);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** Makes sure of room beyond the present segment. Rejects while there is none. */
+  async reserve(): Promise<void> {
+    const spare = this.prepare((this.segment?.header.number ?? 0) + 1, 0);
+    try {
+      await spare.ready;
+    } catch (error) {
+      if (this.spare === spare) this.spare = undefined;
+      throw error;
+    }
+  }
+
+  /** Deletes segments whose entries are all at or below `index`. */
+  async deleteTo(index: number): Promise<void> {
+    for (;;) {
+      const oldest = this.closed[0];
+      if (!oldest || oldest.lastIndex > index) break;
+      await this.disk.remove(path.join(this.folder, segmentName(oldest.number)));
+      await this.disk.syncFolder(this.folder);
+      this.closed.shift();
+    }
+  }
+
+  async close(): Promise<void> {
+    const spare = this.spare;
+    this.spare = undefined;
+    if (spare) await spare.ready.then(file => this.disk.remove(file)).catch(error => this.spareFailed(error));
+    await this.segment?.file.close();
+    this.segment = undefined;
+  }
+
+  private async roll(frameSize: number): Promise<OpenSegment> {
+    const before = this.segment;
+    const number = (before?.header.number ?? 0) + 1;
+    const spare = await this.takeSpare(number, frameSize);
+    const salt = Math.floor(this.random.next() * 2 ** 32);
+    const header = {number, salt, firstSequence: this.sequence, nextIndex: this.nextIndex};
+    const file = await beginSegment(this.disk, this.folder, spare.file, header, this.durable);
+    if (before) {
+      this.closed.push({number: before.header.number, bytes: before.bytes, lastIndex: this.nextIndex - 1});
+      await before.file.close();
+    }
+    const segment = {header, file, bytes: spare.bytes, offset: SEGMENT_HEADER_BYTES};
+    this.segment = segment;
+    return segment;
+  }
+
+  private async takeSpare(number: number, frameSize: number): Promise<{file: string; bytes: number}> {
+    const needed = SEGMENT_HEADER_BYTES + frameSize;
+    let spare = this.spare;
+    if (spare && (spare.number !== number || spare.bytes < needed)) {
+      await spare.ready.then(file => this.disk.remove(file)).catch(error => this.spareFailed(error));
+      spare = undefined;
+      this.spare = undefined;
+    }
+    if (spare) {
+      this.spare = undefined;
+      const file = await spare.ready.catch(error => this.spareFailed(error));
+      if (file !== undefined) return {file, bytes: spare.bytes};
+    }
+    const made = this.prepare(number, needed);
+    this.spare = undefined;
+    return {file: await made.ready, bytes: made.bytes};
+  }
+
+  /** Starts to make the segment `number`, unless that is under way. */
+  private prepare(number: number, atLeast: number): Spare {
+    if (this.spare?.number === number) return this.spare;
+    const file = path.join(this.folder, spareName(number));
+    const {segmentBytes, firstSegmentBytes} = this.settings;
+    const usual = Math.min(segmentBytes, firstSegmentBytes * 2 ** Math.min(number - 1, 30));
+    const bytes = Math.max(usual, atLeast);
+    const ready = this.makeSpare(file, bytes);
+    // Whoever takes the spare sees its failure; until then it must not count as unhandled.
+    ready.catch(() => undefined);
+    this.spare = {number, bytes, ready};
+    return this.spare;
+  }
+
+  private async makeSpare(file: string, bytes: number): Promise<string> {
+    await this.disk.remove(file).catch(() => undefined);
+    try {
+      await prepareSegment(this.disk, file, bytes);
+    } catch (error) {
+      // Half a segment would only keep the disk full.
+      await this.disk.remove(file).catch(() => undefined);
+      throw error;
+    }
+    return file;
+  }
+
+  private spareFailed(error: unknown): undefined {
+    this.logger.debug('a log segment could not be prepared ahead', {error});
+  }
+}
