@@ -108,11 +108,11 @@ export class RaftLog {
     this.appliedIndex = index;
   }
 
-  /** Drops applied entries up to `index` from memory. */
+  /** Drops applied entries up to `index` from memory, once they are half of it: each entry is moved about once. */
   compactTo(index: number): void {
     const to = Math.min(index, this.appliedIndex);
     const term = this.term(to);
-    if (to <= this.offset.index || term === undefined) return;
+    if (term === undefined || (to - this.offset.index) * 2 < this.entries.length) return;
     this.entries = this.entries.slice(to - this.offset.index);
     this.offset = {index: to, term};
   }

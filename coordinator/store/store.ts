@@ -79,7 +79,7 @@ export interface ReadOptions {
 
 export interface RangeOptions extends ReadOptions {
   readonly limit?: number;
-  /** Return only keys greater than this one: a cursor for paging. */
+  /** Return only keys that follow this one in the chosen order: a cursor for paging. */
   readonly after?: string;
   readonly order?: 'ascending' | 'descending';
 }
@@ -106,7 +106,7 @@ export type WatchMessage =
   | {readonly kind: 'closed'; readonly error?: Error | undefined};
 
 export interface WatchOptions {
-  /** First revision wanted; default: the next one. */
+  /** First revision wanted; default: the next one. Below the compaction revision the answer is `compacted`. */
   readonly fromRevision?: number;
 }
 
@@ -137,7 +137,8 @@ export interface StoreStatus {
 
 /**
  * Failures are `CoordinatorError`s: `limit` (a limit of the contract), `unavailable` (no majority, or still recovering: surely not applied),
- * `timeout` (unknown: it may or may not have been applied), `diskFull`, `corrupt`, `closed`.
+ * `timeout` (unknown: it may or may not have been applied), `diskFull` (surely not applied), `notFound` (no such lease, or a revision that
+ * was compacted), `corrupt`, `closed`.
  */
 export interface Store {
   get(key: string, options?: ReadOptions): Promise<KeyValue | undefined>;
