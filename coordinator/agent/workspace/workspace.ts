@@ -1,0 +1,129 @@
+/** One attempt's worktree, ready for work: what it is, how its work becomes a commit and a bundle. Making and removing worktrees is workspaces.ts. */
+import {rm} from 'node:fs/promises';
+import path from 'node:path';
+import type {ArtifactClient} from '../../artifacts/artifactClient.ts';
+import {writeBundle} from '../../artifacts/git/bundle.ts';
+import type {GitRepository} from '../../artifacts/git/gitRepository.ts';
+import {KeyedLock} from '../../artifacts/keyedLock.ts';
+import type {CommitBundle} from '../../protocol/model/session.ts';
+import {CoordinatorError} from '../../runtime/errors.ts';
+import type {AttemptFolder, AttemptGit} from './attemptFolder.ts';
+import {worktreeEnv} from './attemptRepository.ts';
+import {
+  type CommitRequest,
+  type CommitResult,
+  changesBetween,
+  commitWork,
+  type FileChange,
+} from './commitWork.ts';
+
+export interface WorkspaceLimits {
+  /** Files beyond this size are not committed. */
+  readonly maxFileBytes: number;
+  /** A result's bundle beyond this size is not sent. */
+  readonly maxBundleBytes: number;
+}
+
+export const WORKSPACE_LIMITS: WorkspaceLimits = {maxFileBytes: 100 * 1024 ** 2, maxBundleBytes: 1024 ** 3};
+
+export class Workspace {
+  private readonly lock = new KeyedLock();
+
+  constructor(
+    readonly attemptId: string,
+    /** Undefined for an attempt without a repository, which has an empty folder and leaves no commit. */
+    readonly git: AttemptGit | undefined,
+    private readonly parts: {
+      readonly folder: AttemptFolder;
+      readonly cache: GitRepository | undefined;
+      readonly uploads: Pick<ArtifactClient, 'upload'>;
+      readonly limits: WorkspaceLimits;
+    },
+  ) {}
+
+  /** Absolute path of the worktree. */
+  get path(): string {
+    return this.parts.folder.worktree;
+  }
+
+  /** To be added to the environment of the work. */
+  get env(): Record<string, string> {
+    return worktreeEnv(this.parts.folder);
+  }
+
+  /**
+   * Commits what the work left. Call it once the attempt's processes are gone. Safe to repeat: without new changes it gives the same commit.
+   * A refusal is the work's fault and leaves the worktree as it is. Errors: `git`, `diskFull`.
+   */
+  commitResult(request: CommitRequest, signal?: AbortSignal): Promise<CommitResult> {
+    return this.commit(request, 'result', signal);
+  }
+
+  /**
+   * Commits the work in progress beside the work, which does not notice: its HEAD, index and files stay as they are. Conflict markers are allowed.
+   * A file that changes while it is read makes this fail with `git`; try again.
+   */
+  checkpoint(request: CommitRequest, signal?: AbortSignal): Promise<CommitResult> {
+    return this.commit(request, 'checkpoint', signal);
+  }
+
+  /** Files that differ between the attempt's start and `commit`, which `commitResult` or `checkpoint` gave. */
+  async changes(commit: string, signal?: AbortSignal): Promise<FileChange[]> {
+    const {cache, git} = this.repository();
+    return changesBetween(cache, git.start, commit, signal);
+  }
+
+  /** The patch from the attempt's start to `commit`. Errors: `limit` beyond `maxBytes`. */
+  async patch(commit: string, maxBytes: number, signal?: AbortSignal): Promise<string> {
+    const {cache, git} = this.repository();
+    const args = [
+      'diff',
+      '--no-color',
+      '--no-ext-diff',
+      '--no-textconv',
+      '--find-renames',
+      git.start,
+      commit,
+    ];
+    return cache.text(args, {maxOutputBytes: maxBytes, signal});
+  }
+
+  /**
+   * Makes `commit` available to other agents: a bundle of what neither the base nor an input contains, in the artifact store. Undefined when
+   * there is nothing to send. Errors: `limit`, those of `ArtifactClient.upload`.
+   */
+  async bundleResult(commit: string, signal?: AbortSignal): Promise<CommitBundle | undefined> {
+    const {cache, git} = this.repository();
+    const exclude = [git.base, ...git.inputs.map(input => input.commit)];
+    const file = path.join(this.parts.folder.path, `${commit}.bundle`);
+    try {
+      const written = await writeBundle(cache, {commit, exclude, file, signal});
+      if (written.kind === 'empty') return undefined;
+      if (written.bytes > this.parts.limits.maxBundleBytes) {
+        throw new CoordinatorError('limit', `the result has ${written.bytes} bytes as a bundle`, {
+          hint: `at most ${this.parts.limits.maxBundleBytes} are sent; large files belong in ignored paths`,
+        });
+      }
+      const {sha256, bytes} = await this.parts.uploads.upload({file}, signal);
+      return {commit, sha256, bytes, prerequisites: written.prerequisites};
+    } finally {
+      await rm(file, {force: true});
+    }
+  }
+
+  private commit(
+    request: CommitRequest,
+    keepAs: 'result' | 'checkpoint',
+    signal?: AbortSignal,
+  ): Promise<CommitResult> {
+    const {cache, git} = this.repository();
+    const options = {maxFileBytes: this.parts.limits.maxFileBytes, keepAs, signal};
+    return this.lock.run('index', () => commitWork(cache, this.parts.folder, git, request, options));
+  }
+
+  private repository(): {cache: GitRepository; git: AttemptGit} {
+    const {git, parts} = this;
+    if (git && parts.cache) return {cache: parts.cache, git};
+    throw new CoordinatorError('git', `attempt ${this.attemptId} works without a repository`);
+  }
+}
