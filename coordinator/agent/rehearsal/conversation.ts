@@ -49,14 +49,25 @@ function markerOf(request: MessagesRequest): AttemptMarker | undefined {
 
 function stepsOf(message: MessagesRequest['messages'][number]): Step[] {
   if (message.role === 'assistant') return [{kind: 'answered'}];
-  if (message.role !== 'user') return [];
-  const said = textsOf(message.content)
+  const texts = textsOf(message.content);
+  const late = texts.flatMap(lateMessages).map((text): Step => ({kind: 'said', text}));
+  if (message.role !== 'user') return late;
+  const said = texts
     .map(withoutReminders)
-    .filter(text => text !== '' && !text.startsWith('[Request interrupted'));
-  if (said.length > 0) return [{kind: 'said', text: said.join('\n')}];
+    .filter(text => text !== '' && !text.startsWith('[Request interrupted'))
+    .map((text): Step => ({kind: 'said', text}));
+  if (said.length + late.length > 0) return [...said, ...late];
   const isToolResult =
     typeof message.content !== 'string' && message.content.some(block => block.type === 'tool_result');
   return isToolResult ? [] : [{kind: 'event'}];
+}
+
+/** A message that was sent in the middle of a turn reaches the model as a note of Claude Code's. */
+function lateMessages(text: string): string[] {
+  const notes = text.matchAll(
+    /The user sent a new message while you were working:\n([\s\S]*?)(?=\n\nThis is how Claude Code|\n<\/system-reminder>|$)/g,
+  );
+  return [...notes].flatMap(([, said]) => (said?.trim() ? [said.trim()] : []));
 }
 
 /** What Claude Code adds to messages by itself is not something that was said. */

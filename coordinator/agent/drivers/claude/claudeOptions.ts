@@ -28,7 +28,8 @@ export function claudeOptions({task, prompt, executable, canUseTool, spawn}: Cla
     systemPrompt: {type: 'preset', preset: 'claude_code', append: systemPromptAppend(task, prompt)},
     permissionMode: PERMISSION_MODES[permissions.mode],
     ...(permissions.mode === 'bypass' ? {allowDangerouslySkipPermissions: true} : {}),
-    allowedTools: [...permissions.allow, ...allowedServers],
+    // As settings rather than as `allowedTools`, for which the SDK warns on our stderr.
+    settings: {permissions: {allow: [...permissions.allow, ...allowedServers]}},
     disallowedTools: [...permissions.deny],
     canUseTool,
     forwardSubagentText: true,

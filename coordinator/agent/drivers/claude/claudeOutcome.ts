@@ -17,11 +17,11 @@ const SUMMARY_CHARACTERS = 4000;
 
 export function outcomeOfResult(result: SDKResultMessage, context: ResultContext): DriverOutcome {
   if (result.subtype !== 'success') return outcomeOfError(result);
+  if (result.stop_reason === 'refusal') return failed('refused', result.result || 'the model declined');
   if (result.is_error) {
     const reason = failureOfApi(result.api_error_status ?? undefined, context.apiError);
     return failed(reason, result.result || 'the model API failed');
   }
-  if (result.stop_reason === 'refusal') return failed('refused', result.result || 'the model declined');
   const summary = clip(result.result, SUMMARY_CHARACTERS);
   if (!context.wantsResult) return {kind: 'succeeded', summary};
   const structured = z.json().safeParse(result.structured_output ?? context.earlierResult);
