@@ -5,6 +5,7 @@
 import {Protocol, type RequestHandlerExtra} from '@modelcontextprotocol/sdk/shared/protocol.js';
 import type {Transport} from '@modelcontextprotocol/sdk/shared/transport.js';
 import {
+  EmptyResultSchema,
   InitializeRequestSchema,
   InitializeResultSchema,
   type JSONRPCRequest,
@@ -171,6 +172,13 @@ export class Peer {
     return this.negotiated;
   }
 
+  /** Resolves when the peer answers at all. */
+  async ping(timeoutMs: number): Promise<void> {
+    await this.call('ping', () =>
+      this.protocol.request({method: 'ping'}, EmptyResultSchema, {timeout: timeoutMs}),
+    );
+  }
+
   /** Calls a method of the peer and checks its answer. Rejects with a `ProtocolError` only. */
   request<M extends Method>(
     method: M,
@@ -205,7 +213,7 @@ export class Peer {
   private async call<T>(
     method: string,
     send: (signal: AbortSignal | undefined) => Promise<T>,
-    signal: AbortSignal | undefined,
+    signal?: AbortSignal,
   ): Promise<T> {
     if (!signal) {
       try {

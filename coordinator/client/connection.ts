@@ -1,0 +1,270 @@
+/**
+ * A connection that comes back: a peer over one of several addresses, dialled again with backoff after every cut. What is asked and served over
+ * it is its owner's.
+ */
+import {type BackoffSettings, backoffMs} from '../bridge/backoff.ts';
+import {CLOSE_CODES, type CloseInfo} from '../bridge/closeCodes.ts';
+import {FrameTransport} from '../bridge/frameTransport.ts';
+import {type CallHandler, type CallOptions, Peer} from '../bridge/peer.ts';
+import type {Logger} from '../observability/logger.ts';
+import type {Method, ParamsInput, Result} from '../protocol/commands/table.ts';
+import {isProtocolError, ProtocolError} from '../protocol/errors.ts';
+import {DEFAULT_REQUEST_TIMEOUT_MS} from '../protocol/version.ts';
+import type {Clock} from '../runtime/clock.ts';
+import {deferred} from '../runtime/deferred.ts';
+import {type Disposable, noDisposable} from '../runtime/disposable.ts';
+import {Emitter, type Event} from '../runtime/emitter.ts';
+import {CoordinatorError, describeError} from '../runtime/errors.ts';
+import type {Random} from '../runtime/random.ts';
+import type {OpenSocket} from './clientSocket.ts';
+
+export interface ConnectionSettings extends BackoffSettings {
+  /** Time to open a socket and to agree on the protocol. */
+  readonly connectTimeoutMs: number;
+  /** A connection that is silent this long is pinged, and cut when it stays silent as long again. */
+  readonly silenceMs: number;
+}
+
+export const CONNECTION_SETTINGS: ConnectionSettings = {
+  minBackoffMs: 250,
+  maxBackoffMs: 15_000,
+  connectTimeoutMs: 10_000,
+  silenceMs: 20_000,
+};
+
+export interface ConnectionOptions {
+  /** `ws(s)://host:port`, tried in turn. */
+  readonly urls: readonly string[];
+  /** Read at every try, so that a renewed token is used at once. */
+  readonly token: () => string | undefined;
+  readonly openSocket: OpenSocket;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly implementation: {readonly name: string; readonly version: string};
+  readonly settings?: Partial<ConnectionSettings>;
+  /** Serves what the other side asks. */
+  readonly handler?: CallHandler;
+  /** Runs on every new connection before anybody else may use it, such as an agent's registration. A throw cuts the connection. */
+  readonly onConnected?: (peer: Peer, signal: AbortSignal) => Promise<void>;
+}
+
+export type ConnectionState =
+  | {readonly kind: 'connecting'; readonly url: string}
+  | {readonly kind: 'connected'; readonly url: string; readonly peer: Peer}
+  /** The next try is in `retryInMs`. */
+  | {readonly kind: 'waiting'; readonly retryInMs: number; readonly error: Error}
+  /** For good: stopped by its owner, or replaced by a newer connection of the same agent. */
+  | {readonly kind: 'stopped'; readonly error?: Error};
+
+export interface RequestOptions extends CallOptions {
+  /** Send it again when the connection is cut before the answer: only for what may happen twice. Default false. */
+  readonly retry?: boolean;
+}
+
+export class Connection implements Disposable {
+  private readonly settings: ConnectionSettings;
+  private readonly states = new Emitter<ConnectionState>();
+  private current: ConnectionState;
+  private failures = 0;
+  private nextUrl = 0;
+  private timer: Disposable = noDisposable;
+  private dropSocket: (() => void) | undefined;
+
+  readonly onState: Event<ConnectionState> = this.states.event;
+
+  constructor(private readonly options: ConnectionOptions) {
+    if (options.urls.length === 0) throw new CoordinatorError('config', 'no address to connect to');
+    this.settings = {...CONNECTION_SETTINGS, ...options.settings};
+    this.current = {kind: 'waiting', retryInMs: 0, error: new CoordinatorError('unavailable', 'not started')};
+  }
+
+  get state(): ConnectionState {
+    return this.current;
+  }
+
+  /** The peer, while connected. */
+  get peer(): Peer | undefined {
+    return this.current.kind === 'connected' ? this.current.peer : undefined;
+  }
+
+  /** Begins to connect, and goes on until `dispose`. */
+  start(): void {
+    this.timer.dispose();
+    if (this.current.kind === 'waiting') this.connect();
+  }
+
+  /** Resolves with the peer as soon as there is one. Rejects with `unavailable`, naming the last failure, or `cancelled`. */
+  whenConnected(timeoutMs: number, signal?: AbortSignal): Promise<Peer> {
+    if (this.current.kind === 'connected') return Promise.resolve(this.current.peer);
+    if (this.current.kind === 'stopped') return Promise.reject(this.unavailable());
+    if (signal?.aborted) return Promise.reject(new ProtocolError('cancelled', 'cancelled while connecting'));
+    const found = deferred<Peer>();
+    const listening = this.states.event(state => {
+      if (state.kind === 'connected') found.resolve(state.peer);
+      if (state.kind === 'stopped') found.reject(this.unavailable());
+    });
+    const timer = this.options.clock.schedule(timeoutMs, () => found.reject(this.unavailable()));
+    const cancel = (): void => found.reject(new ProtocolError('cancelled', 'cancelled while connecting'));
+    signal?.addEventListener('abort', cancel, {once: true});
+    return found.promise.finally(() => {
+      listening.dispose();
+      timer.dispose();
+      signal?.removeEventListener('abort', cancel);
+    });
+  }
+
+  /** Asks over the present connection or the next one; `timeoutMs` (30 s) covers the waiting too. Rejects with a `ProtocolError`. */
+  async request<M extends Method>(
+    method: M,
+    params: ParamsInput<M>,
+    options: RequestOptions = {},
+  ): Promise<Result<M>> {
+    const {clock} = this.options;
+    const {timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS, retry = false, ...call} = options;
+    const deadline = clock.now() + timeoutMs;
+    for (;;) {
+      const peer = await this.whenConnected(deadline - clock.now(), call.signal);
+      try {
+        return await peer.request(method, params, {...call, timeoutMs: Math.max(1, deadline - clock.now())});
+      } catch (error) {
+        // What a hub on its way out turned away has had no effect.
+        const again = isProtocolError(error, 'draining') || (retry && isProtocolError(error, 'unavailable'));
+        if (!again || clock.now() >= deadline) throw error;
+        await this.afterCut(peer, deadline - clock.now());
+      }
+    }
+  }
+
+  /** Leaves, for good. Whatever waits is rejected. */
+  dispose(): void {
+    if (this.current.kind === 'stopped') return;
+    this.timer.dispose();
+    this.setState({kind: 'stopped'});
+    this.dropSocket?.();
+    this.states.dispose();
+  }
+
+  private connect(): void {
+    const {urls, token, openSocket, implementation, logger, clock} = this.options;
+    const url = urls[this.nextUrl % urls.length] ?? '';
+    this.setState({kind: 'connecting', url});
+    const gone = new AbortController();
+    const peer = new Peer({implementation, logger});
+    if (this.options.handler) peer.handle(this.options.handler);
+    let heardAt = clock.now();
+    const socket = openSocket(
+      {url, token: token()},
+      {
+        onOpen: () => void this.greet(url, peer, gone.signal).catch((error: unknown) => end(asError(error))),
+        onFrame: text => {
+          heardAt = clock.now();
+          transport.receive(text);
+        },
+        onAlive: () => {
+          heardAt = clock.now();
+        },
+        onClose: (info, error) => end(error ?? closedError(url, info), info),
+      },
+    );
+    const transport = new FrameTransport(socket);
+    peer.attach(transport);
+    const watchdog = this.watchSilence(
+      peer,
+      () => heardAt,
+      error => end(error),
+    );
+    const slow = clock.schedule(this.settings.connectTimeoutMs, () => {
+      if (this.peer !== peer) end(new CoordinatorError('unavailable', `${url} did not answer in time`));
+    });
+    let ended = false;
+    const end = (error: Error, info?: CloseInfo): void => {
+      if (ended) return;
+      ended = true;
+      this.dropSocket = undefined;
+      slow.dispose();
+      watchdog.dispose();
+      gone.abort();
+      transport.end();
+      if (!info) socket.close(CLOSE_CODES.normal, '');
+      this.onEnded(peer, error, info);
+    };
+    this.dropSocket = () => end(new CoordinatorError('closed', 'the connection was closed'));
+  }
+
+  private async greet(url: string, peer: Peer, signal: AbortSignal): Promise<void> {
+    const version = await peer.initialize({timeoutMs: this.settings.connectTimeoutMs, signal});
+    if (version.kind !== 'mcpx') throw new ProtocolError('incompatible', `${url} does not speak MCPX`);
+    await this.options.onConnected?.(peer, signal);
+    if (signal.aborted || this.current.kind !== 'connecting') return;
+    this.failures = 0;
+    this.setState({kind: 'connected', url, peer});
+  }
+
+  private onEnded(peer: Peer, error: Error, info: CloseInfo | undefined): void {
+    if (this.current.kind === 'stopped') return;
+    if (info?.code === CLOSE_CODES.replaced) {
+      this.setState({kind: 'stopped', error});
+      return;
+    }
+    const {urls, random, clock, logger} = this.options;
+    if (this.peer !== peer) this.nextUrl += 1;
+    this.failures += 1;
+    // Every address gets its chance before anybody waits.
+    const rounds = Math.ceil(this.failures / urls.length);
+    const untried = this.failures % urls.length !== 0 && this.failures < urls.length;
+    const retryInMs = untried ? 0 : backoffMs(this.settings, rounds, random);
+    logger.debug('not connected', {error: describeError(error), retryInMs});
+    this.setState({kind: 'waiting', retryInMs, error});
+    this.timer = clock.schedule(retryInMs, () => this.connect());
+  }
+
+  private watchSilence(peer: Peer, heardAt: () => number, end: (error: Error) => void): Disposable {
+    const {clock} = this.options;
+    const {silenceMs} = this.settings;
+    let timer = noDisposable;
+    const check = (): void => {
+      const silentMs = clock.now() - heardAt();
+      if (silentMs >= silenceMs)
+        peer
+          .ping(silenceMs)
+          .catch(() => end(new CoordinatorError('unavailable', 'the coordinator went silent')));
+      timer = clock.schedule(silentMs >= silenceMs ? silenceMs : silenceMs - silentMs, check, {
+        background: true,
+      });
+    };
+    timer = clock.schedule(silenceMs, check, {background: true});
+    return {dispose: () => timer.dispose()};
+  }
+
+  private async afterCut(peer: Peer, timeoutMs: number): Promise<void> {
+    if (this.peer !== peer) return;
+    const left = deferred<void>();
+    const listening = this.states.event(() => left.resolve());
+    const timer = this.options.clock.schedule(Math.max(0, timeoutMs), () => left.resolve());
+    await left.promise;
+    listening.dispose();
+    timer.dispose();
+  }
+
+  private setState(state: ConnectionState): void {
+    this.current = state;
+    this.states.emit(state);
+  }
+
+  private unavailable(): ProtocolError {
+    const {current} = this;
+    const why = 'error' in current && current.error ? `: ${describeError(current.error)}` : '';
+    return new ProtocolError('unavailable', `no connection to a coordinator${why}`);
+  }
+}
+
+function closedError(url: string, info: CloseInfo): Error {
+  const reason = info.reason === '' ? `code ${info.code}` : info.reason;
+  const kind = info.code === CLOSE_CODES.unauthorized ? 'unauthorized' : 'unavailable';
+  return new CoordinatorError(kind, `${url} closed the connection: ${reason}`);
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

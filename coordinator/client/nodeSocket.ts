@@ -1,0 +1,72 @@
+/** A client's socket in Node: ws with a bearer token, and TLS that trusts the system, a given authority, or the one that a pin names. */
+import {type ClientOptions, WebSocket} from 'ws';
+import {SUBPROTOCOLS} from '../protocol/version.ts';
+import {CoordinatorError} from '../runtime/errors.ts';
+import type {OpenSocket} from './clientSocket.ts';
+
+export interface NodeSocketOptions {
+  /** PEM of the only authority to trust; the system's where absent. Read at every try. */
+  readonly ca?: () => string | undefined;
+  /** Default 8 MiB. */
+  readonly maxFrameBytes?: number;
+}
+
+const DEFAULT_MAX_FRAME_BYTES = 8 * 1024 ** 2;
+/** A coordinator that does not answer a close is left after this. */
+const CLOSE_TIMEOUT_MS = 2000;
+
+export function nodeSocket(options: NodeSocketOptions = {}): OpenSocket {
+  return ({url, token}, events) => {
+    const ca = options.ca?.();
+    // The typings do not know closeTimeout yet.
+    const settings: ClientOptions & {closeTimeout: number} = {
+      perMessageDeflate: false,
+      maxPayload: options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES,
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      ...(token === undefined ? {} : {headers: {authorization: `Bearer ${token}`}}),
+      ...(ca === undefined ? {} : {ca}),
+    };
+    const socket = new WebSocket(url, [...SUBPROTOCOLS], settings);
+    let failure: Error | undefined;
+    socket.on('open', () => events.onOpen());
+    socket.on('message', (data, isBinary) => {
+      if (isBinary) socket.close(1003, 'text frames only');
+      else events.onFrame(data.toString());
+    });
+    socket.on('ping', () => events.onAlive());
+    socket.on('unexpected-response', (request, response) => {
+      failure = refusal(url, response.statusCode ?? 0);
+      response.resume();
+      request.destroy();
+    });
+    socket.on('error', error => {
+      failure ??= new CoordinatorError('unavailable', `cannot reach ${url}: ${error.message}`, {
+        cause: error,
+      });
+    });
+    socket.on('close', (code, reason) => events.onClose({code, reason: reason.toString()}, failure));
+    return {
+      send(text) {
+        if (socket.readyState !== WebSocket.OPEN)
+          throw new CoordinatorError('closed', 'the socket is closed');
+        socket.send(text);
+      },
+      close(code, reason) {
+        if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
+        else socket.close(code, reason);
+      },
+    };
+  };
+}
+
+function refusal(url: string, status: number): CoordinatorError {
+  if (status === 401)
+    return new CoordinatorError('unauthorized', `${url} refused the token`, {
+      hint: 'create a new one with: mcpx token create',
+    });
+  if (status === 403)
+    return new CoordinatorError('unauthorized', `${url} does not serve this host name or origin`, {
+      hint: 'add the name to the coordinator with --public-name',
+    });
+  return new CoordinatorError('unavailable', `${url} answered ${status}`);
+}

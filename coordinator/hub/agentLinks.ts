@@ -1,0 +1,230 @@
+/**
+ * Which connection leads to which agent, and the commands that wait for one. A command survives a cut: every one that goes to an agent is
+ * idempotent, so what was cut in flight is sent again, in its old place, until its timeout.
+ */
+import type {Peer} from '../bridge/peer.ts';
+import type {Logger} from '../observability/logger.ts';
+import type {Method, ParamsInput, Result} from '../protocol/commands/table.ts';
+import {isProtocolError, ProtocolError} from '../protocol/errors.ts';
+import {DEFAULT_REQUEST_TIMEOUT_MS} from '../protocol/version.ts';
+import type {Clock} from '../runtime/clock.ts';
+import {type Deferred, deferred} from '../runtime/deferred.ts';
+import type {Disposable} from '../runtime/disposable.ts';
+import {Emitter} from '../runtime/emitter.ts';
+import type {AgentChannel} from '../tasks/agentChannel.ts';
+
+export interface AgentAddress {
+  readonly tenant: string;
+  readonly agentId: string;
+}
+
+/** A connection that an agent registered on. */
+export interface AgentLink {
+  readonly connectionId: string;
+  readonly peer: Pick<Peer, 'request'>;
+}
+
+export interface SendOptions {
+  /** Default 30 s, of waiting and answering together. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  /** Default true: send again what a disconnect cut in flight. */
+  readonly retry?: boolean;
+}
+
+export interface AgentQueueLimits {
+  readonly maxQueuedCommands: number;
+  readonly maxQueuedBytes: number;
+}
+
+interface Command {
+  readonly order: number;
+  readonly method: Method;
+  readonly params: ParamsInput<Method>;
+  readonly deadline: number;
+  readonly retry: boolean;
+  readonly stop: AbortController;
+  readonly answer: Deferred<unknown>;
+  /** Measured when it first has to wait. */
+  bytes: number | undefined;
+}
+
+interface Agent {
+  link: AgentLink | undefined;
+  /** In the order in which they were sent. */
+  queue: Command[];
+  queuedBytes: number;
+}
+
+export class AgentLinks implements Disposable {
+  private readonly agents = new Map<string, Agent>();
+  private readonly connected = new Emitter<AgentAddress & {connectionId: string}>();
+  private readonly disconnected = new Emitter<AgentAddress & {connectionId: string}>();
+  private nextOrder = 0;
+  private disposed = false;
+
+  readonly onConnected = this.connected.event;
+  readonly onDisconnected = this.disconnected.event;
+
+  constructor(
+    private readonly services: {readonly clock: Clock; readonly logger: Logger},
+    private readonly limits: AgentQueueLimits,
+  ) {}
+
+  /** The agents of one tenant. */
+  channel(tenant: string): AgentChannel & {isConnected(agentId: string): boolean} {
+    return {
+      isConnected: agentId => this.agents.get(addressKey({tenant, agentId}))?.link !== undefined,
+      send: (agentId, method, params, options) => this.send({tenant, agentId}, method, params, options),
+    };
+  }
+
+  /** Commands go over `link` from now on; answers the link that it replaces. */
+  attach(address: AgentAddress, link: AgentLink): AgentLink | undefined {
+    const agent = this.agent(address);
+    const older = agent.link;
+    agent.link = link;
+    const waiting = agent.queue;
+    agent.queue = [];
+    agent.queuedBytes = 0;
+    for (const command of waiting) this.deliver(address, link, command);
+    this.connected.emit({...address, connectionId: link.connectionId});
+    return older;
+  }
+
+  /** The connection has closed. Does nothing when a newer one took over. */
+  detach(address: AgentAddress, link: AgentLink): void {
+    const key = addressKey(address);
+    const agent = this.agents.get(key);
+    if (agent?.link !== link) return;
+    agent.link = undefined;
+    this.forgetIdle(key);
+    this.disconnected.emit({...address, connectionId: link.connectionId});
+  }
+
+  async send<M extends Method>(
+    address: AgentAddress,
+    method: M,
+    params: ParamsInput<M>,
+    options: SendOptions = {},
+  ): Promise<Result<M>> {
+    const {timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS, signal, retry = true} = options;
+    if (signal?.aborted) throw new ProtocolError('cancelled', `${method} was cancelled`);
+    const stop = new AbortController();
+    const command: Command = {
+      order: this.nextOrder++,
+      method,
+      params,
+      deadline: this.services.clock.now() + timeoutMs,
+      retry,
+      stop,
+      answer: deferred<unknown>(),
+      bytes: undefined,
+    };
+    const end = (error: ProtocolError): void => {
+      command.answer.reject(error);
+      stop.abort();
+      this.drop(address, command);
+    };
+    const timer = this.services.clock.schedule(timeoutMs, () => end(this.late(address, command)));
+    const cancel = (): void => end(new ProtocolError('cancelled', `${method} was cancelled`));
+    signal?.addEventListener('abort', cancel, {once: true});
+    try {
+      this.dispatch(address, command);
+      return (await command.answer.promise) as Result<M>;
+    } finally {
+      timer.dispose();
+      signal?.removeEventListener('abort', cancel);
+      this.forgetIdle(addressKey(address));
+    }
+  }
+
+  /** Rejects whatever waits. */
+  dispose(): void {
+    this.disposed = true;
+    const gone = new ProtocolError('unavailable', 'the hub has stopped');
+    for (const agent of this.agents.values()) {
+      for (const command of agent.queue) command.answer.reject(gone);
+      agent.queue = [];
+      agent.queuedBytes = 0;
+    }
+    this.connected.dispose();
+    this.disconnected.dispose();
+  }
+
+  private dispatch(address: AgentAddress, command: Command): void {
+    const {link} = this.agent(address);
+    if (this.disposed) command.answer.reject(new ProtocolError('unavailable', 'the hub has stopped'));
+    else if (link) this.deliver(address, link, command);
+    else this.enqueue(address, command);
+  }
+
+  private deliver(address: AgentAddress, link: AgentLink, command: Command): void {
+    const leftMs = command.deadline - this.services.clock.now();
+    link.peer
+      // The deadline is ours; the peer's own only has to be later.
+      .request(command.method, command.params, {timeoutMs: leftMs + 1000, signal: command.stop.signal})
+      .then(
+        result => command.answer.resolve(result),
+        (error: unknown) => {
+          const cut = this.agents.get(addressKey(address))?.link !== link;
+          if (!cut || !isProtocolError(error, 'unavailable')) command.answer.reject(error);
+          else if (command.retry) this.dispatch(address, command);
+          else command.answer.reject(disconnected(address, `disconnected during ${command.method}`));
+        },
+      );
+  }
+
+  private enqueue(address: AgentAddress, command: Command): void {
+    const agent = this.agent(address);
+    command.bytes ??= JSON.stringify(command.params).length;
+    const {maxQueuedCommands, maxQueuedBytes} = this.limits;
+    if (agent.queue.length >= maxQueuedCommands || agent.queuedBytes + command.bytes > maxQueuedBytes) {
+      const message = `too many commands wait for ${address.agentId}`;
+      command.answer.reject(new ProtocolError('overloaded', message));
+      return;
+    }
+    let place = agent.queue.length;
+    while (place > 0 && (agent.queue[place - 1]?.order ?? 0) > command.order) place -= 1;
+    agent.queue.splice(place, 0, command);
+    agent.queuedBytes += command.bytes;
+  }
+
+  private drop(address: AgentAddress, command: Command): void {
+    const agent = this.agents.get(addressKey(address));
+    const place = agent?.queue.indexOf(command) ?? -1;
+    if (!agent || place < 0) return;
+    agent.queue.splice(place, 1);
+    agent.queuedBytes -= command.bytes ?? 0;
+  }
+
+  private late(address: AgentAddress, command: Command): ProtocolError {
+    const waited = this.agents.get(addressKey(address))?.queue.includes(command);
+    return waited
+      ? disconnected(address, `did not connect in time for ${command.method}`)
+      : new ProtocolError('timeout', `${address.agentId} did not answer ${command.method} in time`);
+  }
+
+  private agent(address: AgentAddress): Agent {
+    const key = addressKey(address);
+    let agent = this.agents.get(key);
+    if (!agent) {
+      agent = {link: undefined, queue: [], queuedBytes: 0};
+      this.agents.set(key, agent);
+    }
+    return agent;
+  }
+
+  private forgetIdle(key: string): void {
+    const agent = this.agents.get(key);
+    if (agent && !agent.link && agent.queue.length === 0) this.agents.delete(key);
+  }
+}
+
+function disconnected(address: AgentAddress, what: string): ProtocolError {
+  return new ProtocolError('agentDisconnected', `${address.agentId} ${what}`);
+}
+
+function addressKey(address: AgentAddress): string {
+  return `${address.tenant}/${address.agentId}`;
+}

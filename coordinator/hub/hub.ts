@@ -1,0 +1,295 @@
+/**
+ * The hub: every connection of agents and clients, authorised and routed to the handlers that the composition root gives it. What a command
+ * means is its handler's.
+ */
+import type {IncomingMessage} from 'node:http';
+import type {Duplex} from 'node:stream';
+import {type WebSocket, WebSocketServer} from 'ws';
+import {CLOSE_CODES} from '../bridge/closeCodes.ts';
+import type {CallHandler, IncomingCall} from '../bridge/peer.ts';
+import type {Logger} from '../observability/logger.ts';
+import type {Method} from '../protocol/commands/table.ts';
+import {DEFAULT_TENANT} from '../protocol/ids.ts';
+import {PROTOCOL_VERSION} from '../protocol/version.ts';
+import {type Clock, delay, every} from '../runtime/clock.ts';
+import {DisposableStore} from '../runtime/disposable.ts';
+import {newId, type Random} from '../runtime/random.ts';
+import type {Principal} from '../security/principal.ts';
+import type {AgentChannel} from '../tasks/agentChannel.ts';
+import {AgentLinks} from './agentLinks.ts';
+import {type Caller, connectionCaller} from './caller.ts';
+import {type CommandHandler, Commands} from './commands.ts';
+import {HubConnection} from './connection.ts';
+import {
+  type Authenticate,
+  chooseSubprotocol,
+  Doorkeeper,
+  offeredSubprotocols,
+  type Refusal,
+} from './doorkeeper.ts';
+import {type Health, HttpFront, pathOf, type Route, refuseUpgrade, type TlsMaterial} from './httpFront.ts';
+import {type HubSettings, hubSettings} from './hubSettings.ts';
+
+export interface HubOptions {
+  /** The coordinator's id. */
+  readonly coordinator: string;
+  /** The build's version. */
+  readonly version: string;
+  readonly authenticate: Authenticate;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly settings?: Partial<HubSettings>;
+  /** Host names and addresses by which it is reached beside loopback. */
+  readonly publicNames?: readonly string[];
+  readonly tls?: TlsMaterial;
+  /** PEM of the cluster's authority, served at /ca. */
+  readonly authority?: () => string;
+  /** A reason for a person while the coordinator cannot do all its work. */
+  readonly degraded?: () => string | undefined;
+}
+
+const SOCKET_PATHS: ReadonlySet<string> = new Set(['/', '/mcpx']);
+
+export class Hub {
+  private readonly settings: HubSettings;
+  private readonly front: HttpFront;
+  private readonly sockets: WebSocketServer;
+  private readonly doorkeeper: Doorkeeper;
+  private readonly commands = new Commands();
+  private readonly links: AgentLinks;
+  private readonly connections = new Map<string, HubConnection>();
+  private readonly perPrincipal = new Map<string, number>();
+  private readonly lifetime = new DisposableStore();
+  private readonly startedAt: number;
+  private admitting = 0;
+  private draining = false;
+  private stopped: Promise<void> | undefined;
+
+  constructor(private readonly options: HubOptions) {
+    const {clock, logger} = options;
+    this.settings = hubSettings(options.settings);
+    this.startedAt = clock.now();
+    this.doorkeeper = new Doorkeeper(options.publicNames ?? [], options.authenticate);
+    this.links = this.lifetime.add(new AgentLinks({clock, logger}, this.settings));
+    this.sockets = new WebSocketServer({
+      noServer: true,
+      perMessageDeflate: false,
+      maxPayload: this.settings.maxFrameBytes,
+      clientTracking: false,
+      handleProtocols: offered => chooseSubprotocol(offered) ?? false,
+    });
+    this.front = new HttpFront({
+      settings: this.settings,
+      logger,
+      doorkeeper: this.doorkeeper,
+      tls: options.tls,
+      authority: options.authority,
+      health: () => this.health(),
+      onUpgrade: (request, socket, head) => void this.onUpgrade(request, socket, head),
+    });
+    const period = Math.min(this.settings.pingIntervalMs, this.settings.pongTimeoutMs) / 2;
+    this.lifetime.add(every(clock, period, () => this.checkConnections()));
+  }
+
+  get connectionCount(): number {
+    return this.connections.size;
+  }
+
+  /** An agent's newest connection has registered. */
+  get onAgentConnected(): AgentLinks['onConnected'] {
+    return this.links.onConnected;
+  }
+
+  /** An agent's connection has closed and no other took its place. */
+  get onAgentDisconnected(): AgentLinks['onDisconnected'] {
+    return this.links.onDisconnected;
+  }
+
+  /** Serves a method. Give every handler before `listen`. */
+  handle<M extends Method>(method: M, handler: CommandHandler<M>): void {
+    this.commands.handle(method, handler);
+  }
+
+  /** An HTTP route behind the same door: the bearer token has been checked. */
+  addRoute(route: Route): void {
+    this.front.addRoute(route);
+  }
+
+  agentChannel(tenant: string = DEFAULT_TENANT): AgentChannel & {isConnected(agentId: string): boolean} {
+    return this.links.channel(tenant);
+  }
+
+  /** Runs a command as `caller`, as if it had come over a connection. */
+  async dispatch(call: Pick<IncomingCall, 'method' | 'params'>, caller: Caller): Promise<object> {
+    return this.commands.dispatch(call, caller);
+  }
+
+  listen(address: {host: string; port: number}): Promise<{host: string; port: number}> {
+    return this.front.listen(address.host, address.port);
+  }
+
+  renewTls(tls: TlsMaterial): void {
+    this.front.renewTls(tls);
+  }
+
+  health(): Health {
+    const {coordinator, version, clock, degraded} = this.options;
+    const detail = degraded?.();
+    return {
+      status: this.draining ? 'draining' : detail === undefined ? 'ok' : 'degraded',
+      coordinator,
+      version,
+      protocol: PROTOCOL_VERSION,
+      uptime: Math.floor((clock.now() - this.startedAt) / 1000),
+      ...(detail === undefined ? {} : {detail}),
+    };
+  }
+
+  /** Closes the connections that were admitted as such a principal: its token was revoked. */
+  disconnect(matches: (granted: Principal) => boolean): void {
+    for (const connection of this.connections.values())
+      if (matches(connection.granted)) connection.close(CLOSE_CODES.unauthorized, 'the token was revoked');
+  }
+
+  /** Takes nothing new, lets requests in work end for at most `graceMs`, and closes every connection with 1001. */
+  stop(options: {graceMs: number}): Promise<void> {
+    this.stopped ??= this.drain(options.graceMs);
+    return this.stopped;
+  }
+
+  private async drain(graceMs: number): Promise<void> {
+    this.draining = true;
+    const {clock, logger} = this.options;
+    const answered = this.front.close();
+    for (const connection of this.connections.values()) {
+      const leave = (): void => connection.close(CLOSE_CODES.goingAway, 'this coordinator is shutting down');
+      if (connection.requestsInFlight === 0) leave();
+      // The answer itself is sent a moment after the request stops counting.
+      else connection.onIdle(() => clock.schedule(0, leave));
+    }
+    const grace = new AbortController();
+    const over = delay(clock, graceMs, grace.signal).then(
+      () => logger.warn('requests were cut off', {connections: this.connections.size}),
+      () => undefined,
+    );
+    await Promise.race([answered, over]);
+    grace.abort();
+    for (const connection of this.connections.values())
+      connection.close(CLOSE_CODES.goingAway, 'this coordinator is shutting down');
+    this.lifetime.dispose();
+    const cut = clock.schedule(this.settings.closeGraceMs, () => this.front.destroy());
+    await answered;
+    cut.dispose();
+  }
+
+  private async onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const onError = (error: Error): void => {
+      this.options.logger.debug('a socket failed before its upgrade', {error});
+      socket.destroy();
+    };
+    socket.on('error', onError);
+    const {clock, logger} = this.options;
+    const late = clock.schedule(this.settings.authenticationTimeoutMs, () => socket.destroy());
+    this.admitting += 1;
+    try {
+      const refusal = this.upgradeFault(request) ?? (await this.admitUpgrade(request, socket, head, onError));
+      if (refusal) refuseUpgrade(socket, refusal);
+    } catch (error) {
+      logger.error('an upgrade failed', {error});
+      refuseUpgrade(socket, {status: 503, message: 'the token could not be checked'});
+    } finally {
+      this.admitting -= 1;
+      late.dispose();
+    }
+  }
+
+  private upgradeFault(request: IncomingMessage): Refusal | undefined {
+    if (this.draining) return {status: 503, message: 'this coordinator is shutting down'};
+    if (!SOCKET_PATHS.has(pathOf(request))) return {status: 404, message: 'nothing here'};
+    if (this.connections.size + this.admitting > this.settings.maxConnections)
+      return {status: 503, message: 'too many connections'};
+    if (chooseSubprotocol(offeredSubprotocols(request)) === undefined)
+      return {status: 426, message: 'offer the subprotocol mcpx.v1 or mcp'};
+    return this.doorkeeper.nameFault(request);
+  }
+
+  private async admitUpgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    onError: (error: Error) => void,
+  ): Promise<Refusal | undefined> {
+    const admission = await this.doorkeeper.admit(request);
+    if (admission.kind === 'refused') return admission;
+    const {principal} = admission;
+    if ((this.perPrincipal.get(countKey(principal)) ?? 0) >= this.settings.maxConnectionsPerPrincipal)
+      return {status: 429, message: 'too many connections of this principal'};
+    if (this.draining) return {status: 503, message: 'this coordinator is shutting down'};
+    if (socket.destroyed) return undefined;
+    socket.off('error', onError);
+    this.sockets.handleUpgrade(request, socket, head, webSocket => this.accept(webSocket, socket, principal));
+    return undefined;
+  }
+
+  private accept(socket: WebSocket, raw: Duplex, principal: Principal): HubConnection {
+    const {clock, logger, random, coordinator, version} = this.options;
+    const connection = new HubConnection(
+      newId(random, 'k'),
+      principal,
+      socket,
+      raw,
+      {
+        clock,
+        logger,
+        settings: this.settings,
+        peer: {implementation: {name: coordinator, version}, logger},
+        draining: () => this.draining,
+      },
+      owner => this.serve(owner),
+    );
+    const key = countKey(principal);
+    this.connections.set(connection.id, connection);
+    this.perPrincipal.set(key, (this.perPrincipal.get(key) ?? 0) + 1);
+    connection.onClose(() => {
+      this.connections.delete(connection.id);
+      const left = (this.perPrincipal.get(key) ?? 1) - 1;
+      if (left > 0) this.perPrincipal.set(key, left);
+      else this.perPrincipal.delete(key);
+    });
+    return connection;
+  }
+
+  private serve(connection: HubConnection): CallHandler {
+    return async call => {
+      const result = await this.commands.dispatch(call, connectionCaller(connection, call));
+      if (call.method === 'mcpx.agent.register') this.onRegistered(connection, call.params.instance.id);
+      return result;
+    };
+  }
+
+  private onRegistered(connection: HubConnection, agentId: string): void {
+    const {tenant} = connection.granted;
+    connection.principal = {id: `agent:${agentId}`, tenant, role: 'agent', agentId};
+    // The agent hears that it is registered before it gets a command.
+    this.options.clock.schedule(0, () => this.attachAgent(connection, {tenant, agentId}));
+  }
+
+  private attachAgent(connection: HubConnection, address: {tenant: string; agentId: string}): void {
+    if (!connection.isOpen || connection.agentLink) return;
+    const link = {connectionId: connection.id, peer: connection.peer};
+    connection.agentLink = link;
+    const older = this.links.attach(address, link);
+    if (older)
+      this.connections.get(older.connectionId)?.close(CLOSE_CODES.replaced, 'a newer connection took over');
+    connection.onClose(() => this.links.detach(address, link));
+  }
+
+  private checkConnections(): void {
+    for (const connection of this.connections.values()) connection.checkAlive();
+  }
+}
+
+function countKey(principal: Principal): string {
+  return `${principal.tenant}/${principal.id}`;
+}

@@ -1,0 +1,36 @@
+/** A rate limit: tokens come back steadily, up to a burst. */
+import type {Clock} from '../runtime/clock.ts';
+
+export class TokenBucket {
+  private tokens: number;
+  private at: number;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly rate: {readonly perSecond: number; readonly burst: number},
+  ) {
+    this.tokens = rate.burst;
+    this.at = clock.now();
+  }
+
+  /** Takes a token if there is one. */
+  take(): boolean {
+    this.refill();
+    if (this.tokens < 1) return false;
+    this.tokens -= 1;
+    return true;
+  }
+
+  /** Takes a token, on credit if need be; answers the milliseconds until the debt is paid. */
+  takeAnyway(): number {
+    this.refill();
+    this.tokens -= 1;
+    return this.tokens >= 0 ? 0 : (-this.tokens / this.rate.perSecond) * 1000;
+  }
+
+  private refill(): void {
+    const now = this.clock.now();
+    this.tokens = Math.min(this.rate.burst, this.tokens + ((now - this.at) / 1000) * this.rate.perSecond);
+    this.at = now;
+  }
+}
