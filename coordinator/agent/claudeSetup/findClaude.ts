@@ -12,11 +12,12 @@ export interface FoundClaude {
 export function findClaude(search: {
   readonly executable?: string | undefined;
   readonly PATH?: string | undefined;
+  readonly bundled?: (() => string | undefined) | undefined;
 }): FoundClaude | undefined {
   if (search.executable) return {path: path.resolve(search.executable), source: 'settings'};
   const onPath = findOnPath('claude', search.PATH ?? '');
   if (onPath) return {path: onPath, source: 'path'};
-  const bundled = bundledExecutable();
+  const bundled = (search.bundled ?? bundledExecutable)();
   return bundled ? {path: bundled, source: 'bundled'} : undefined;
 }
 
