@@ -11,8 +11,8 @@ const AnyVersion = z.looseObject({format: z.number().int()});
 const Version = z.object({
   format: z.literal(FORMAT),
   node: z.string().min(1),
-  /** Set once the first entry is on disk: from then on an absent log is a lost log. */
-  populated: z.boolean(),
+  /** Number of the newest log segment, 0 before the first: a log that ends before it has lost files. */
+  segment: z.number().int(),
 });
 export type Version = z.infer<typeof Version>;
 
@@ -20,7 +20,7 @@ export type Version = z.infer<typeof Version>;
 export async function openVersion(disk: Disk, directory: string, nodeId: string): Promise<Version> {
   const names = await disk.list(directory);
   if (names.includes(FILE)) return parseVersion(await readText(disk, path.join(directory, FILE)), directory);
-  const version: Version = {format: FORMAT, node: nodeId, populated: false};
+  const version: Version = {format: FORMAT, node: nodeId, segment: 0};
   await writeVersion(disk, directory, version);
   return version;
 }

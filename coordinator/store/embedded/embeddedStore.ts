@@ -106,7 +106,7 @@ class EmbeddedStore implements Store {
     for (const lease of opened.machine.leases.values())
       this.deadlines.renew(lease.id, lease.ttlSeconds, clock.now());
     try {
-      await opened.start();
+      await opened.replica.start();
       if (opened.machine.incarnation === '')
         await opened.replica.propose({kind: 'create', incarnation: random.hex(8)});
     } catch (error) {

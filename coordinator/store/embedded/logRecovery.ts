@@ -41,7 +41,9 @@ export interface RecoveredLog {
   readonly nextIndex: number;
 }
 
-const HINT = 'Restore the data directory from a backup, or start this node empty and let it rejoin.';
+/** What to do about a damaged data directory. */
+export const RESTORE =
+  'Restore the data directory from a backup, or start this node empty and let it rejoin.';
 
 interface Scan {
   readonly entries: Entry[];
@@ -98,7 +100,7 @@ export async function recoverLog(
     throw new CoordinatorError(
       'corrupt',
       `the log in ${folder} ends at entry ${scan.nextIndex - 1}, before the snapshot of ${snapshot.index}`,
-      {hint: HINT},
+      {hint: RESTORE},
     );
   return {
     hardState: scan.hardState,
@@ -208,6 +210,6 @@ async function readWhole(disk: Disk, file: string): Promise<Buffer> {
 
 function damaged(file: string, offset: number, reason: string): CoordinatorError {
   return new CoordinatorError('corrupt', `the log is damaged: ${file} at byte ${offset}: ${reason}`, {
-    hint: HINT,
+    hint: RESTORE,
   });
 }

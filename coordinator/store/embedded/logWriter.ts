@@ -21,6 +21,17 @@ import type {EmbeddedSettings} from './settings.ts';
 
 type LogSettings = Pick<EmbeddedSettings, 'sync' | 'segmentBytes' | 'firstSegmentBytes'>;
 
+export interface LogParts {
+  readonly disk: Disk;
+  readonly folder: string;
+  readonly settings: LogSettings;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly recovered: RecoveredLog;
+  /** Called when a segment is on disk and before anything is appended to it. */
+  begun(segment: number): Promise<void>;
+}
+
 interface OpenSegment {
   readonly header: SegmentHeader;
   readonly file: DiskFile;
@@ -51,14 +62,8 @@ export class LogWriter {
   /** End of the bytes that a failed append may have left behind the last frame. */
   private dirtyTo = 0;
 
-  private constructor(
-    private readonly disk: Disk,
-    private readonly folder: string,
-    private readonly settings: LogSettings,
-    private readonly random: Random,
-    private readonly logger: Logger,
-    recovered: RecoveredLog,
-  ) {
+  private constructor(private readonly parts: LogParts) {
+    const {settings, disk, recovered} = parts;
     this.durable = settings.sync === 'auto' && disk.durableWrites;
     this.closed = [...recovered.segments];
     this.sequence = recovered.tail?.nextSequence ?? 1;
@@ -66,21 +71,14 @@ export class LogWriter {
     this.hardState = recovered.hardState;
   }
 
-  /** Continues the log that `recovered` describes. */
-  static async open(
-    disk: Disk,
-    folder: string,
-    settings: LogSettings,
-    random: Random,
-    logger: Logger,
-    recovered: RecoveredLog,
-  ): Promise<LogWriter> {
-    const writer = new LogWriter(disk, folder, settings, random, logger, recovered);
+  /** Continues the log that `parts.recovered` describes. */
+  static async open(parts: LogParts): Promise<LogWriter> {
+    const writer = new LogWriter(parts);
     const last = writer.closed.at(-1);
-    if (!last || !recovered.tail) return writer;
+    if (!last || !parts.recovered.tail) return writer;
     writer.closed.pop();
-    const file = await disk.open(path.join(folder, segmentName(last.number)), {durable: writer.durable});
-    const {header, offset} = recovered.tail;
+    const file = await parts.disk.open(writer.path(segmentName(last.number)), {durable: writer.durable});
+    const {header, offset} = parts.recovered.tail;
     writer.segment = {header, file, bytes: last.bytes, offset};
     return writer;
   }
@@ -115,7 +113,7 @@ export class LogWriter {
       if (this.dirtyTo > 0) await fillZeros(segment.file, segment.offset, this.dirtyTo);
       this.dirtyTo = segment.offset + frame.length;
       await segment.file.write(frame, segment.offset);
-      if (!this.durable && this.settings.sync !== 'unsafeNone') await segment.file.sync();
+      if (!this.durable && this.parts.settings.sync !== 'unsafeNone') await segment.file.sync();
       this.dirtyTo = 0;
       segment.offset += frame.length;
       this.sequence += 1;
@@ -145,8 +143,8 @@ export class LogWriter {
     for (;;) {
       const oldest = this.closed[0];
       if (!oldest || oldest.lastIndex > index) break;
-      await this.disk.remove(path.join(this.folder, segmentName(oldest.number)));
-      await this.disk.syncFolder(this.folder);
+      await this.parts.disk.remove(this.path(segmentName(oldest.number)));
+      await this.parts.disk.syncFolder(this.parts.folder);
       this.closed.shift();
     }
   }
@@ -154,7 +152,8 @@ export class LogWriter {
   async close(): Promise<void> {
     const spare = this.spare;
     this.spare = undefined;
-    if (spare) await spare.ready.then(file => this.disk.remove(file)).catch(error => this.spareFailed(error));
+    if (spare)
+      await spare.ready.then(file => this.parts.disk.remove(file)).catch(error => this.spareFailed(error));
     await this.segment?.file.close();
     this.segment = undefined;
   }
@@ -163,9 +162,10 @@ export class LogWriter {
     const before = this.segment;
     const number = (before?.header.number ?? 0) + 1;
     const spare = await this.takeSpare(number, frameSize);
-    const salt = Math.floor(this.random.next() * 2 ** 32);
+    const salt = Math.floor(this.parts.random.next() * 2 ** 32);
     const header = {number, salt, firstSequence: this.sequence, nextIndex: this.nextIndex};
-    const file = await beginSegment(this.disk, this.folder, spare.file, header, this.durable);
+    const file = await beginSegment(this.parts.disk, this.parts.folder, spare.file, header, this.durable);
+    await this.parts.begun(number);
     if (before) {
       this.closed.push({number: before.header.number, bytes: before.bytes, lastIndex: this.nextIndex - 1});
       await before.file.close();
@@ -179,7 +179,7 @@ export class LogWriter {
     const needed = SEGMENT_HEADER_BYTES + frameSize;
     let spare = this.spare;
     if (spare && (spare.number !== number || spare.bytes < needed)) {
-      await spare.ready.then(file => this.disk.remove(file)).catch(error => this.spareFailed(error));
+      await spare.ready.then(file => this.parts.disk.remove(file)).catch(error => this.spareFailed(error));
       spare = undefined;
       this.spare = undefined;
     }
@@ -196,8 +196,8 @@ export class LogWriter {
   /** Starts to make the segment `number`, unless that is under way. */
   private prepare(number: number, atLeast: number): Spare {
     if (this.spare?.number === number) return this.spare;
-    const file = path.join(this.folder, spareName(number));
-    const {segmentBytes, firstSegmentBytes} = this.settings;
+    const file = this.path(spareName(number));
+    const {segmentBytes, firstSegmentBytes} = this.parts.settings;
     const usual = Math.min(segmentBytes, firstSegmentBytes * 2 ** Math.min(number - 1, 30));
     const bytes = Math.max(usual, atLeast);
     const ready = this.makeSpare(file, bytes);
@@ -208,18 +208,22 @@ export class LogWriter {
   }
 
   private async makeSpare(file: string, bytes: number): Promise<string> {
-    await this.disk.remove(file).catch(() => undefined);
+    await this.parts.disk.remove(file).catch(() => undefined);
     try {
-      await prepareSegment(this.disk, file, bytes);
+      await prepareSegment(this.parts.disk, file, bytes);
     } catch (error) {
       // Half a segment would only keep the disk full.
-      await this.disk.remove(file).catch(() => undefined);
+      await this.parts.disk.remove(file).catch(() => undefined);
       throw error;
     }
     return file;
   }
 
   private spareFailed(error: unknown): undefined {
-    this.logger.debug('a log segment could not be prepared ahead', {error});
+    this.parts.logger.debug('a log segment could not be prepared ahead', {error});
+  }
+
+  private path(name: string): string {
+    return path.join(this.parts.folder, name);
   }
 }

@@ -1,16 +1,18 @@
 /** Opens a data directory: lock, version, newest readable snapshot, log behind it, Raft node. Refuses what it cannot trust. */
+import path from 'node:path';
 import type {Logger} from '../../observability/logger.ts';
 import {RaftNode} from '../../raft/raftNode.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import {newId, type Random} from '../../runtime/random.ts';
 import type {StateMachine} from '../stateMachine.ts';
-import {openVersion, removeLeftovers, type Version, writeVersion} from './dataDirectory.ts';
+import {openVersion, removeLeftovers, writeVersion} from './dataDirectory.ts';
 import type {DirectoryLock} from './directoryLock.ts';
 import type {Disk} from './disk.ts';
-import {recoverLog} from './logRecovery.ts';
+import {RESTORE, recoverLog} from './logRecovery.ts';
 import {LogWriter} from './logWriter.ts';
 import {Replica, type ReplicaListener} from './replica.ts';
+import {segmentName} from './segment.ts';
 import type {EmbeddedSettings} from './settings.ts';
 import {Snapshots} from './snapshots.ts';
 
@@ -22,8 +24,6 @@ export interface OpenedReplica {
   readonly snapshots: Snapshots;
   /** Entry that the loaded snapshot covers, 0 without one. */
   readonly snapshotIndex: number;
-  /** Resolves when the log is applied. */
-  start(): Promise<void>;
   /** Writes a snapshot of the state of now and deletes the log that it makes needless. */
   snapshot(signal: AbortSignal): Promise<void>;
   /** Releases files and lock; the replica must have stopped. */
@@ -73,14 +73,16 @@ async function openLocked(
       `${unreadable.join(', ')} cannot be read, and the log does not cover it`,
       {
         cause: error,
-        hint: 'Restore the data directory from a backup, or start this node empty and let it rejoin.',
+        hint: RESTORE,
       },
     );
   });
-  if (version.populated && recovered.segments.length === 0)
-    throw new CoordinatorError('corrupt', `the log in ${directory} is missing`, {
-      hint: 'Restore the data directory from a backup.',
-    });
+  if ((recovered.segments.at(-1)?.number ?? 0) < version.segment)
+    throw new CoordinatorError(
+      'corrupt',
+      `${path.join(directory, segmentName(version.segment))}, the end of the log, is missing`,
+      {hint: RESTORE},
+    );
   const raft = new RaftNode({
     id: version.node,
     voters: [version.node],
@@ -88,7 +90,15 @@ async function openLocked(
     start,
     entries: recovered.entries,
   });
-  const log = await LogWriter.open(disk, directory, settings, random, logger, recovered);
+  const log = await LogWriter.open({
+    disk,
+    folder: directory,
+    settings,
+    random,
+    logger,
+    recovered,
+    begun: segment => writeVersion(disk, directory, {...version, segment}),
+  });
   const replica = new Replica({...environment, raft, log, machine}, start, listener);
   return {
     raft,
@@ -97,7 +107,6 @@ async function openLocked(
     replica,
     snapshots,
     snapshotIndex: start.index,
-    start: () => startReplica(disk, directory, replica, version),
     async snapshot(signal) {
       await snapshots.write(machine, {...replica.applied, voters: [raft.id]}, signal);
       await log.deleteTo(snapshots.coveredIndex);
@@ -107,14 +116,4 @@ async function openLocked(
       await lock.release();
     },
   };
-}
-
-async function startReplica(
-  disk: Disk,
-  directory: string,
-  replica: Replica,
-  version: Version,
-): Promise<void> {
-  await replica.start();
-  if (!version.populated) await writeVersion(disk, directory, {...version, populated: true});
 }

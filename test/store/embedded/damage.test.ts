@@ -1,0 +1,181 @@
+/** Damage to the files: a torn tail is cut off and said; anything else that is wrong stops the start. Never a silently different state. */
+import assert from 'node:assert/strict';
+import {isCoordinatorError} from '../../../coordinator/runtime/errors.ts';
+import {SECTOR} from '../../../coordinator/store/embedded/frame.ts';
+import type {SimulatedDisk} from '../../../coordinator/store/embedded/simulatedDisk.ts';
+import {
+  countWrites,
+  FOLDER,
+  LOG_ONLY,
+  newDisk,
+  openOn,
+  recordingLogger,
+  SMALL,
+  writeNumber,
+} from './simulation.ts';
+
+const LOG = `${FOLDER}/log-0000000001.seg`;
+const WRITES = 6;
+
+/** A log of a few writes, closed; `end` is where its last frame starts and `length` that of its content. */
+async function smallLog(): Promise<{disk: SimulatedDisk; content: Buffer; lastFrame: number; end: number}> {
+  const disk = newDisk();
+  const store = await openOn(disk, LOG_ONLY);
+  for (let n = 1; n <= WRITES; n++) await writeNumber(store, n);
+  await store.close();
+  const content = disk.content(LOG);
+  let end = content.length;
+  while (content[end - 1] === 0) end -= 1;
+  const lastFrame = Math.floor((end - 1) / SECTOR) * SECTOR;
+  return {disk, content, lastFrame, end};
+}
+
+async function outcomeOf(
+  disk: SimulatedDisk,
+): Promise<{kind: 'opened'; writes: number; lines: string[]} | {kind: 'refused'; message: string}> {
+  const {logger, lines} = recordingLogger();
+  try {
+    const store = await openOn(disk, LOG_ONLY, {logger});
+    const writes = await countWrites(store);
+    await store.close();
+    return {kind: 'opened', writes, lines};
+  } catch (error) {
+    assert.ok(isCoordinatorError(error, 'corrupt'), String(error));
+    return {kind: 'refused', message: error.message};
+  }
+}
+
+describe('a torn tail of the log', () => {
+  for (const [how, cut] of [
+    [
+      'zeros',
+      (content: Buffer, at: number) =>
+        Buffer.concat([content.subarray(0, at), Buffer.alloc(content.length - at)]),
+    ],
+    ['a shorter file', (content: Buffer, at: number) => content.subarray(0, at)],
+  ] as const)
+    it(`is cut off and said at every byte of the last frame (${how})`, async () => {
+      const {content, lastFrame, end} = await smallLog();
+      for (let at = lastFrame; at < end; at++) {
+        const {disk} = await smallLog();
+        disk.replace(LOG, cut(content, at));
+        const first = await outcomeOf(disk);
+        assert.deepEqual(
+          {kind: first.kind, writes: first.kind === 'opened' && first.writes},
+          {kind: 'opened', writes: WRITES - 1},
+          `cut at ${at}`,
+        );
+        const said = first.kind === 'opened' && first.lines.some(line => line.includes('cut off'));
+        assert.equal(said, at > lastFrame, `cut at ${at}`);
+        const store = await openOn(disk, LOG_ONLY);
+        await writeNumber(store, WRITES);
+        await store.close();
+        const second = await outcomeOf(disk);
+        assert.equal(second.kind === 'opened' && second.writes, WRITES, `write after the cut at ${at}`);
+      }
+    });
+});
+
+describe('a flipped bit in the log', () => {
+  it('never changes the state that is opened', async () => {
+    const {content, end} = await smallLog();
+    const counts = {refused: 0, harmless: 0};
+    for (let offset = 0; offset < end; offset++) {
+      const {disk} = await smallLog();
+      disk.damage(LOG, offset, 1 << (offset % 8));
+      const outcome = await outcomeOf(disk);
+      if (outcome.kind === 'refused') {
+        counts.refused += 1;
+        assert.ok(outcome.message.includes(LOG) && /at byte \d+/.test(outcome.message), outcome.message);
+      } else {
+        // Only padding, which carries nothing, can be damaged without a refusal.
+        assert.equal(outcome.writes, WRITES, `byte ${offset}`);
+        assert.equal(content[offset], 0, `byte ${offset}`);
+        counts.harmless += 1;
+      }
+    }
+    assert.ok(counts.refused > 500, JSON.stringify(counts));
+  });
+
+  it('in a whole sector before the last frame refuses the start', async () => {
+    const {lastFrame} = await smallLog();
+    for (let frame = SECTOR; frame < lastFrame; frame += SECTOR) {
+      const {disk, content} = await smallLog();
+      content.fill(0, frame, frame + SECTOR);
+      disk.replace(LOG, content);
+      const outcome = await outcomeOf(disk);
+      assert.equal(outcome.kind, 'refused', `sector at ${frame}`);
+      assert.ok(outcome.kind === 'refused' && outcome.message.includes(`at byte ${frame}`), String(frame));
+    }
+  });
+});
+
+describe('damaged snapshots and missing files', () => {
+  /** A run with many snapshots, and the names of its files by kind. */
+  async function longRun(): Promise<{disk: SimulatedDisk; snapshots: string[]; segments: string[]}> {
+    const disk = newDisk();
+    const store = await openOn(disk);
+    for (let n = 1; n <= 60; n++) await writeNumber(store, n);
+    await store.close();
+    const paths = disk.paths();
+    return {
+      disk,
+      snapshots: paths.filter(path => path.endsWith('.snap')),
+      segments: paths.filter(path => path.endsWith('.seg')),
+    };
+  }
+
+  it('keeps two snapshots and no log older than both', async () => {
+    const {snapshots, segments} = await longRun();
+    assert.equal(snapshots.length, 2);
+    assert.ok(!segments.includes(LOG));
+  });
+
+  it('starts from the older snapshot at any flipped byte of the newer one, and says so', async () => {
+    const {snapshots, disk: whole} = await longRun();
+    const newest = snapshots.at(-1) ?? '';
+    const size = whole.content(newest).length;
+    for (let offset = 0; offset < size; offset += 7) {
+      const {disk} = await longRun();
+      disk.damage(newest, offset, 0x10);
+      const {logger, lines} = recordingLogger();
+      const store = await openOn(disk, SMALL, {logger});
+      assert.equal(await countWrites(store), 60, `byte ${offset}`);
+      assert.ok(lines.some(line => line.includes('snapshot cannot be read') && line.includes(newest)));
+      await store.close();
+    }
+  });
+
+  it('refuses to start when no snapshot can be read and the log does not cover them', async () => {
+    const {disk, snapshots} = await longRun();
+    for (const file of snapshots) disk.damage(file, 40, 0x10);
+    await assert.rejects(
+      openOn(disk),
+      error => isCoordinatorError(error, 'corrupt') && snapshots.every(file => error.message.includes(file)),
+    );
+  });
+
+  it('refuses to start without a segment, unless a snapshot covers all of it', async () => {
+    const {segments} = await longRun();
+    for (const [at, file] of segments.entries()) {
+      const {disk} = await longRun();
+      await disk.remove(file);
+      const found = await openOn(disk).then(countWrites, error => error);
+      // The oldest is kept for the older snapshot only.
+      if (at === 0) assert.equal(found, 60, file);
+      else assert.ok(isCoordinatorError(found, 'corrupt'), `${file}: ${String(found)}`);
+    }
+  });
+
+  it('refuses to start without any log', async () => {
+    const {disk} = await smallLog();
+    await disk.remove(LOG);
+    await assert.rejects(openOn(disk, LOG_ONLY), error => isCoordinatorError(error, 'corrupt'));
+  });
+
+  it('refuses a data directory of a newer format', async () => {
+    const {disk} = await smallLog();
+    disk.replace(`${FOLDER}/VERSION`, Buffer.from('{"format":2,"node":"n1","shape":"unknown"}'));
+    await assert.rejects(openOn(disk, LOG_ONLY), error => isCoordinatorError(error, 'incompatible'));
+  });
+});
