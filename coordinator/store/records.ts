@@ -2,7 +2,7 @@
 import type * as z from 'zod';
 import type {Fence} from '../protocol/ids.ts';
 import {parseRecord} from '../protocol/model/record.ts';
-import type {Compare, KeyValue, Op, Store} from './store.ts';
+import type {Compare, KeyValue, Op, OpResponse, Store} from './store.ts';
 
 /** A record with what a later transaction compares. */
 export interface Stored<T> {
@@ -61,4 +61,9 @@ export function exists(key: string): Compare {
 /** Holds while the attempt's live key is the very one that its fence names. The store incarnation is compared by the caller. */
 export function fenceHolds(liveKey: string, fence: Fence): Compare {
   return {key: liveKey, target: 'create', op: '=', operand: fence.revision};
+}
+
+/** What a `get` of a transaction found. */
+export function found(response: OpResponse | undefined): KeyValue | undefined {
+  return response?.kind === 'range' ? response.kvs[0] : undefined;
 }

@@ -25,6 +25,8 @@ export const AgentLive = z.looseObject({
   ...recordFields,
   incarnation: z.string().max(64),
   coordinator: z.string().max(128),
+  /** Incarnations that lost the id to this one, newest last. */
+  replaced: z.array(z.string().max(64)).max(16).optional(),
 });
 export type AgentLive = z.infer<typeof AgentLive>;
 
@@ -34,5 +36,7 @@ export const AccountRecord = z.looseObject({
   account: z.string().max(128),
   pausedUntil: WallTime,
   reason: z.string().max(1024),
+  /** Limits in a row that named no time of their end: each doubles the pause. */
+  strikes: z.number().int().nonnegative().default(0),
 });
 export type AccountRecord = z.infer<typeof AccountRecord>;

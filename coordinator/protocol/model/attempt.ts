@@ -33,10 +33,14 @@ export const AttemptRecord = z.looseObject({
   assignedAt: WallTime,
   startedAt: WallTime.optional(),
   endedAt: WallTime.optional(),
+  /** Milliseconds of work, without waiting for people. */
+  activeMs: z.number().nonnegative().optional(),
   outcome: AttemptOutcome.optional(),
   report: AttemptReport.optional(),
   failure: Failure.optional(),
   gates: z.array(GateEvidence).max(32).optional(),
+  /** Whether gates follow its report; absent when nobody said. */
+  gated: z.boolean().optional(),
   usage: Usage,
   /** Set while its agent is silent: wall time in ms since when. */
   unreachableSince: WallTime.optional(),
