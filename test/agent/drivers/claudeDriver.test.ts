@@ -1,12 +1,15 @@
 /** The claude driver with the unmodified Claude Code, its model replaced by a script. */
 import assert from 'node:assert/strict';
-import {chmodSync, existsSync} from 'node:fs';
+import {spawn} from 'node:child_process';
+import {chmodSync, existsSync, readFileSync} from 'node:fs';
+import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
+import type {AddressInfo} from 'node:net';
 import path from 'node:path';
 import * as z from 'zod';
 import type {ApprovalAnswer, ApprovalRequest} from '../../../coordinator/agent/driver.ts';
 import {deferred} from '../../../coordinator/runtime/deferred.ts';
 import type {JsonValue} from '../../../coordinator/runtime/json.ts';
-import {isRunning, until} from '../supervisor/support.ts';
+import {isRunning, typescriptCommand, until} from '../supervisor/support.ts';
 import {ClaudeStage} from './claudeStage.ts';
 import {RecordingHost} from './recordingHost.ts';
 
@@ -326,6 +329,37 @@ tasks:
     });
   });
 
+  it("uses a hub's MCP server without asking and without its token on the command line", async () => {
+    const calls: string[] = [];
+    const hub = createServer((request, response) => {
+      void serveMcp(request, response, calls);
+    });
+    await new Promise<void>(resolve => hub.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(hub.address() as AddressInfo).port}/mcp`;
+    try {
+      const server = await stage.play(`
+tasks:
+  t:
+    turns:
+      - calls: [{tool: mcp__hub__tell, input: {what: news}}]
+      - calls: [{tool: Bash, input: {command: 'tr "\\\\0" " " < /proc/$PPID/cmdline > commandline.txt'}}]
+      - Done.
+`);
+      const {host, outcome, read} = stage.start(server, {
+        permissions: allowing('Bash'),
+        mcpServers: {hub: {url, headers: {authorization: 'Bearer secret-token'}}},
+      });
+      assert.equal((await outcome()).kind, 'succeeded');
+      assert.deepEqual(calls, ['Bearer secret-token tell {"what":"news"}']);
+      assert.equal(host.of('toolResult')[0]?.text, 'heard');
+      assert.match(read('commandline.txt'), /claude/);
+      assert.doesNotMatch(read('commandline.txt'), /secret-token/);
+    } finally {
+      hub.close();
+      hub.closeAllConnections();
+    }
+  });
+
   describe('ends', () => {
     it('every process when cancelled in a command', async () => {
       const server = await stage.play(`
@@ -365,6 +399,26 @@ tasks:
       assert(ended.kind === 'failed');
       assert.equal(ended.reason, 'crashed');
       assert(!isRunning(child));
+    });
+
+    it("within 2 seconds of the agent's kill -9, down to the last command", async () => {
+      const server = await stage.play(`
+tasks:
+  t:
+    turns:
+      - calls:
+          - tool: Bash
+            input: {command: 'echo $PPID > claude.txt; setsid env -i sleep 301 & echo $! > child.txt; sleep 302 & echo $! > plain.txt; wait'}
+`);
+      const worktree = stage.worktree();
+      const state = stage.worktree();
+      const [command, ...args] = typescriptCommand('../drivers/claudeHost.ts');
+      const env = JSON.stringify(stage.environment(server));
+      const agent = spawn(command, [...args, state, worktree, stage.executable, env], {stdio: 'inherit'});
+      const read = (file: string): string => readFileSync(path.join(worktree, file), 'utf8');
+      const pids = await pidsIn(read, 'claude.txt', 'child.txt', 'plain.txt');
+      agent.kill('SIGKILL');
+      await until('nothing is left', () => pids.every(pid => !isRunning(pid)), 2000);
     });
 
     it('when the budget is spent', async () => {
@@ -515,4 +569,40 @@ async function pidsIn(read: (file: string) => string, ...files: string[]): Promi
   };
   await until('the command runs', () => files.every(file => pidOf(file) > 0), 20_000);
   return files.map(pidOf);
+}
+
+/** As much of an MCP server as Claude Code needs to find and call one tool. */
+async function serveMcp(request: IncomingMessage, response: ServerResponse, calls: string[]): Promise<void> {
+  let text = '';
+  for await (const chunk of request) text += String(chunk);
+  if (request.method !== 'POST') {
+    response.writeHead(405).end();
+    return;
+  }
+  const message = z
+    .object({id: z.json().optional(), method: z.string(), params: z.looseObject({}).optional()})
+    .parse(JSON.parse(text));
+  const results: Record<string, () => JsonValue> = {
+    initialize: () => ({
+      protocolVersion: '2025-06-18',
+      capabilities: {tools: {}},
+      serverInfo: {name: 'hub', version: '1.0.0'},
+    }),
+    'tools/list': () => ({
+      tools: [{name: 'tell', inputSchema: {type: 'object', properties: {what: {type: 'string'}}}}],
+    }),
+    'tools/call': () => {
+      const {name, arguments: input} = message.params ?? {};
+      calls.push(`${request.headers.authorization} ${String(name)} ${JSON.stringify(input)}`);
+      return {content: [{type: 'text', text: 'heard'}]};
+    },
+  };
+  if (message.id === undefined) {
+    response.writeHead(202).end();
+    return;
+  }
+  const result = results[message.method]?.();
+  const answer = result ? {result} : {error: {code: -32601, message: 'Method not found'}};
+  response.writeHead(200, {'content-type': 'application/json'});
+  response.end(JSON.stringify({jsonrpc: '2.0', id: message.id, ...answer}));
 }
