@@ -69,6 +69,7 @@ export type Message =
 
 /** What a driver must do, in this order: persist `hardState` and `entries`; then send `messages`. `committed` is on disk already: apply at any time. */
 export interface Ready {
+  /** Set whenever there are entries, too. */
   readonly hardState: HardState | undefined;
   readonly entries: readonly Entry[];
   readonly messages: readonly Message[];

@@ -15,8 +15,8 @@ const ENTRY_HEAD_BYTES = 21;
 const HARD_STATE_HEAD_BYTES = 21;
 
 /** Bytes of a frame's body that its entries and hard state will take. */
-export function bodyBytes(hardState: HardState | undefined, entries: readonly Entry[]): number {
-  let bytes = hardState ? HARD_STATE_HEAD_BYTES + Buffer.byteLength(hardState.vote) : 0;
+export function bodyBytes(hardState: HardState, entries: readonly Entry[]): number {
+  let bytes = HARD_STATE_HEAD_BYTES + Buffer.byteLength(hardState.vote);
   for (const entry of entries) bytes += ENTRY_HEAD_BYTES + entry.data.length;
   return bytes;
 }
@@ -25,19 +25,17 @@ export function bodyBytes(hardState: HardState | undefined, entries: readonly En
 export class FrameBuilder {
   private buffer = Buffer.alloc(64 * 1024);
 
-  build(hardState: HardState | undefined, entries: readonly Entry[], sequence: number, salt: number): Buffer {
+  build(hardState: HardState, entries: readonly Entry[], sequence: number, salt: number): Buffer {
     const bytes = bodyBytes(hardState, entries);
     const size = frameBytes(bytes);
     if (size > this.buffer.length) this.buffer = Buffer.alloc(size * 2);
     const buffer = this.buffer;
     let at = FRAME_HEADER_BYTES;
-    if (hardState) {
-      buffer[at] = TYPE.hardState;
-      at = buffer.writeDoubleLE(hardState.term, at + 1);
-      at = buffer.writeDoubleLE(hardState.commit, at);
-      const length = buffer.write(hardState.vote, at + 4, 'utf8');
-      at = buffer.writeUInt32LE(length, at) + length;
-    }
+    buffer[at] = TYPE.hardState;
+    at = buffer.writeDoubleLE(hardState.term, at + 1);
+    at = buffer.writeDoubleLE(hardState.commit, at);
+    const length = buffer.write(hardState.vote, at + 4, 'utf8');
+    at = buffer.writeUInt32LE(length, at) + length;
     for (const entry of entries) {
       buffer[at] = TYPE[entry.kind];
       at = buffer.writeDoubleLE(entry.index, at + 1);

@@ -56,7 +56,6 @@ export class LogWriter {
   private spare: Spare | undefined;
   private sequence: number;
   private nextIndex: number;
-  private hardState: HardState;
   private busy = false;
   private total = 0;
   /** End of the bytes that a failed append may have left behind the last frame. */
@@ -68,7 +67,6 @@ export class LogWriter {
     this.closed = [...recovered.segments];
     this.sequence = recovered.tail?.nextSequence ?? 1;
     this.nextIndex = recovered.nextIndex;
-    this.hardState = recovered.hardState;
   }
 
   /** Continues the log that `parts.recovered` describes. */
@@ -98,18 +96,18 @@ export class LogWriter {
     return this.dirtyTo > 0;
   }
 
-  /** Resolves when everything is durable. One call at a time. After a rejection the next append takes its place. */
-  async append(hardState: HardState | undefined, entries: readonly Entry[]): Promise<void> {
+  /**
+   * Resolves when everything is durable. One call at a time. After a rejection the next append takes its place.
+   * The hard state is in every frame, so that deleting old segments never loses it.
+   */
+  async append(hardState: HardState, entries: readonly Entry[]): Promise<void> {
     assert(!this.busy, 'one append at a time');
     this.busy = true;
     try {
-      // A new segment starts with the hard state, so that deleting older segments never loses it: make room for it.
-      const size = frameBytes(bodyBytes(hardState ?? this.hardState, entries));
+      const size = frameBytes(bodyBytes(hardState, entries));
       const current = this.segment;
-      const fresh = !current || current.offset + size > current.bytes;
-      const segment = fresh ? await this.roll(size) : current;
-      const state = fresh ? (hardState ?? this.hardState) : hardState;
-      const frame = this.builder.build(state, entries, this.sequence, segment.header.salt);
+      const segment = current && current.offset + size <= current.bytes ? current : await this.roll(size);
+      const frame = this.builder.build(hardState, entries, this.sequence, segment.header.salt);
       if (this.dirtyTo > 0) await fillZeros(segment.file, segment.offset, this.dirtyTo);
       this.dirtyTo = segment.offset + frame.length;
       await segment.file.write(frame, segment.offset);
@@ -118,7 +116,6 @@ export class LogWriter {
       segment.offset += frame.length;
       this.sequence += 1;
       this.total += frame.length;
-      if (hardState) this.hardState = hardState;
       const last = entries.at(-1);
       if (last) this.nextIndex = last.index + 1;
       if (segment.offset > segment.bytes * PREPARE_AT) this.prepare(segment.header.number + 1, 0);

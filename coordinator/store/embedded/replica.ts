@@ -187,8 +187,7 @@ export class Replica {
   /** The write of this batch and the application of the one before overlap. */
   private async turn(ready: Ready): Promise<void> {
     const {raft, log, clock} = this.parts;
-    const writes = ready.hardState !== undefined || ready.entries.length > 0;
-    const written = writes ? log.append(ready.hardState, ready.entries) : undefined;
+    const written = ready.hardState && log.append(ready.hardState, ready.entries);
     // Observed here in case applying throws, and awaited below.
     written?.catch(() => undefined);
     if (written) this.flushSince = clock.now();

@@ -48,7 +48,12 @@ class Inode {
   }
 }
 
-type NameChange = {readonly folder: string; readonly path: string; readonly inode: Inode | undefined};
+/** A rename is one change: it happens or it does not. */
+interface NameChange {
+  readonly folder: string;
+  readonly removed?: string | undefined;
+  readonly added?: {readonly path: string; readonly inode: Inode} | undefined;
+}
 
 export class SimulatedDisk implements Disk {
   readonly durableWrites: boolean;
@@ -77,9 +82,7 @@ export class SimulatedDisk implements Disk {
   restart(fault?: SimulatedDiskOptions['fault']): SimulatedDisk {
     this.crashed = true;
     const {random, durableWrites} = this.options;
-    // A journalling file system keeps changes of names in order, so that a crash keeps the first few.
-    const kept = Math.floor(random.next() * (this.changes.length + 1));
-    for (const change of this.changes.slice(0, kept)) applyChange(this.durableNames, change);
+    for (const change of this.changes) if (random.next() < 0.5) applyChange(this.durableNames, change);
     const next = new SimulatedDisk({random, durableWrites, fault});
     for (const [path, inode] of this.durableNames) next.names.set(path, inode.survivor(random));
     next.durableNames = new Map(next.names);
@@ -119,7 +122,7 @@ export class SimulatedDisk implements Disk {
     await this.step('open', path);
     if (options.create) {
       if (this.names.has(path)) throw systemError('EEXIST', path);
-      this.change(path, new Inode());
+      this.change({folder: folderOf(path), added: {path, inode: new Inode()}});
     }
     return this.file(path, this.need(path), options.durable ?? false);
   }
@@ -127,14 +130,13 @@ export class SimulatedDisk implements Disk {
   async rename(from: string, to: string): Promise<void> {
     await this.step('rename', from);
     const inode = this.need(from);
-    this.change(from, undefined);
-    this.change(to, inode);
+    this.change({folder: folderOf(to), removed: from, added: {path: to, inode}});
   }
 
   async remove(path: string): Promise<void> {
     await this.step('remove', path);
     this.need(path);
-    this.change(path, undefined);
+    this.change({folder: folderOf(path), removed: path});
   }
 
   async syncFolder(folder: string): Promise<void> {
@@ -153,7 +155,10 @@ export class SimulatedDisk implements Disk {
     return {
       path,
       write: async (bytes, position) => {
-        await this.step('write', path, () => inode.write(bytes, position));
+        await this.step('write', path, crash => {
+          const done = crash ? bytes : bytes.subarray(0, bytes.length / 2);
+          inode.write(done, position);
+        });
         inode.write(bytes, position);
         if (durable) inode.flush();
       },
@@ -170,22 +175,26 @@ export class SimulatedDisk implements Disk {
     };
   }
 
-  /** One operation: it may fail, or the power may go in the middle of it, when `partly` has happened but is not flushed. */
-  private async step(operation: DiskOperation, path: string, partly?: () => void): Promise<void> {
+  /**
+   * One operation: it may fail, or the power may go in the middle of it. `partly` does what of it happens all the same, unflushed: any part of a
+   * write that a power cut hits, the first half of one that fails.
+   */
+  private async step(
+    operation: DiskOperation,
+    path: string,
+    partly?: (crash: boolean) => void,
+  ): Promise<void> {
     await Promise.resolve();
     if (this.crashed) throw systemError('EIO', path);
     this.taken += 1;
     const fault = this.options.fault?.(operation, path, this.taken);
     if (fault === undefined) return;
-    if (fault === 'crash') {
-      partly?.();
-      this.crashed = true;
-    }
+    partly?.(fault === 'crash');
+    if (fault === 'crash') this.crashed = true;
     throw systemError(fault === 'crash' ? 'EIO' : fault, path);
   }
 
-  private change(path: string, inode: Inode | undefined): void {
-    const change = {folder: folderOf(path), path, inode};
+  private change(change: NameChange): void {
     applyChange(this.names, change);
     this.changes.push(change);
   }
@@ -217,8 +226,8 @@ function sectorsOf(position: number, length: number): [number, number][] {
 }
 
 function applyChange(names: Map<string, Inode>, change: NameChange): void {
-  if (change.inode) names.set(change.path, change.inode);
-  else names.delete(change.path);
+  if (change.removed !== undefined) names.delete(change.removed);
+  if (change.added) names.set(change.added.path, change.added.inode);
 }
 
 function folderOf(path: string): string {

@@ -13,8 +13,8 @@ export const FOLDER = '/data';
 /** Segments of a few frames and a snapshot every few entries, so that short runs pass through everything. */
 export const SMALL: Partial<EmbeddedSettings> = {
   nodeId: 'n1',
-  segmentBytes: 4096,
-  firstSegmentBytes: 4096,
+  segmentBytes: 6144,
+  firstSegmentBytes: 6144,
   snapshotEntries: 6,
   snapshotLogBytes: 100,
   historyRevisions: 5,
@@ -53,11 +53,16 @@ export function recordingLogger(): {logger: Logger; lines: string[]} {
   return {lines, logger: createLogger({sink, level: 'info', format: 'text', wallNow: () => 0})};
 }
 
+/** Of several lengths, so that frames take from one sector to several. */
+function textOf(n: number): string {
+  return `${n}:`.padEnd([40, 1500, 40, 700][n % 4] ?? 0, 'v');
+}
+
 /** Write number `n` of a run: after it the store holds exactly what `assertState` says. */
 export async function writeNumber(store: Store, n: number): Promise<void> {
   await store.txn({
     then: [
-      {kind: 'put', key: `k/${n % 7}`, value: `${n}:`.padEnd(40, 'v')},
+      {kind: 'put', key: `k/${n % 7}`, value: textOf(n)},
       {kind: 'put', key: 'last', value: String(n)},
     ],
   });
@@ -69,7 +74,7 @@ export async function countWrites(store: Store): Promise<number> {
   const last = Number(kvs.find(kv => kv.key === 'last')?.value ?? 0);
   assert.equal(revision, last, 'one revision for each write');
   const expected = new Map<string, string>();
-  for (let n = 1; n <= last; n++) expected.set(`k/${n % 7}`, `${n}:`.padEnd(40, 'v'));
+  for (let n = 1; n <= last; n++) expected.set(`k/${n % 7}`, textOf(n));
   if (last > 0) expected.set('last', String(last));
   assert.deepEqual(new Map(kvs.map(kv => [kv.key, kv.value])), expected);
   return last;
