@@ -61,7 +61,7 @@ describe('output limiter', () => {
 
   it('accounts for every byte and halves no character', () => {
     const piece = fc.record({text: fc.string({unit: 'grapheme', maxLength: 30}), waitMs: fc.nat({max: 700})});
-    fc.assert(
+    void fc.assert(
       fc.property(fc.array(piece, {maxLength: 20}), pieces => {
         const {clock, events, limiter: own} = limiter();
         for (const {text, waitMs} of pieces) {

@@ -75,7 +75,7 @@ describe('process tree', () => {
       act: fc.constantFrom('fork' as const, 'forkSession' as const, 'exit' as const, 'stranger' as const),
       who: fc.nat(),
     });
-    fc.assert(
+    void fc.assert(
       fc.property(fc.array(step, {maxLength: 60}), steps => {
         const tree = treeOf();
         let rows: (ProcessRow & {ours: boolean})[] = [
