@@ -156,7 +156,7 @@ describe('damaged snapshots and missing files', () => {
 
   it('starts from the log alone while it reaches back to the first entry', async () => {
     const disk = newDisk();
-    const store = await openOn(disk);
+    const store = await openOn(disk, {...SMALL, snapshotEntries: 1000, snapshotLogBytes: 8000});
     const snapshots = (): string[] => disk.paths().filter(path => path.endsWith('.snap'));
     let written = 0;
     while (snapshots().length === 0) {
