@@ -15,11 +15,27 @@ export interface PlanDiagnostic {
   readonly position: PlanPosition;
 }
 
+export const PLAN_START: PlanPosition = {line: 1, column: 1, end: {line: 1, column: 1}};
+
+/** More would not be read. */
+export const MAX_DIAGNOSTICS = 100;
+
+const LONGEST_QUOTE = 60;
+
 export function formatPath(path: readonly PropertyKey[]): string {
   let text = '';
-  for (const part of path)
-    text += typeof part === 'number' ? `[${part}]` : text === '' ? String(part) : `.${String(part)}`;
+  for (const part of path) {
+    const name = String(part);
+    if (typeof part === 'number') text += `[${part}]`;
+    else if (!/^[A-Za-z0-9_$-]{1,64}$/.test(name)) text += `[${quoted(name)}]`;
+    else text += text === '' ? name : `.${name}`;
+  }
   return text;
+}
+
+/** Text of the plan as a message may show it: in quotes, on one line, shortened. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE - 1)}…` : text);
 }
 
 /** `plan.mcpx.yaml:12:5: error: tasks[2].dependsOn[0]: no task is called "biuld"`. */
@@ -27,4 +43,11 @@ export function formatDiagnostic(file: string, diagnostic: PlanDiagnostic): stri
   const {line, column} = diagnostic.position;
   const field = diagnostic.field === '' ? '' : `${diagnostic.field}: `;
   return `${file}:${line}:${column}: ${diagnostic.severity}: ${field}${diagnostic.message}`;
+}
+
+/** In order of position; further ones than `MAX_DIAGNOSTICS` are left out. */
+export function sortDiagnostics(diagnostics: readonly PlanDiagnostic[]): PlanDiagnostic[] {
+  return [...diagnostics]
+    .sort((a, b) => a.position.line - b.position.line || a.position.column - b.position.column)
+    .slice(0, MAX_DIAGNOSTICS);
 }

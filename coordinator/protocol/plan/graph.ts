@@ -1,4 +1,8 @@
 /** The shape of a plan: unknown and repeated ids, cycles, orders. Pure; knows ids and edges only. */
+import {closest} from './closest.ts';
+
+/** Guessing compares with every id: for the first few it helps, for thousands it only costs. */
+const MAX_SUGGESTIONS = 20;
 
 export interface GraphNode {
   readonly id: string;
@@ -30,16 +34,12 @@ export function graphProblems(nodes: readonly GraphNode[]): GraphProblem[] {
     if (first === undefined) index.set(node.id, position);
     else problems.push({kind: 'duplicate', node: position, first});
   });
+  let suggestions = 0;
   nodes.forEach((node, position) => {
     node.dependsOn.forEach((id, dependency) => {
-      if (!index.has(id))
-        problems.push({
-          kind: 'unknown',
-          node: position,
-          dependency,
-          id,
-          suggestion: closest(id, index.keys()),
-        });
+      if (index.has(id)) return;
+      const suggestion = suggestions++ < MAX_SUGGESTIONS ? closest(id, index.keys()) : undefined;
+      problems.push({kind: 'unknown', node: position, dependency, id, suggestion});
     });
   });
   return [...problems, ...cycles(nodes, index)];
@@ -94,38 +94,4 @@ export function topologicalOrder(nodes: readonly GraphNode[]): number[] {
     }
   }
   return order;
-}
-
-/** The known id that the unknown one was probably meant to be. */
-function closest(id: string, known: Iterable<string>): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(id.length / 3)) + 1;
-  for (const candidate of known) {
-    if (Math.abs(candidate.length - id.length) >= bestDistance) continue;
-    const distance = editDistance(id, candidate);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-/** Optimal string alignment: a swap of neighbours counts once. */
-function editDistance(a: string, b: string): number {
-  let before: number[] = [];
-  let previous = Array.from({length: b.length + 1}, (_, column) => column);
-  for (let row = 1; row <= a.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= b.length; column++) {
-      const cost = a[row - 1] === b[column - 1] ? 0 : 1;
-      let least = Math.min(
-        (previous[column] ?? 0) + 1,
-        (current[column - 1] ?? 0) + 1,
-        (previous[column - 1] ?? 0) + cost,
-      );
-      if (row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1])
-        least = Math.min(least, (before[column - 2] ?? 0) + 1);
-      current.push(least);
-    }
-    [before, previous] = [previous, current];
-  }
-  return previous[b.length] ?? 0;
 }

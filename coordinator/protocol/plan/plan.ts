@@ -99,9 +99,10 @@ export const PLAN_DEFAULTS = {
   permissions: {mode: 'acceptEdits', allow: [], deny: []} satisfies Permissions,
 } as const;
 
-/** Fills in every default. The plan must have passed `checkPlan`. */
+/** Fills in every default. The file must have passed `parsePlan`. */
 export function resolvePlan(file: PlanFile): Plan {
   const workspace = file.workspace;
+  const order = new Map(file.tasks.map((task, index) => [task.id, index]));
   return {
     name: file.name,
     description: file.description,
@@ -126,15 +127,14 @@ export function resolvePlan(file: PlanFile): Plan {
       model: file.merge?.model ?? file.defaults?.model,
     },
     gates: (file.gates ?? []).map((gate, index) => resolveGate(gate, index, 'result')),
-    tasks: file.tasks.map(task => resolveTask(task, file)),
+    tasks: file.tasks.map(task => resolveTask(task, file, order)),
   };
 }
 
-function resolveTask(task: PlanTask, file: PlanFile): TaskSpecification {
+function resolveTask(task: PlanTask, file: PlanFile, order: ReadonlyMap<string, number>): TaskSpecification {
   const defaults = file.defaults ?? {};
   const permissions = task.permissions ?? defaults.permissions ?? PLAN_DEFAULTS.permissions;
   const retry = task.retry ?? defaults.retry;
-  const order = new Map(file.tasks.map((other, index) => [other.id, index]));
   return {
     id: task.id,
     title: task.title,

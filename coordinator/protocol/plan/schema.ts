@@ -1,4 +1,4 @@
-/** The plan file: what a person writes. Strict, so that a misspelt key is an error; see parse.ts for positions and cross-references. */
+/** The plan file: what a person writes. Strict, so that a misspelt key is an error; see parse.ts for positions, crossChecks.ts for references. */
 import * as z from 'zod';
 import {CapabilityRequirement, ResourceRequirement} from '../capability.ts';
 import {AffinityRule, LoadBalancingStrategyName} from '../context.ts';
@@ -18,9 +18,10 @@ const environment = z
     z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of an environment variable'),
     z.union([z.string(), z.number(), z.boolean()]).transform(String),
   )
+  .refine(variables => Object.keys(variables).length <= 1024, 'at most 1024 variables')
   .describe('Environment variables of every process of the task.');
 const secretNames = z
-  .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/))
+  .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of an environment variable'))
   .max(64)
   .describe(
     'Names of secrets that the agent supplies from its own environment; their values never reach the coordinator.',

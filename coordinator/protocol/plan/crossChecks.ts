@@ -1,0 +1,109 @@
+/** What a schema cannot say of a plan: references, cycles, and keys that exclude each other. */
+import {suggestion} from './closest.ts';
+import {formatPath, MAX_DIAGNOSTICS, type PlanDiagnostic} from './diagnostics.ts';
+import {graphProblems} from './graph.ts';
+import type {Locator} from './locate.ts';
+import {type PlanFile, type PlanTask, RESERVED_TASK_KEYS} from './schema.ts';
+
+type Report = (
+  path: readonly PropertyKey[],
+  message: string,
+  options?: {severity?: PlanDiagnostic['severity']; at?: 'key' | 'value'},
+) => void;
+
+export function crossChecks(plan: PlanFile, locator: Locator): PlanDiagnostic[] {
+  const found: PlanDiagnostic[] = [];
+  const report: Report = (path, message, {severity = 'error', at = 'value'} = {}) => {
+    if (found.length >= MAX_DIAGNOSTICS) return;
+    const position = at === 'key' ? locator.key(path) : locator.value(path);
+    found.push({severity, field: formatPath(path), message, position});
+  };
+  const ids = new Set(plan.tasks.map(task => task.id));
+  plan.tasks.forEach((task, index) => {
+    checkWork(task, ['tasks', index], report);
+    checkAffinity(task.affinity, ['tasks', index], ids, report);
+    checkEnv(task.env, ['tasks', index, 'env'], locator, report);
+  });
+  checkAffinity(plan.defaults?.affinity, ['defaults'], ids, report);
+  checkEnv(plan.env, ['env'], locator, report);
+  checkEnv(plan.defaults?.env, ['defaults', 'env'], locator, report);
+  checkGraph(plan, locator, report);
+  return found;
+}
+
+function checkWork(task: PlanTask, path: readonly PropertyKey[], report: Report): void {
+  if (task.prompt === undefined && task.run === undefined)
+    report(path, `task "${task.id}" needs either "prompt" or "run"`);
+  if (task.prompt !== undefined && task.run !== undefined)
+    report([...path, 'run'], `task "${task.id}" has both "prompt" and "run": keep one`, {at: 'key'});
+  for (const key of RESERVED_TASK_KEYS) {
+    if (task[key] !== undefined)
+      report([...path, key], `"${key}" is reserved: this version does not support it yet`, {at: 'key'});
+  }
+  if (task.run === undefined) return;
+  for (const key of ['permissions', 'model', 'maxTurns', 'resultSchema'] as const) {
+    if (task[key] !== undefined)
+      report([...path, key], `"${key}" has no meaning for a "run" task`, {severity: 'warning', at: 'key'});
+  }
+}
+
+function checkAffinity(
+  rules: PlanTask['affinity'],
+  path: readonly PropertyKey[],
+  ids: ReadonlySet<string>,
+  report: Report,
+): void {
+  rules?.forEach((rule, index) => {
+    if (rule.kind === 'region' || rule.kind === 'agent') return;
+    rule.with.forEach((id, position) => {
+      if (!ids.has(id))
+        report(
+          [...path, 'affinity', index, 'with', position],
+          `no task is called "${id}"${ids.size <= 1000 ? suggestion(id, ids) : ''}`,
+        );
+    });
+  });
+}
+
+/** `1.10` is the number 1.1: a version number loses its last digit. */
+function checkEnv(
+  env: Readonly<Record<string, string>> | undefined,
+  path: readonly PropertyKey[],
+  locator: Locator,
+  report: Report,
+): void {
+  for (const [name, value] of Object.entries(env ?? {})) {
+    const source = locator.source([...path, name]);
+    if (source !== undefined && source !== value && String(Number(value)) === value)
+      report([...path, name], `${source} is read as the number ${value}: quote it to keep it as written`, {
+        severity: 'warning',
+      });
+  }
+}
+
+function checkGraph(plan: PlanFile, locator: Locator, report: Report): void {
+  const nodes = plan.tasks.map(task => ({id: task.id, dependsOn: task.dependsOn ?? []}));
+  for (const problem of graphProblems(nodes)) {
+    const id = nodes[problem.node]?.id ?? '';
+    if (problem.kind === 'duplicate') {
+      const {line} = locator.value(['tasks', problem.first, 'id']);
+      report(
+        ['tasks', problem.node, 'id'],
+        `the id "${id}" is taken by task ${problem.first + 1}, line ${line}`,
+      );
+      continue;
+    }
+    const path = ['tasks', problem.node, 'dependsOn', problem.dependency];
+    if (problem.kind === 'cycle') report(path, `the dependencies form a cycle: ${showCycle(problem.path)}`);
+    else
+      report(
+        path,
+        `no task is called "${problem.id}"${problem.suggestion ? `; did you mean "${problem.suggestion}"?` : ''}`,
+      );
+  }
+}
+
+function showCycle(ids: readonly string[]): string {
+  const shown = ids.length > 12 ? [...ids.slice(0, 8), `… ${ids.length - 10} more …`, ...ids.slice(-2)] : ids;
+  return shown.join(' -> ');
+}
