@@ -88,7 +88,7 @@ export class HubConnection implements Outbox {
   }
 
   send(frame: string): void {
-    if (this.isOpen) this.write(frame);
+    if (this.isOpen && !this.isTooSlow()) this.socket.send(frame);
   }
 
   /** Streams that mind the backlog go on from here. */
@@ -136,15 +136,17 @@ export class HubConnection implements Outbox {
 
   private write(text: string): void {
     if (!this.isOpen) throw new ProtocolError('unavailable', 'the connection is closed');
-    if (this.backlog > this.services.settings.maxBufferedBytes) {
-      this.services.logger.warn('a peer reads too slowly', {
-        connection: this.id,
-        principal: this.principal.id,
-      });
-      this.close(CLOSE_CODES.tooSlow, 'too much output is unread');
-      throw new ProtocolError('overloaded', 'the peer reads too slowly');
-    }
+    if (this.isTooSlow()) throw new ProtocolError('overloaded', 'the peer reads too slowly');
     this.socket.send(text);
+  }
+
+  /** Closes the connection of a peer that does not read, instead of buffering for it without bound. */
+  private isTooSlow(): boolean {
+    const {settings, logger} = this.services;
+    if (this.backlog <= settings.maxBufferedBytes) return false;
+    logger.warn('a peer reads too slowly', {connection: this.id, principal: this.principal.id});
+    this.close(CLOSE_CODES.tooSlow, 'too much output is unread');
+    return true;
   }
 
   private onMessage(data: RawData, isBinary: boolean): void {

@@ -15,7 +15,6 @@ export const HubSettings = z.object({
   maxMessagesPerSecond: count(20_000, 'messages of one connection; a faster sender is read more slowly'),
   maxFaults: count(100, 'malformed frames of one connection before it is closed; forgiven one a second'),
   maxBufferedBytes: bytes(16 * 1024 ** 2, 'unread output of one connection before it is closed as too slow'),
-  watchBufferedBytes: bytes(1024 ** 2, 'unread output of one connection before its watches are reset'),
   pingIntervalMs: ms(15_000, 'time between pings of a silent connection'),
   pongTimeoutMs: ms(10_000, 'a connection that stays silent this long after a ping is closed'),
   closeGraceMs: ms(2000, 'time a peer has to answer a close before its socket is cut'),

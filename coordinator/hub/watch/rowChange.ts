@@ -1,0 +1,179 @@
+/** What a store event means to the views: which row of which channel changed, and the row's JSON, made once for all watchers. */
+import type * as z from 'zod';
+import type {Logger} from '../../observability/logger.ts';
+import type {Row, ViewSelector} from '../../protocol/commands/watch.ts';
+import {attemptId} from '../../protocol/ids.ts';
+import {AgentRecord} from '../../protocol/model/agent.ts';
+import {AttemptRecord, RefusalRecord} from '../../protocol/model/attempt.ts';
+import {ApprovalRecord, MemoryRecord, RefRecord} from '../../protocol/model/facts.ts';
+import {parseRecord} from '../../protocol/model/record.ts';
+import {SessionRecord} from '../../protocol/model/session.ts';
+import {TaskRecord} from '../../protocol/model/task.ts';
+
+export type RowKind = Row['kind'];
+
+/** Where the row's record is stored and what it says; absent: the row is gone. */
+export interface RowSource {
+  readonly key: string;
+  readonly value: string;
+  readonly version: number;
+  /** For agents. */
+  readonly online?: boolean;
+}
+
+const SCHEMAS: Readonly<Record<RowKind, z.ZodType>> = {
+  agent: AgentRecord,
+  session: SessionRecord,
+  task: TaskRecord,
+  attempt: AttemptRecord,
+  ref: RefRecord,
+  refusal: RefusalRecord,
+  approval: ApprovalRecord,
+  memory: MemoryRecord,
+};
+
+export class RowChange {
+  private text: string | undefined | null = null;
+
+  constructor(
+    readonly kind: RowKind,
+    /** Unique among the rows of its kind in any one view. */
+    readonly id: string,
+    /** The views that show it, as `channelOf` names them. */
+    readonly channels: readonly string[],
+    readonly source: RowSource | undefined,
+  ) {}
+
+  /** The row's JSON, or undefined for a record that cannot be read, which is reported once. */
+  rowText(logger: Logger): string | undefined {
+    if (this.text !== null) return this.text;
+    this.text = this.source && encodeRow(this.kind, this.id, this.source, logger);
+    return this.text;
+  }
+
+  /** Approximate bytes that it keeps in memory. */
+  get bytes(): number {
+    return 128 + this.id.length + (this.source?.value.length ?? 0);
+  }
+}
+
+/** The stored text goes out as it is, once it has been read: fields that this build does not know reach newer clients. */
+function encodeRow(kind: RowKind, id: string, source: RowSource, logger: Logger): string | undefined {
+  const {key, value, version, online} = source;
+  try {
+    parseRecord(SCHEMAS[kind], key, value);
+  } catch (error) {
+    logger.error('a record cannot be shown', {key, error});
+    return undefined;
+  }
+  const start = `{"kind":"${kind}","id":${JSON.stringify(id)},"${kind}":${value}`;
+  if (kind === 'agent') return `${start},"online":${online === true}}`;
+  if (kind === 'memory') return `${start},"key":${JSON.stringify(id)},"version":${version}}`;
+  return `${start}}`;
+}
+
+/** The channel that a view listens to. */
+export function channelOf(tenant: string, selector: ViewSelector): string {
+  const session = 'sessionId' in selector && selector.sessionId !== undefined ? `/${selector.sessionId}` : '';
+  return `${tenant}/${selector.view}${session}`;
+}
+
+/** A key of the store as the views know it; undefined for what no view shows. */
+export interface ViewKey {
+  readonly tenant: string;
+  readonly family:
+    | 'agents'
+    | 'agentLive'
+    | 'sessions'
+    | 'tasks'
+    | 'attempts'
+    | 'refs'
+    | 'refusals'
+    | 'approvals'
+    | 'memory';
+  readonly sessionId: string;
+  /** What follows the session, or the family where there is none. */
+  readonly rest: string;
+}
+
+const FAMILIES: ReadonlySet<string> = new Set([
+  'agents',
+  'agentLive',
+  'sessions',
+  'tasks',
+  'attempts',
+  'refs',
+  'refusals',
+  'approvals',
+  'memory',
+]);
+const WITHOUT_SESSION: ReadonlySet<string> = new Set(['agents', 'agentLive', 'sessions']);
+
+export function parseViewKey(key: string): ViewKey | undefined {
+  const tenantEnd = key.indexOf('/', 2);
+  const familyEnd = key.indexOf('/', tenantEnd + 1);
+  if (!key.startsWith('t/') || tenantEnd < 0 || familyEnd < 0) return undefined;
+  const tenant = key.slice(2, tenantEnd);
+  const family = key.slice(tenantEnd + 1, familyEnd);
+  if (!FAMILIES.has(family)) return undefined;
+  const tail = key.slice(familyEnd + 1);
+  if (WITHOUT_SESSION.has(family)) {
+    const sessionId = family === 'sessions' ? tail : '';
+    return {tenant, family: family as ViewKey['family'], sessionId, rest: tail};
+  }
+  const cut = tail.indexOf('/');
+  if (cut < 0) return undefined;
+  return {
+    tenant,
+    family: family as ViewKey['family'],
+    sessionId: tail.slice(0, cut),
+    rest: tail.slice(cut + 1),
+  };
+}
+
+/** The change of any row but an agent's, which is made of two records. */
+export function plainChange(at: ViewKey, source: RowSource | undefined): RowChange | undefined {
+  const {tenant, sessionId, rest} = at;
+  const session = `${tenant}/session/${sessionId}`;
+  switch (at.family) {
+    case 'sessions':
+      return new RowChange('session', rest, [`${tenant}/sessions`, session], source);
+    case 'tasks':
+      return new RowChange('task', rest, [session], source);
+    case 'attempts':
+      return new RowChange('attempt', storedAttemptId(sessionId, rest), [session], source);
+    case 'refs':
+      return new RowChange('ref', rest, [session], source);
+    case 'refusals':
+      return new RowChange('refusal', rest, [session], source);
+    case 'approvals': {
+      const channels = [`${tenant}/approvals`, `${tenant}/approvals/${sessionId}`];
+      return new RowChange('approval', `${sessionId}/${rest}`, channels, waiting(source));
+    }
+    case 'memory':
+      return new RowChange('memory', rest, [`${tenant}/memory/${sessionId}`], source);
+    default:
+      return undefined;
+  }
+}
+
+export function agentChange(tenant: string, agentId: string, source: RowSource | undefined): RowChange {
+  return new RowChange('agent', agentId, [`${tenant}/agents`], source);
+}
+
+/** `approvals` shows what waits for a person: an answered one leaves the view. */
+function waiting(source: RowSource | undefined): RowSource | undefined {
+  if (!source) return undefined;
+  try {
+    const {state} = JSON.parse(source.value) as {state?: {kind?: unknown}};
+    return state?.kind === 'waiting' ? source : undefined;
+  } catch {
+    // Left to the encoding, which reports what cannot be read.
+    return source;
+  }
+}
+
+function storedAttemptId(sessionId: string, rest: string): string {
+  const cut = rest.lastIndexOf('/');
+  return attemptId(sessionId, rest.slice(0, cut), Number(rest.slice(cut + 1)));
+}

@@ -1,0 +1,80 @@
+/** One open watch of one client: numbers its events and stops, rather than buffering, when the client does not keep up. */
+import type {ViewSelector} from '../../protocol/commands/watch.ts';
+import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
+import type {Outbox} from '../caller.ts';
+import {bookmarkText, type EncodedEvent, eventFrame, resetText} from './watchFrames.ts';
+
+export class Watcher implements Disposable {
+  /** Everything up to this revision has been told. */
+  position: number;
+  /** Its snapshot has been sent: changes may follow. */
+  live = false;
+  readonly lifetime = new DisposableStore();
+  private seq = 0;
+
+  constructor(
+    readonly key: string,
+    readonly watchId: string,
+    readonly channel: string,
+    readonly selector: ViewSelector,
+    private readonly outbox: Outbox,
+    private readonly maxBacklog: number,
+    position: number,
+  ) {
+    this.position = position;
+  }
+
+  get isEnded(): boolean {
+    return this.lifetime.isDisposed;
+  }
+
+  get isBackedUp(): boolean {
+    return this.outbox.backlog > this.maxBacklog;
+  }
+
+  /** Events beyond its position; false when it is too far behind to get them. */
+  tell(events: readonly EncodedEvent[]): boolean {
+    for (const {revision, text} of events) {
+      if (revision <= this.position) continue;
+      if (this.isBackedUp) return false;
+      this.send(text);
+      this.position = revision;
+    }
+    return true;
+  }
+
+  bookmark(cursor: {store: string; revision: number}): void {
+    if (this.isBackedUp) return;
+    this.send(bookmarkText(cursor));
+    this.position = cursor.revision;
+  }
+
+  sendRows(text: string): void {
+    this.send(text);
+  }
+
+  /** The last thing it says. */
+  reset(reason: string): void {
+    this.send(resetText(reason));
+    this.dispose();
+  }
+
+  /** Resolves when the client has read what it was sent, or the watch has ended. */
+  async drained(): Promise<void> {
+    if (!this.isBackedUp || this.isEnded) return;
+    await new Promise<void>(resolve => {
+      this.outbox.onceDrained(resolve);
+      this.lifetime.add({dispose: resolve});
+    });
+  }
+
+  dispose(): void {
+    this.lifetime.dispose();
+  }
+
+  private send(text: string): void {
+    if (this.isEnded) return;
+    this.seq += 1;
+    this.outbox.send(eventFrame(this.watchId, this.seq, text));
+  }
+}

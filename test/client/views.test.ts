@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict';
+import {connectClient, type McpxClient} from '../../coordinator/client/mcpxClient.ts';
+import {nodeSocket} from '../../coordinator/client/nodeSocket.ts';
+import {rowKey, type ViewUpdate, type ViewWatch} from '../../coordinator/client/viewWatch.ts';
+import {WatchService} from '../../coordinator/hub/watch/watchService.ts';
+import {silentLogger} from '../../coordinator/observability/logger.ts';
+import type {Row} from '../../coordinator/protocol/commands/watch.ts';
+import {tenantKeys} from '../../coordinator/protocol/model/keys.ts';
+import {systemClock} from '../../coordinator/runtime/clock.ts';
+import {deferred} from '../../coordinator/runtime/deferred.ts';
+import {seededRandom, systemRandom} from '../../coordinator/runtime/random.ts';
+import {putRecord} from '../../coordinator/store/records.ts';
+import type {Store} from '../../coordinator/store/store.ts';
+import {openTestStore, type TestStore} from '../fixtures/openTestStore.ts';
+import {type HubFixture, hubFixture, registration} from '../hub/support.ts';
+import {CuttingProxy} from './cuttingProxy.ts';
+
+const keys = tenantKeys('default');
+const written = {v: 1, principal: 'client:one'};
+
+function memoryRecord(value: number): object {
+  return {...written, value, timestamp: 1, checksum: '0'.repeat(64)};
+}
+
+function putMemory(store: Store, key: string, value: number): Promise<{revision: number}> {
+  return store.txn({then: [putRecord(keys.memoryKey('s', key), memoryRecord(value))]});
+}
+
+/** Resolves when the view's cursor has reached `revision`. */
+async function reached(watch: ViewWatch, revision: number): Promise<void> {
+  const done = deferred<void>();
+  const look = (): void => {
+    if ((watch.cursor?.revision ?? 0) >= revision) done.resolve();
+  };
+  const listening = watch.onUpdate(look);
+  look();
+  await done.promise;
+  listening.dispose();
+}
+
+/** What the view of session `s`'s memory has to hold. */
+async function storedMemory(store: Store): Promise<Map<string, unknown>> {
+  const {kvs} = await store.range(keys.memory('s'));
+  return new Map(
+    kvs.map(kv => [
+      `memory/${kv.key.slice(keys.memory('s').length)}`,
+      (JSON.parse(kv.value) as {value: unknown}).value,
+    ]),
+  );
+}
+
+function mirrored(watch: ViewWatch): Map<string, unknown> {
+  return new Map([...watch.rows].map(([key, row]) => [key, row.kind === 'memory' ? row.memory.value : row]));
+}
+
+describe('views of a client', () => {
+  let test: TestStore;
+  let fixture: HubFixture;
+  let service: WatchService;
+  const clients: McpxClient[] = [];
+
+  async function setUp(
+    settings: ConstructorParameters<typeof WatchService>[1]['settings'] = {},
+  ): Promise<void> {
+    test = await openTestStore();
+    service = new WatchService(test.store, {
+      clock: systemClock,
+      logger: silentLogger,
+      settings: {flushMs: 1, ...settings},
+    });
+    await service.start();
+    fixture = await hubFixture({}, hub => service.register(hub));
+  }
+
+  function connect(token = 'client', url = fixture.url): McpxClient {
+    const client = connectClient({
+      urls: [url],
+      token: () => token,
+      openSocket: nodeSocket(),
+      clock: systemClock,
+      random: systemRandom,
+      logger: silentLogger,
+      implementation: {name: 'test', version: '0'},
+      settings: {minBackoffMs: 1, maxBackoffMs: 5},
+      watchRetryMs: 5,
+    });
+    clients.push(client);
+    return client;
+  }
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.dispose();
+    service.dispose();
+    await fixture.close();
+    await test.remove();
+  });
+
+  it('gets a snapshot, then every change', async () => {
+    await setUp();
+    await putMemory(test.store, 'a', 1);
+    const updates: ViewUpdate[] = [];
+    const watch = connect().watch({view: 'memory', sessionId: 's'}, update => updates.push(update));
+    await reached(watch, 1);
+    const {revision} = await putMemory(test.store, 'b', 2);
+    await reached(watch, revision);
+    const gone = await test.store.txn({then: [{kind: 'delete', key: keys.memoryKey('s', 'a')}]});
+    await reached(watch, gone.revision);
+    assert.deepEqual(mirrored(watch), new Map([['memory/b', 2]]));
+    assert.deepEqual(
+      updates.map(update => update.kind),
+      ['snapshot', 'changes', 'changes'],
+    );
+  });
+
+  it('shows an agent as online while its live key is there', async () => {
+    await setUp();
+    const {instance, incarnation, mode} = registration('a-1');
+    const agent = {...written, instance, incarnation, mode, registeredAt: 1, draining: false};
+    await test.store.txn({then: [putRecord(keys.agent('a-1'), agent)]});
+    const watch = connect().watch({view: 'agents'});
+    await reached(watch, 1);
+    const online = (): boolean => (watch.rows.get('agent/a-1') as Extract<Row, {kind: 'agent'}>).online;
+    assert.equal(online(), false);
+    const live = {...written, incarnation, coordinator: 'c-1'};
+    await reached(watch, (await test.store.txn({then: [putRecord(keys.agentLive('a-1'), live)]})).revision);
+    assert.equal(online(), true);
+    await reached(
+      watch,
+      (await test.store.txn({then: [{kind: 'delete', key: keys.agentLive('a-1')}]})).revision,
+    );
+    assert.equal(online(), false);
+  });
+
+  it('shows nothing of another tenant', async () => {
+    await setUp();
+    await putMemory(test.store, 'secret', 1);
+    const watch = connect('other').watch({view: 'memory', sessionId: 's'});
+    await reached(watch, 1);
+    assert.equal(watch.rows.size, 0);
+  });
+
+  it('equals the store after any number of cuts, without a gap or a repeat', async function () {
+    this.timeout(60_000);
+    const seed = Number(process.env['MCPX_SEED'] ?? Date.now() % 2 ** 31);
+    const random = seededRandom(seed);
+    await setUp();
+    const proxy = await CuttingProxy.open(fixture.port);
+    try {
+      const seen: number[] = [];
+      let rowsSeen = 0;
+      const watch = connect('client', `ws://127.0.0.1:${proxy.port}`).watch(
+        {view: 'memory', sessionId: 's'},
+        update => {
+          if (update.kind === 'failed') return;
+          assert.ok(update.kind === 'changes' || !update.reset, `seed ${seed}: no reset within the ring`);
+          seen.push(update.cursor.revision);
+          if (update.kind === 'changes') rowsSeen += update.upserts.length + update.deletes.length;
+        },
+      );
+      let last = 0;
+      for (let step = 0; step < 400; step++) {
+        // Keys that are written once show a gap that a later write of the same key would hide.
+        const key = random.next() < 0.5 ? `once-${step}` : `k${Math.floor(random.next() * 20)}`;
+        const op =
+          random.next() < 0.2
+            ? ({kind: 'delete', key: keys.memoryKey('s', key)} as const)
+            : putRecord(keys.memoryKey('s', key), memoryRecord(step));
+        last = (await test.store.txn({then: [op]})).revision;
+        if (random.next() < 0.05) proxy.cut();
+        if (random.next() < 0.02) proxy.cutAfter(Math.floor(random.next() * 2000));
+      }
+      await putMemory(test.store, 'end', 1);
+      await reached(watch, last + 1);
+      assert.deepEqual(mirrored(watch), await storedMemory(test.store), `seed ${seed}`);
+      for (let at = 1; at < seen.length; at++)
+        assert.ok(
+          (seen[at] ?? 0) > (seen[at - 1] ?? 0),
+          `seed ${seed}: revision ${seen[at]} after ${seen[at - 1]}`,
+        );
+      assert.ok(proxy.cuts > 5 && rowsSeen > 0, `seed ${seed}: ${proxy.cuts} cuts`);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it('starts anew, and says so, when the recent changes do not reach back to its cursor', async () => {
+    await setUp({ringRevisions: 5});
+    const proxy = await CuttingProxy.open(fixture.port);
+    try {
+      const updates: ViewUpdate[] = [];
+      const watch = connect('client', `ws://127.0.0.1:${proxy.port}`).watch(
+        {view: 'memory', sessionId: 's'},
+        update => updates.push(update),
+      );
+      await reached(watch, (await putMemory(test.store, 'a', 1)).revision);
+      proxy.refuse(true);
+      proxy.cut();
+      for (let step = 0; step < 20; step++) await putMemory(test.store, `k${step}`, step);
+      proxy.refuse(false);
+      await reached(watch, 21);
+      assert.deepEqual(mirrored(watch), await storedMemory(test.store));
+      const resets = updates.filter(update => update.kind === 'snapshot' && update.reset);
+      assert.equal(resets.length, 1);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it('resumes over a restart of the coordinator from the history of the store', async () => {
+    await setUp();
+    const updates: ViewUpdate[] = [];
+    const {revision} = await putMemory(test.store, 'a', 1);
+    const cursor = {store: test.store.status().incarnation, revision};
+    await putMemory(test.store, 'b', 2);
+    const second = new WatchService(test.store, {
+      clock: systemClock,
+      logger: silentLogger,
+      settings: {flushMs: 1},
+    });
+    await second.start();
+    const other = await hubFixture({}, hub => second.register(hub));
+    const connection = other.connection('client', {
+      handler: call => {
+        if (call.method === 'mcpx.watch.event' && call.params.event.kind === 'changes')
+          updates.push(call.params.event);
+        got.resolve();
+        return Promise.resolve({});
+      },
+    });
+    const got = deferred<void>();
+    const opened = await connection.request('mcpx.watch.open', {
+      watchId: 'w',
+      selector: {view: 'memory', sessionId: 's'},
+      from: cursor,
+    });
+    assert.equal(opened.kind, 'resumed');
+    await got.promise;
+    second.dispose();
+    await other.close();
+    assert.deepEqual(
+      updates.map(update => update.kind === 'changes' && update.upserts.map(rowKey)),
+      [['memory/b']],
+    );
+  });
+});
