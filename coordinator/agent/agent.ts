@@ -1,0 +1,260 @@
+/** The process beside Claude Code: joins a hub, works off its attempts, and leaves. How it is started from the command line is runAgent.ts. */
+import {mkdir} from 'node:fs/promises';
+import os from 'node:os';
+import {Connection} from '../client/connection.ts';
+import {nodeSocket} from '../client/nodeSocket.ts';
+import type {ParamsInput} from '../protocol/commands/table.ts';
+import type {AgentLoad} from '../protocol/instance.ts';
+import {delay, every} from '../runtime/clock.ts';
+import {deferred} from '../runtime/deferred.ts';
+import {DisposableStore} from '../runtime/disposable.ts';
+import {agentCommands} from './agentCommands.ts';
+import {machineResources, measureLoad} from './agentLoad.ts';
+import type {AgentOptions} from './agentOptions.ts';
+import {type AgentParts, acquireParts, releaseParts} from './agentParts.ts';
+import {AgentReports} from './agentReports.ts';
+import {AgentSettings} from './agentSettings.ts';
+import {AgentLink, type LinkHooks, type Registered} from './link/agentLink.ts';
+import {CompletionSender} from './link/completionSender.ts';
+import {resendRecovered} from './link/recovery.ts';
+import {AgentCounters} from './runner/agentCounters.ts';
+import {Approvals} from './runner/approvals.ts';
+import {Attempts} from './runner/attempts.ts';
+import {GateRunner} from './runner/gateRunner.ts';
+import {OfflineGuard} from './runner/offlineGuard.ts';
+import type {RunnerServices} from './runner/runnerServices.ts';
+import {Secrets} from './runner/secrets.ts';
+import {StartGate} from './runner/startGate.ts';
+
+export type AgentEnd =
+  /** `stop` was called. */
+  | {readonly kind: 'stopped'}
+  /** Another process has joined under this agent's id: coming back would start a fight. */
+  | {readonly kind: 'refused'; readonly error: Error};
+
+export class Agent {
+  readonly attempts: Attempts;
+  readonly link: AgentLink;
+  private readonly owned = new DisposableStore();
+  private readonly counters = new AgentCounters();
+  private readonly approvals: Approvals;
+  private readonly gates: GateRunner;
+  private readonly reports: AgentReports;
+  private readonly over = deferred<AgentEnd>();
+  private readonly recovered: Promise<void>;
+  private stopping: Promise<void> | undefined;
+
+  private constructor(
+    private readonly options: AgentOptions,
+    private readonly settings: AgentSettings,
+    private readonly parts: AgentParts,
+  ) {
+    const {clock, random, logger} = options;
+    this.link = this.makeLink();
+    const {link} = this;
+    this.approvals = new Approvals(link, random);
+    this.reports = new AgentReports({...this.reportsOptions(), link});
+    const services = this.services();
+    this.attempts = new Attempts(services, options.maxConcurrentTasks);
+    this.gates = new GateRunner(this.attempts, services);
+    const guard = new OfflineGuard(this.attempts, link, clock, settings.maxOfflineMs);
+    this.owned.add(guard);
+    this.owned.add(every(clock, settings.metricsMs, () => this.reports.metrics(this.attempts.usage())));
+    const {spool, left} = parts;
+    const {completions} = services;
+    this.recovered = resendRecovered(left, {spool, link, completions, clock, logger, settings});
+  }
+
+  /**
+   * Takes the state directory, ends what an earlier run left there, and begins to connect. Throws `conflict` when another agent has the
+   * directory, `config` for settings that cannot work, `unavailable` when no supervisor can be started.
+   */
+  static async start(options: AgentOptions): Promise<Agent> {
+    const settings = AgentSettings.parse(options.settings ?? {});
+    let urlNow: () => string | undefined = () => undefined;
+    const hubUrl = (): string => urlNow() ?? options.hub.urls[0] ?? '';
+    const parts = await acquireParts(options, settings, hubUrl);
+    await mkdir(parts.state.file('claude'), {recursive: true, mode: 0o700});
+    const agent = new Agent(options, settings, parts);
+    urlNow = () => agent.link.url;
+    agent.link.start();
+    return agent;
+  }
+
+  get id(): string {
+    return this.parts.state.agentId;
+  }
+
+  get incarnation(): string {
+    return this.parts.incarnation;
+  }
+
+  /** Resolves when the agent has ended and everything it had is released. */
+  get ended(): Promise<AgentEnd> {
+    return this.over.promise;
+  }
+
+  /** Takes no more attempts, or takes them again; those that run go on. The hub is told. */
+  drain(drain: boolean): void {
+    this.attempts.draining = drain;
+    const {logger} = this.options;
+    this.link
+      .request('mcpx.agent.drain', {agentId: this.id, drain})
+      .catch((error: unknown) => logger.warn('the hub was not told of the drain', {error}));
+  }
+
+  /**
+   * Drains, waits for the attempts up to `stopTimeoutMs`, ends what is left, says goodbye. With `now` it waits for nothing. Completions
+   * that the hub has not taken stay on disk.
+   */
+  stop(reason: string, options: {readonly now?: boolean} = {}): Promise<void> {
+    if (options.now) this.hurry.abort();
+    this.stopping ??= this.shutDown(reason, {kind: 'stopped'});
+    return this.stopping;
+  }
+
+  private readonly hurry = new AbortController();
+
+  private async shutDown(reason: string, end: AgentEnd): Promise<void> {
+    const {clock, logger} = this.options;
+    const {signal} = this.hurry;
+    if (!signal.aborted) {
+      this.drain(true);
+      const patience = delay(clock, this.settings.stopTimeoutMs, signal).catch(() => undefined);
+      await Promise.race([Promise.all([this.attempts.settled(), this.recovered]), patience]);
+    }
+    await this.attempts.stopAll({kind: 'agentStopped'}, signal.aborted ? 0 : this.settings.cancelGraceMs);
+    this.owned.dispose();
+    await this.link.stop(reason);
+    // The link's end ends whatever still waited for it.
+    await Promise.all([this.attempts.settled(), this.recovered]);
+    await releaseParts(this.parts);
+    logger.info('the agent has stopped', {reason});
+    this.over.resolve(end);
+  }
+
+  private refused(error: Error): void {
+    this.options.logger.error('another agent has joined under this id; this one ends', {error});
+    this.hurry.abort();
+    this.stopping ??= this.shutDown('replaced', {kind: 'refused', error});
+  }
+
+  private makeLink(): AgentLink {
+    const {clock, random, logger, hub, version} = this.options;
+    const connect = ({handler, onConnected}: LinkHooks): Connection =>
+      new Connection({
+        urls: hub.urls,
+        token: hub.token,
+        openSocket: nodeSocket({ca: hub.ca}),
+        clock,
+        random,
+        logger,
+        implementation: {name: 'mcpx-agent', version},
+        handler,
+        onConnected,
+      });
+    return new AgentLink({
+      agentId: this.id,
+      incarnation: this.incarnation,
+      connect,
+      handler: agentCommands(() => ({
+        agentId: this.id,
+        clock,
+        attempts: this.attempts,
+        gates: this.gates,
+        approvals: this.approvals,
+        load: () => this.load(),
+      })),
+      clock,
+      random,
+      logger,
+      settings: this.settings,
+      registration: () => this.registration(),
+      registered: answer => this.registered(answer),
+      load: () => this.load(),
+      refused: error => this.refused(error),
+    });
+  }
+
+  private services(): RunnerServices {
+    const {options, settings, parts, link, counters, approvals} = this;
+    const {clock, random, logger} = options;
+    const {spool, supervisor, workspaces, environment, drivers, artifacts} = parts;
+    return {
+      agentId: this.id,
+      clock,
+      random,
+      logger,
+      settings,
+      link,
+      spool,
+      completions: new CompletionSender(spool.completions, link, logger),
+      approvals,
+      counters,
+      drivers,
+      supervisor,
+      workspaces,
+      secrets: new Secrets(options.env, options.secretsFile, logger),
+      startGate: new StartGate(settings.claudeStarts || os.availableParallelism()),
+      environment: environment.environment,
+      environmentOf: slot => environment.ofSlot(slot),
+      mcpServers: assign => options.mcpServers?.(assign),
+      hubUrl: () => link.url ?? options.hub.urls[0] ?? '',
+      upload: async (content, signal) => (await artifacts.upload(content, signal)).sha256,
+      rateLimited: limit => this.reports.rateLimited(limit),
+    };
+  }
+
+  private reportsOptions() {
+    const {clock, logger, account} = this.options;
+    const {spool} = this.parts;
+    const {counters, incarnation, id: agentId} = this;
+    return {agentId, incarnation, account: account ?? agentId, clock, logger, counters, spool};
+  }
+
+  private load(): Promise<AgentLoad> {
+    const slots = this.options.maxConcurrentTasks;
+    return measureLoad(this.parts.state.path, {running: this.attempts.busy, slots}, this.options.logger);
+  }
+
+  private registered({stale}: Registered): void {
+    this.attempts.dropStale(stale);
+  }
+
+  private registration(): ParamsInput<'mcpx.agent.register'> {
+    const {options, attempts, incarnation} = this;
+    const held = attempts.held();
+    const known = new Set(held.map(attempt => attempt.attemptId));
+    for (const {attemptId, fence} of this.parts.spool.completions.all())
+      if (!known.has(attemptId)) held.push({attemptId, fence, state: 'finished'});
+    return {incarnation, mode: options.mode, attempts: held, instance: this.instance()};
+  }
+
+  private instance(): ParamsInput<'mcpx.agent.register'>['instance'] {
+    const {options, attempts, id} = this;
+    const busy = attempts.busy;
+    const working = busy === 0 ? 'idle' : busy < options.maxConcurrentTasks ? 'active' : 'busy';
+    return {
+      id,
+      endpoint: `/agents/${id}`,
+      capabilities: [...(options.capabilities ?? [])],
+      status: attempts.draining ? 'maintenance' : working,
+      metadata: {
+        region: options.region ?? 'default',
+        version: options.version,
+        maxConcurrentTasks: options.maxConcurrentTasks,
+        specializations: [...(options.specializations ?? [])],
+        performanceMetrics: this.counters.performance(),
+        tags: [...(options.tags ?? [])],
+        resources: [...(options.resources ?? machineResources())],
+        hostname: os.hostname(),
+        platform: `${process.platform}-${process.arch}`,
+        claude: this.parts.environment.claude,
+        account: options.account,
+        reservedFor: options.reservedFor,
+        rehearsal: options.rehearsal ?? false,
+      },
+      healthcheck: {lastSeen: options.clock.wallNow(), responseTime: 0, errorRate: 0},
+    };
+  }
+}

@@ -1,0 +1,60 @@
+/** Sends what an earlier run of the agent finished or said and the hub has not acknowledged. The hub decides whether it still counts. */
+import type {Logger} from '../../observability/logger.ts';
+import type {TaskComplete} from '../../protocol/commands/attempt.ts';
+import {type Clock, delay} from '../../runtime/clock.ts';
+import {isCoordinatorError} from '../../runtime/errors.ts';
+import type {AgentSettings} from '../agentSettings.ts';
+import type {AgentLink} from './agentLink.ts';
+import type {CompletionSender} from './completionSender.ts';
+import type {Spool} from './spool.ts';
+import {TranscriptSender} from './transcriptSender.ts';
+
+export interface RecoveryServices {
+  readonly spool: Spool;
+  readonly link: AgentLink;
+  readonly completions: CompletionSender;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly settings: AgentSettings;
+}
+
+/** Resolves when everything was taken or refused, or the agent stops; never rejects. */
+export async function resendRecovered(
+  left: readonly TaskComplete[],
+  services: RecoveryServices,
+): Promise<void> {
+  const {spool, logger} = services;
+  const byId = new Map(left.map(completion => [completion.attemptId, completion]));
+  const ids = new Set([...byId.keys(), ...spool.recovered.keys()]);
+  await Promise.all(
+    [...ids].map(async attemptId => {
+      try {
+        await resendTranscript(attemptId, services);
+        const completion = byId.get(attemptId);
+        if (completion) await services.completions.send(completion);
+      } catch (error) {
+        if (!isCoordinatorError(error, 'closed'))
+          logger.error('what an earlier run left could not be sent', {attemptId, error});
+      }
+    }),
+  );
+}
+
+async function resendTranscript(attemptId: string, services: RecoveryServices): Promise<void> {
+  const {link, clock, logger, settings} = services;
+  const spool = services.spool.recovered.get(attemptId);
+  if (!spool) return;
+  await link.whenUp();
+  const stale = (): void => logger.info('the transcript of an earlier run came too late', {attemptId});
+  const sender = new TranscriptSender({attemptId, spool, link, clock, logger, settings, stale});
+  const over = new AbortController();
+  const patience = delay(clock, settings.transcriptDrainMs, over.signal);
+  try {
+    await Promise.race([sender.drain(), patience]);
+  } finally {
+    over.abort();
+    patience.catch(() => undefined);
+    sender.end();
+  }
+  await spool.remove();
+}

@@ -1,0 +1,287 @@
+/** One attempt on this agent, from its assignment until the hub needs nothing more of it. The steps of its work are attemptWork.ts. */
+import type {TaskAssign, TaskComplete} from '../../protocol/commands/attempt.ts';
+import {isProtocolError} from '../../protocol/errors.ts';
+import type {AttemptReport} from '../../protocol/model/attempt.ts';
+import type {TranscriptEvent} from '../../protocol/transcript.ts';
+import {NO_USAGE, type Usage} from '../../protocol/usage.ts';
+import {delay} from '../../runtime/clock.ts';
+import {deferred} from '../../runtime/deferred.ts';
+import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
+import type {ApprovalAnswer, ApprovalRequest, DriverHost, DriverRun} from '../driver.ts';
+import {TranscriptSender} from '../link/transcriptSender.ts';
+import type {TranscriptSpool} from '../link/transcriptSpool.ts';
+import type {Workspace} from '../workspace/workspace.ts';
+import {ActiveClock} from './activeClock.ts';
+import {CANCELLED, failed} from './attemptReport.ts';
+import * as states from './attemptState.ts';
+import {performWork} from './attemptWork.ts';
+import {clipEvent} from './clipEvent.ts';
+import type {RunnerServices} from './runnerServices.ts';
+import {NO_MASK, type SecretMask} from './secretMask.ts';
+
+/** Why the work of an attempt was stopped from outside; the reason of its abort signal. */
+export type StopCause =
+  | {readonly kind: 'cancelled'; readonly reason: string}
+  | {readonly kind: 'timeout'}
+  | {readonly kind: 'deadline'}
+  | {readonly kind: 'stale'}
+  | {readonly kind: 'agentStopped'};
+
+export class Attempt implements DriverHost {
+  /** Aborted when the work is to end for whatever cause. */
+  readonly work = new AbortController();
+  private readonly pointless = new AbortController();
+  readonly activeClock: ActiveClock;
+  /** Where it works, once that is ready. */
+  place: {readonly workspace: Workspace; readonly env: Readonly<Record<string, string>>} | undefined;
+  mask: SecretMask = NO_MASK;
+  private current: states.AttemptState = states.PREPARING;
+  private readonly transcript: TranscriptSpool;
+  private readonly sender: TranscriptSender;
+  private readonly startedAt: number;
+  private readonly worked = deferred<void>();
+  private readonly over = deferred<void>();
+  private spent: Usage = NO_USAGE;
+  private cause: StopCause | undefined;
+
+  constructor(
+    readonly assign: TaskAssign,
+    /** Which of the agent's places it takes; places are reused. */
+    readonly slot: number,
+    private readonly services: RunnerServices,
+  ) {
+    const {attemptId, fence, task} = assign;
+    const {clock, link, logger, settings, spool} = services;
+    this.startedAt = clock.wallNow();
+    this.transcript = spool.transcript(attemptId, fence);
+    const stale = (): void => this.stop({kind: 'stale'}, true);
+    const {transcript} = this;
+    this.sender = new TranscriptSender({attemptId, spool: transcript, link, clock, logger, settings, stale});
+    this.activeClock = new ActiveClock({
+      clock,
+      tickMs: settings.clockTickMs,
+      maxStepMs: settings.clockMaxStepMs,
+      limitMs: task.timeoutMs,
+      exceeded: () => this.stop({kind: 'timeout'}, false),
+    });
+  }
+
+  get id(): string {
+    return this.assign.attemptId;
+  }
+
+  get state(): states.AttemptState {
+    return this.current;
+  }
+
+  /** Aborted when nobody wants even its result any more. */
+  get givenUp(): AbortSignal {
+    return this.pointless.signal;
+  }
+
+  /** Resolves when its work is over and its processes are gone. */
+  get workEnded(): Promise<void> {
+    return this.worked.promise;
+  }
+
+  get usageSoFar(): Usage {
+    return this.spent;
+  }
+
+  /** Works, reports, and waits for the release where gates follow. Resolves when the attempt has ended. */
+  async run(): Promise<void> {
+    this.stateEvent('preparing');
+    const report = await this.performed();
+    this.activeClock.dispose();
+    this.worked.resolve();
+    if (this.cause?.kind === 'stale' || this.cause?.kind === 'agentStopped') return this.end(this.cause.kind);
+    this.current = states.reported(this.current, report);
+    await this.reportUntilTaken(report);
+    await this.over.promise;
+  }
+
+  begin(run: DriverRun): void {
+    this.current = states.started(this.current, run);
+    this.stateEvent('running');
+    if (this.work.signal.aborted) run.cancel();
+    else this.work.signal.addEventListener('abort', () => run.cancel(), {once: true});
+  }
+
+  /** Ends the work: politely, or at once with `force`. What is reported follows from the first cause. */
+  stop(cause: StopCause, force: boolean): void {
+    this.cause ??= cause;
+    // A fence that has fallen overrules whatever was the cause before.
+    const {supervisor, logger} = this.services;
+    const reason = new CoordinatorError('cancelled', `the attempt was stopped: ${cause.kind}`);
+    if (cause.kind === 'stale' || cause.kind === 'agentStopped') {
+      this.cause = cause;
+      this.pointless.abort(reason);
+    }
+    this.work.abort(reason);
+    if (force)
+      supervisor
+        .killTree(this.id)
+        .catch((error: unknown) => logger.error('cannot end an attempt', {attemptId: this.id, error}));
+    if (cause.kind === 'stale' && !states.occupiesSlot(this.current)) void this.end('stale');
+  }
+
+  /** The hub needs its folder no more. */
+  async release(keep: boolean): Promise<void> {
+    if (this.current.kind === 'gated') await this.end('released', keep);
+  }
+
+  control(action: (run: DriverRun) => Promise<boolean> | boolean): Promise<boolean> {
+    const run = states.runOf(this.current);
+    return Promise.resolve(run ? action(run) : false);
+  }
+
+  note(level: 'info' | 'warn' | 'error', text: string): void {
+    this.event({kind: 'notice', at: this.services.clock.wallNow(), level, text});
+  }
+
+  stateEvent(state: Extract<TranscriptEvent, {kind: 'state'}>['state']): void {
+    this.event({kind: 'state', at: this.services.clock.wallNow(), state});
+  }
+
+  event(event: TranscriptEvent): void {
+    this.transcript.append(clipEvent(this.mask.event(event)));
+    this.sender.wake();
+  }
+
+  usage(usage: Usage): void {
+    this.spent = usage;
+    this.sender.setUsage(usage);
+  }
+
+  rateLimited(limit: {readonly resetAt?: number | undefined; readonly message: string}): void {
+    this.note('warn', limit.message);
+    this.services.rateLimited(limit);
+  }
+
+  claudeSession(sessionId: string): void {
+    this.services.logger.debug('Claude Code has a session', {attemptId: this.id, claudeSession: sessionId});
+  }
+
+  async ask({requestId: _, ...request}: ApprovalRequest, signal?: AbortSignal): Promise<ApprovalAnswer> {
+    const {attemptId, fence} = this.assign;
+    const stopped = this.work.signal;
+    const hold = this.activeClock.hold();
+    this.current = states.personAsked(this.current);
+    if (this.current.kind === 'waiting' && this.current.asked === 1) this.stateEvent('waiting');
+    try {
+      return await this.services.approvals.ask(
+        {attemptId, fence, request: this.mask.request(request)},
+        signal ? AbortSignal.any([signal, stopped]) : stopped,
+      );
+    } catch (error) {
+      if (isProtocolError(error, 'staleFence')) this.stop({kind: 'stale'}, true);
+      throw error;
+    } finally {
+      hold.dispose();
+      this.current = states.personAnswered(this.current);
+      if (this.current.kind === 'running') this.stateEvent('running');
+    }
+  }
+
+  private async performed(): Promise<AttemptReport> {
+    let report: AttemptReport;
+    try {
+      report = await performWork(this, this.services);
+    } catch (error) {
+      if (isProtocolError(error, 'staleFence')) this.stop({kind: 'stale'}, true);
+      else if (!this.work.signal.aborted)
+        this.services.logger.error('an attempt failed on this agent', {attemptId: this.id, error});
+      report = failed('internal', error instanceof Error ? error.message : String(error));
+    }
+    return this.stoppedReport() ?? report;
+  }
+
+  /** What a stop from outside makes of the report. */
+  stoppedReport(): AttemptReport | undefined {
+    switch (this.cause?.kind) {
+      case 'cancelled':
+        return CANCELLED;
+      case 'timeout': {
+        const seconds = Math.round(this.assign.task.timeoutMs / 1000);
+        return failed('timeout', `did not finish within ${seconds} s of work`);
+      }
+      case 'deadline':
+        return failed('deadline', 'did not finish before its deadline');
+      default:
+        return undefined;
+    }
+  }
+
+  private async reportUntilTaken(report: AttemptReport): Promise<void> {
+    const {completions, counters, spool} = this.services;
+    const willBeGated = report.outcome === 'succeeded' && this.assign.task.gates.length > 0;
+    this.stateEvent(willBeGated ? 'verifying' : 'ended');
+    this.transcript.finish();
+    const completion = this.completion(report);
+    counters.attemptEnded(report, completion.activeMs, completion.usage);
+    try {
+      const written = spool.completions.add(completion, true);
+      await Promise.all([written, this.drainTranscript()]);
+      const verdict = await completions.send(completion);
+      if (this.current.kind !== 'reporting') return;
+      if (verdict.kind === 'accepted' && verdict.gates) this.current = states.awaitsGates(this.current);
+      else await this.end(verdict.kind === 'accepted' ? 'released' : 'stale');
+    } catch (error) {
+      if (!isCoordinatorError(error, 'closed')) throw error;
+      await this.end('agentStopped');
+    }
+  }
+
+  private completion(report: AttemptReport): TaskComplete {
+    const {attemptId, fence} = this.assign;
+    return {
+      attemptId,
+      fence,
+      report: this.mask.report(report),
+      usage: this.spent,
+      startedAt: this.startedAt,
+      endedAt: this.services.clock.wallNow(),
+      activeMs: this.activeClock.activeMs,
+    };
+  }
+
+  /** The hub refuses a transcript after the completion: it goes first, as long as it moves. */
+  private async drainTranscript(): Promise<void> {
+    const {link, clock, settings} = this.services;
+    const over = new AbortController();
+    const patience = async (): Promise<void> => {
+      await link.whenUp(over.signal);
+      await delay(clock, settings.transcriptDrainMs, over.signal);
+    };
+    const waiting = patience();
+    try {
+      await Promise.race([this.sender.drain(), waiting]);
+    } finally {
+      over.abort();
+      waiting.catch(() => undefined);
+    }
+  }
+
+  private async end(how: states.AttemptEnd, keep = this.assign.keep): Promise<void> {
+    if (this.current.kind === 'ended') return;
+    this.current = states.ended(this.current, how);
+    this.activeClock.dispose();
+    this.sender.end();
+    const {workspaces, counters, completions, supervisor, logger} = this.services;
+    if (how === 'stale') {
+      counters.stale++;
+      completions.drop(this.id);
+      logger.warn('an attempt was given up by the hub; its effects are dropped', {attemptId: this.id});
+    }
+    try {
+      if (how === 'agentStopped') await this.transcript.flush();
+      else await this.transcript.remove();
+      // A gate may be at work in the folder.
+      if (how !== 'released') await supervisor.killTree(this.id);
+      if (this.place) await workspaces.release(this.id, {keep: how === 'released' && keep});
+    } catch (error) {
+      logger.error('an attempt could not be cleaned up', {attemptId: this.id, error});
+    }
+    this.over.resolve();
+  }
+}

@@ -1,0 +1,123 @@
+/** The steps of an attempt's work in their order. What stops it, and how it is reported, is attempt.ts. */
+import type {AttemptReport} from '../../protocol/model/attempt.ts';
+import {type Clock, delay} from '../../runtime/clock.ts';
+import type {Disposable} from '../../runtime/disposable.ts';
+import type {Driver, DriverHost, DriverTask} from '../driver.ts';
+import type {Attempt} from './attempt.ts';
+import {failed, reportOf, succeeded} from './attemptReport.ts';
+import {collectResult} from './collectResult.ts';
+import {prepareAttempt, type ReadyAttempt} from './prepareAttempt.ts';
+import {promptText, systemPromptAppend} from './promptText.ts';
+import type {RunnerServices} from './runnerServices.ts';
+
+/** What the agent reports. Throws when the work was stopped, or by a fault of the agent's own. */
+export async function performWork(attempt: Attempt, services: RunnerServices): Promise<AttemptReport> {
+  const {signal} = attempt.work;
+  const deadline = watchDeadline(attempt, services.clock);
+  try {
+    const ready = await prepareAttempt(attempt, services);
+    if ('outcome' in ready) return ready;
+    attempt.activeClock.start();
+    signal.throwIfAborted();
+    const report = await runDriver(attempt, ready, services);
+    return await collectResult(attempt, attempt.stoppedReport() ?? report, ready.workspace, services);
+  } finally {
+    deadline.dispose();
+  }
+}
+
+async function runDriver(
+  attempt: Attempt,
+  ready: ReadyAttempt,
+  services: RunnerServices,
+): Promise<AttemptReport> {
+  const {work} = attempt.assign.task;
+  switch (work.kind) {
+    case 'merge':
+      return succeeded(mergeSummary(attempt), undefined);
+    case 'prompt':
+      return await runClaude(attempt, ready, services);
+    case 'run':
+      return await started(attempt, services.drivers.run, {kind: 'run', command: work.command}, ready);
+    case 'noop':
+      return await started(attempt, services.drivers.noop, {kind: 'noop'}, ready);
+  }
+}
+
+async function runClaude(
+  attempt: Attempt,
+  ready: ReadyAttempt,
+  services: RunnerServices,
+): Promise<AttemptReport> {
+  const {assign} = attempt;
+  const {work} = assign.task;
+  const driver = services.drivers.prompt;
+  if (work.kind !== 'prompt' || !driver)
+    return failed('missing', `agent ${services.agentId} has no Claude Code that it could use`);
+  const {model, permissions, maxTurns, resultSchema} = work;
+  const options = {
+    model,
+    permissions,
+    maxTurns,
+    resultSchema,
+    budgetUsd: assign.budgetUsd,
+    systemPromptAppend: systemPromptAppend(assign, ready.workspace.path),
+    mcpServers: services.mcpServers(assign),
+  };
+  const prompt = promptText(assign, work.prompt, ready.conflicts);
+  const hold = attempt.activeClock.hold();
+  const place = await services.startGate.enter(attempt.work.signal).finally(() => hold.dispose());
+  const timer = services.clock.schedule(services.settings.claudeStartMs, () => place.dispose());
+  try {
+    return await started(attempt, driver, {kind: 'prompt', prompt, options}, ready, place);
+  } finally {
+    timer.dispose();
+    place.dispose();
+  }
+}
+
+/** `place` at the start gate is given back once Claude Code says that it runs. */
+async function started(
+  attempt: Attempt,
+  driver: Driver,
+  work: DriverTask['work'],
+  {workspace, env}: ReadyAttempt,
+  place?: Disposable,
+): Promise<AttemptReport> {
+  const {attemptId, sessionId, taskId, taskKey, number} = attempt.assign;
+  const host: DriverHost = {
+    event: event => attempt.event(event),
+    usage: usage => attempt.usage(usage),
+    ask: (request, signal) => attempt.ask(request, signal),
+    rateLimited: limit => attempt.rateLimited(limit),
+    claudeSession: id => {
+      place?.dispose();
+      attempt.claudeSession(id);
+    },
+  };
+  const run = driver.start(
+    {attemptId, sessionId, taskId, attemptNumber: number, taskKey, worktree: workspace.path, env, work},
+    host,
+  );
+  attempt.begin(run);
+  return reportOf(await run.outcome);
+}
+
+function mergeSummary({assign: {task, workspace}}: Attempt): string {
+  const inputs = workspace.kind === 'git' ? workspace.inputs.map(input => input.taskId) : task.dependsOn;
+  return inputs.length === 0 ? 'nothing to merge' : `merged ${inputs.join(', ')}`;
+}
+
+/** Wall time may jump: it is read again when the time seems to have come, and once a minute. */
+function watchDeadline(attempt: Attempt, clock: Clock): Disposable {
+  const {deadline} = attempt.assign.task;
+  const over = new AbortController();
+  const watch = async (until: number): Promise<void> => {
+    for (let left = until - clock.wallNow(); left > 0; left = until - clock.wallNow())
+      await delay(clock, Math.min(left, 60_000), over.signal);
+    attempt.stop({kind: 'deadline'}, false);
+  };
+  // Rejects only when it is disposed of.
+  if (deadline !== undefined) watch(deadline).catch(() => undefined);
+  return {dispose: () => over.abort()};
+}

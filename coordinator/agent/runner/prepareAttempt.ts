@@ -1,0 +1,123 @@
+/** Gets an attempt its folder and its environment, or says why it cannot have them. */
+import type {Result} from '../../protocol/commands/table.ts';
+import {isProtocolError} from '../../protocol/errors.ts';
+import type {AttemptReport} from '../../protocol/model/attempt.ts';
+import {describeError} from '../../runtime/errors.ts';
+import type {MergeConflict} from '../workspace/mergeInputs.ts';
+import type {Workspace} from '../workspace/workspace.ts';
+import type {PrepareRequest, PrepareResult} from '../workspace/workspaces.ts';
+import type {Attempt} from './attempt.ts';
+import {failed} from './attemptReport.ts';
+import {attemptVariables} from './attemptVariables.ts';
+import type {RunnerServices} from './runnerServices.ts';
+import {SecretMask} from './secretMask.ts';
+
+export interface ReadyAttempt {
+  readonly workspace: Workspace;
+  /** The exact environment of every process of the attempt. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Left in the worktree for the work to resolve. */
+  readonly conflicts: readonly MergeConflict[];
+}
+
+type Prepared = Extract<PrepareResult, {kind: 'ready'}>;
+type Inputs = Result<'mcpx.coordinate.dependency.resolve'>;
+
+/** Faults of the hub's own in one step: after so many the attempt fails instead of waiting. */
+export const MAX_HUB_FAULTS = 5;
+const OUTPUT_CHARACTERS = 4000;
+
+/** Throws when the work was stopped or its fence has fallen. */
+export async function prepareAttempt(
+  attempt: Attempt,
+  services: RunnerServices,
+): Promise<ReadyAttempt | AttemptReport> {
+  const {assign} = attempt;
+  const {signal} = attempt.work;
+  try {
+    const secrets = await services.secrets.resolve(assign.task.secrets);
+    if (secrets.kind === 'missing') return missingSecrets(secrets.names, services);
+    attempt.mask = new SecretMask(secrets.values);
+    const setupEnv = {...services.environment, ...assign.task.env, ...secrets.values};
+    const prepared = await prepareWorkspace(attempt, setupEnv, services);
+    if ('outcome' in prepared) return prepared;
+    const {workspace, conflicts} = prepared;
+    const env = {
+      ...services.environmentOf(attempt.slot),
+      ...workspace.env,
+      ...assign.task.env,
+      ...secrets.values,
+      ...attemptVariables(assign, services),
+    };
+    attempt.place = {workspace, env};
+    for (const warning of prepared.warnings) attempt.note('warn', warning);
+    if (prepared.setupReused) attempt.note('info', 'the outputs of the set-up commands were reused');
+    return {workspace, env, conflicts};
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isProtocolError(error, 'staleFence')) throw error;
+    services.logger.warn('an attempt could not be prepared', {attemptId: attempt.id, error});
+    return failed('workspace', `the workspace could not be prepared: ${describeError(error)}`);
+  }
+}
+
+function missingSecrets(names: readonly string[], {secrets, agentId}: RunnerServices): AttemptReport {
+  const where = secrets.file ? `its environment or in ${secrets.file}` : 'its environment';
+  const [what, they] = names.length === 1 ? ['secret', 'It has'] : ['secrets', 'They have'];
+  return failed(
+    'secrets',
+    `agent ${agentId} does not know the ${what} ${names.join(', ')}. ${they} to be in ${where}.`,
+  );
+}
+
+async function prepareWorkspace(
+  attempt: Attempt,
+  setupEnv: Readonly<Record<string, string>>,
+  {workspaces, link}: RunnerServices,
+): Promise<Prepared | AttemptReport> {
+  const {attemptId, fence, sessionId, taskId, workspace, task} = attempt.assign;
+  const {signal} = attempt.work;
+  const identity = {sessionId, taskId, attemptId};
+  if (workspace.kind === 'none')
+    return {
+      kind: 'ready',
+      workspace: await workspaces.prepareEmpty(identity),
+      conflicts: [],
+      setupReused: false,
+      warnings: [],
+    };
+  const inputs: Inputs = await link.deliver(
+    'mcpx.coordinate.dependency.resolve',
+    {attemptId, fence},
+    {signal, maxFaults: MAX_HUB_FAULTS},
+  );
+  const request: PrepareRequest = {
+    ...identity,
+    repositoryId: workspace.repositoryId,
+    base: workspace.base,
+    inputs: workspace.inputs,
+    bundles: inputs.bundles,
+    onConflict: task.keepConflicts ? 'keepMarkers' : 'fail',
+    include: workspace.include,
+    setup: {commands: workspace.setup, env: setupEnv},
+  };
+  const prepared = await workspaces.prepare(request, signal);
+  switch (prepared.kind) {
+    case 'ready':
+      return prepared;
+    case 'conflict':
+      return conflictReport(prepared.conflict);
+    case 'setupFailed':
+      return failed(
+        'workspace',
+        `the set-up command "${prepared.command}" ended with exit code ${prepared.code}\n${prepared.output.slice(-OUTPUT_CHARACTERS)}`,
+      );
+  }
+}
+
+function conflictReport({paths, ours, theirs, messages}: MergeConflict): AttemptReport {
+  const shown = paths.slice(0, 1000).map(name => name.slice(0, 4096));
+  const message = `the results of ${ours.taskId} and ${theirs.taskId} conflict in ${paths.slice(0, 20).join(', ')}\n${messages.join('\n')}`;
+  const side = ({taskId, commit}: typeof ours) => ({taskId, commit});
+  return failed('conflict', message, {paths: shown, ours: side(ours), theirs: side(theirs)});
+}

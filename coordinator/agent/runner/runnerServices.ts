@@ -1,0 +1,50 @@
+/** What attempts share on one agent; assembled once by agent.ts. */
+import type {Logger} from '../../observability/logger.ts';
+import type {TaskAssign} from '../../protocol/commands/attempt.ts';
+import type {Clock} from '../../runtime/clock.ts';
+import type {Random} from '../../runtime/random.ts';
+import type {AgentSettings} from '../agentSettings.ts';
+import type {Driver, McpEndpoint} from '../driver.ts';
+import type {AgentLink} from '../link/agentLink.ts';
+import type {CompletionSender} from '../link/completionSender.ts';
+import type {Spool} from '../link/spool.ts';
+import type {Supervisor} from '../supervisor/supervisor.ts';
+import type {Workspaces} from '../workspace/workspaces.ts';
+import type {AgentCounters} from './agentCounters.ts';
+import type {Approvals} from './approvals.ts';
+import type {Secrets} from './secrets.ts';
+import type {StartGate} from './startGate.ts';
+
+export interface RunnerServices {
+  readonly agentId: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly settings: AgentSettings;
+  readonly link: AgentLink;
+  readonly spool: Spool;
+  readonly completions: CompletionSender;
+  readonly approvals: Approvals;
+  readonly counters: AgentCounters;
+  readonly drivers: {
+    /** Undefined where there is no usable Claude Code. */
+    readonly prompt: Driver | undefined;
+    readonly run: Driver;
+    readonly noop: Driver;
+  };
+  readonly supervisor: Supervisor;
+  readonly workspaces: Workspaces;
+  readonly secrets: Secrets;
+  readonly startGate: StartGate;
+  /** What every process of every attempt has in its environment. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** The environment that every attempt in this slot starts from. */
+  environmentOf(slot: number): Readonly<Record<string, string>>;
+  /** MCP servers of the hub that the attempt may use. */
+  mcpServers(assign: TaskAssign): Readonly<Record<string, McpEndpoint>> | undefined;
+  /** The coordinator that the agent talks to now. */
+  hubUrl(): string;
+  /** Uploads a long output of a gate; its digest. */
+  upload(content: Uint8Array, signal: AbortSignal): Promise<string>;
+  rateLimited(limit: {readonly resetAt?: number | undefined; readonly message: string}): void;
+}
