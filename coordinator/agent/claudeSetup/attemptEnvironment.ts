@@ -23,8 +23,8 @@ const STRIPPED_NAMES: ReadonlySet<string> = new Set([
 ]);
 const STRIPPED_PREFIXES: readonly string[] = ['VSCODE_'];
 
-/** Ten retries of a refused key take longer than anyone wants to wait; the coordinator retries on its own. */
-const DEFAULTS: Environment = {CLAUDE_CODE_MAX_RETRIES: '4', DISABLE_AUTOUPDATER: '1'};
+/** A minute of patience with an overloaded API, which is cheaper than beginning a task again; a refused key shows as soon. */
+const DEFAULTS: Environment = {CLAUDE_CODE_MAX_RETRIES: '8', DISABLE_AUTOUPDATER: '1'};
 
 /** `base` without what describes its own process, then our defaults where it says nothing, then `extra` over both. */
 export function attemptEnvironment(

@@ -22,7 +22,8 @@ export function sampleOfSchema(schema: JsonValue, depth = 0): JsonValue {
     case 'number':
       return numberOf(schema['minimum']) ?? Math.min(0, numberOf(schema['maximum']) ?? 0);
     case 'boolean':
-      return false;
+      // A made-up verdict lets a rehearsal go on.
+      return true;
     case 'null':
       return null;
     case 'array': {

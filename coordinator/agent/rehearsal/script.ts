@@ -82,6 +82,11 @@ export type RehearsalScript = z.infer<typeof RehearsalScript>;
 
 export const EMPTY_SCRIPT: RehearsalScript = {tasks: {}};
 
+/** For editors that complete and check YAML. */
+export function rehearsalJsonSchema(): z.core.JSONSchema.BaseSchema {
+  return z.toJSONSchema(RehearsalScript, {io: 'input', target: 'draft-7'});
+}
+
 /** Throws `config` with `file:line:column` of the first fault. */
 export function parseRehearsalScript(text: string, file: string): RehearsalScript {
   const lines = new LineCounter();
@@ -100,7 +105,7 @@ export function parseRehearsalScript(text: string, file: string): RehearsalScrip
   throw new CoordinatorError(
     'config',
     `${at(node?.range?.[0] ?? 0)}: ${issuePath.join('.')}: ${issue?.message}`,
-    {hint: 'The keys of a rehearsal script are described in its JSON Schema.'},
+    {hint: 'A script holds `tasks`; each has `turns`, `replies`, `subagents`, `attempts` or `cases`.'},
   );
 }
 

@@ -31,7 +31,7 @@ export async function killLeftovers(
   for (const group of byAttempt(all)) {
     const survivors = await killRecorded(group, table, clock, ownPid);
     leftovers.push({attemptId: group[0].attemptId, survivors});
-    for (const record of group) records.remove(record.pid);
+    for (const record of group) records.remove(record);
   }
   return leftovers;
 }

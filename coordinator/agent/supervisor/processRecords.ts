@@ -7,6 +7,7 @@ import {mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync}
 import path from 'node:path';
 import * as z from 'zod';
 import type {Logger} from '../../observability/logger.ts';
+import type {ProcessIdentity} from './processTable.ts';
 
 export const ProcessRecord = z.object({
   v: z.literal(1),
@@ -28,13 +29,13 @@ export class ProcessRecords {
   }
 
   add(record: ProcessRecord): void {
-    const file = this.fileOf(record.pid);
+    const file = this.fileOf(record);
     writeFileSync(`${file}.tmp`, JSON.stringify(record), {mode: 0o600});
     renameSync(`${file}.tmp`, file);
   }
 
-  remove(pid: number): void {
-    rmSync(this.fileOf(pid), {force: true});
+  remove(process: ProcessIdentity): void {
+    rmSync(this.fileOf(process), {force: true});
   }
 
   /** Everything recorded. A file that cannot be read is reported and dropped: nothing can be ended by it. */
@@ -56,8 +57,9 @@ export class ProcessRecords {
     return records;
   }
 
-  private fileOf(pid: number): string {
-    return path.join(this.folder, `${pid}.json`);
+  /** A pid alone may come again while the record of its first owner is still needed. */
+  private fileOf({pid, startedAt}: ProcessIdentity): string {
+    return path.join(this.folder, `${pid}-${encodeURIComponent(startedAt)}.json`);
   }
 }
 

@@ -122,7 +122,7 @@ export class Supervisor {
         attemptId,
         pids: survivors.map(survivor => survivor.pid),
       });
-    else for (const root of attempt?.roots ?? []) this.records.remove(root.pid);
+    else for (const root of attempt?.roots ?? []) this.records.remove(root);
     return survivors;
   }
 

@@ -26,6 +26,8 @@ export interface SupervisorLinkOptions {
 type SupervisorChild = ChildProcessByStdio<Writable, Readable, null>;
 
 const START_TIMEOUT_MS = 30_000;
+/** Beyond the grace. A supervisor that takes longer hangs: it gives up on what it cannot kill much earlier. */
+const KILL_TIMEOUT_MS = 30_000;
 /** A supervisor that dies at once must not be started in a loop. */
 const RESTART_PAUSES_MS = [0, 200, 1000, 5000];
 /** A supervisor that never came up is a fault of the installation, which waiting does not mend. */
@@ -35,7 +37,7 @@ export class SupervisorLink {
   private readonly first = deferred<void>();
   private readonly kills = new Map<
     number,
-    {deferred: Deferred<readonly ProcessIdentity[]>; line: ToSupervisor}
+    {deferred: Deferred<readonly ProcessIdentity[]>; line: ToSupervisor; graceMs: number; timer: Disposable}
   >();
   /** Who waits for a line that no supervisor has taken; the next one is told everything on connecting. */
   private unsent: (() => void)[] = [];
@@ -77,8 +79,9 @@ export class SupervisorLink {
     const requestId = ++this.requests;
     const line: ToSupervisor = {kind: 'kill', requestId, attemptId, polite};
     const answer = deferred<readonly ProcessIdentity[]>();
-    this.kills.set(requestId, {deferred: answer, line});
-    if (this.ready) this.send(line);
+    const request = {deferred: answer, line, graceMs: polite?.graceMs ?? 0, timer: noDisposable};
+    this.kills.set(requestId, request);
+    if (this.ready) this.sendKill(requestId);
     return answer.promise;
   }
 
@@ -120,16 +123,34 @@ export class SupervisorLink {
         for (const sent of this.unsent.splice(0)) sent();
         this.startTimer.dispose();
         this.first.resolve();
-        for (const {line} of this.kills.values()) this.send(line);
+        for (const requestId of this.kills.keys()) this.sendKill(requestId);
         break;
       case 'killed':
-        this.kills.get(message.requestId)?.deferred.resolve(message.survivors);
-        this.kills.delete(message.requestId);
+        this.onKilled(message.requestId, message.survivors);
         break;
       case 'members':
         this.options.onMessage(message);
         break;
     }
+  }
+
+  private sendKill(requestId: number): void {
+    const request = this.kills.get(requestId);
+    if (!request) return;
+    request.timer.dispose();
+    request.timer = this.options.clock.schedule(request.graceMs + KILL_TIMEOUT_MS, () => {
+      this.options.logger.error('the supervisor does not answer; replacing it');
+      this.child?.kill('SIGKILL');
+    });
+    this.send(request.line);
+  }
+
+  private onKilled(requestId: number, survivors: readonly ProcessIdentity[]): void {
+    const request = this.kills.get(requestId);
+    if (!request) return;
+    request.timer.dispose();
+    request.deferred.resolve(survivors);
+    this.kills.delete(requestId);
   }
 
   private ended(child: SupervisorChild, error: Error): void {
@@ -164,8 +185,10 @@ export class SupervisorLink {
   }
 
   private rejectKills(): void {
-    for (const {deferred: answer} of this.kills.values())
+    for (const {deferred: answer, timer} of this.kills.values()) {
+      timer.dispose();
       answer.reject(new CoordinatorError('closed', 'the supervisor was stopped'));
+    }
     this.kills.clear();
   }
 }

@@ -23,7 +23,7 @@ describe('attempt environment', () => {
     assert.deepEqual(env, {
       PATH: '/bin',
       HTTPS_PROXY: 'http://proxy',
-      CLAUDE_CODE_MAX_RETRIES: '4',
+      CLAUDE_CODE_MAX_RETRIES: '8',
       DISABLE_AUTOUPDATER: '1',
     });
   });

@@ -41,7 +41,7 @@ describe('supervisor', function () {
   });
 
   function startHost(script: string, run: string): {host: ChildProcess; pids: Map<string, number>} {
-    const [command, ...args] = typescriptCommand('agentHost.ts');
+    const [command, ...args] = typescriptCommand('agentHost.mts');
     const host = spawn(command, [...args, folder.path, run, script], {stdio: ['ignore', 'pipe', 'inherit']});
     hosts.push(host);
     return {host, pids: pidsOf(host)};

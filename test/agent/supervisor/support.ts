@@ -17,7 +17,7 @@ export function typescriptCommand(file: string): [string, ...string[]] {
   return [process.execPath, '--import', tsx, path.join(here, file)];
 }
 
-export const supervisorCommand = typescriptCommand('superviseMain.ts');
+export const supervisorCommand = typescriptCommand('superviseMain.mts');
 
 export function temporaryFolder(): {path: string; remove(): void} {
   const folder = mkdtempSync(path.join(tmpdir(), 'mcpx-test-'));

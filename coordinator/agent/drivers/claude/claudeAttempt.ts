@@ -68,6 +68,7 @@ export class ClaudeAttempt implements DriverRun {
   private lastResult: SDKResultMessage | undefined;
   private structuredResult: unknown;
   private apiError: SDKAssistantMessageError | undefined;
+  private session: string | undefined;
   private stderr = '';
   private settling: Disposable = noDisposable;
   private exiting: Disposable = noDisposable;
@@ -196,7 +197,7 @@ export class ClaudeAttempt implements DriverRun {
     for (const event of eventsOf(message, this.now())) host.event(event);
     switch (message.type) {
       case 'system':
-        if (message.subtype === 'init') host.claudeSession(message.session_id);
+        if (message.subtype === 'init') this.onSession(message.session_id);
         if (message.subtype === 'api_retry') this.limited(limitOfRetry(message, this.now()));
         break;
       case 'assistant':
@@ -212,6 +213,13 @@ export class ClaudeAttempt implements DriverRun {
         break;
     }
     this.proceed();
+  }
+
+  /** Every turn begins with the same id; a cleared conversation gets another. */
+  private onSession(sessionId: string): void {
+    if (sessionId === this.session) return;
+    this.session = sessionId;
+    this.options.host.claudeSession(sessionId);
   }
 
   private onResult(result: SDKResultMessage, {budgetUsd}: PromptOptions): void {
