@@ -27,6 +27,8 @@ export interface SupervisorOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly table?: ProcessTable | undefined;
+  /** A supervisor that takes longer than this beside the grace of a request is replaced. Default 30,000. */
+  readonly answerTimeoutMs?: number | undefined;
 }
 
 export type ProcessExit =

@@ -18,6 +18,7 @@ export interface SupervisorLinkOptions {
   readonly agentPid: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly answerTimeoutMs?: number | undefined;
   onMessage(message: FromSupervisor): void;
   /** A supervisor process, the first or a later one, is there and knows nothing yet. */
   onConnect(): void;
@@ -27,7 +28,7 @@ type SupervisorChild = ChildProcessByStdio<Writable, Readable, null>;
 
 const START_TIMEOUT_MS = 30_000;
 /** Beyond the grace. A supervisor that takes longer hangs: it gives up on what it cannot kill much earlier. */
-const KILL_TIMEOUT_MS = 30_000;
+const DEFAULT_ANSWER_TIMEOUT_MS = 30_000;
 /** A supervisor that dies at once must not be started in a loop. */
 const RESTART_PAUSES_MS = [0, 200, 1000, 5000];
 /** A supervisor that never came up is a fault of the installation, which waiting does not mend. */
@@ -138,7 +139,8 @@ export class SupervisorLink {
     const request = this.kills.get(requestId);
     if (!request) return;
     request.timer.dispose();
-    request.timer = this.options.clock.schedule(request.graceMs + KILL_TIMEOUT_MS, () => {
+    const timeoutMs = this.options.answerTimeoutMs ?? DEFAULT_ANSWER_TIMEOUT_MS;
+    request.timer = this.options.clock.schedule(request.graceMs + timeoutMs, () => {
       this.options.logger.error('the supervisor does not answer; replacing it');
       this.child?.kill('SIGKILL');
     });

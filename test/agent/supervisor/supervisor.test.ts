@@ -140,6 +140,24 @@ describe('supervisor', function () {
     assert(allDead(pids));
   });
 
+  it('replaces a supervisor that hangs', async () => {
+    supervisor = await startSupervisor(folder.path, {answerTimeoutMs: 300});
+    const {child} = supervisor.spawn('a', {
+      command: '/bin/sh',
+      args: ['-c', 'echo shell=$$; sleep 300'],
+      cwd: folder.path,
+      env: ENV,
+      stdin: 'ignore',
+    });
+    const pids = pidsOf(child);
+    await until('the script runs', () => pids.size === 1);
+    const [hung = 0] = childrenOf(process.pid).filter(pid => commandLine(pid).includes('superviseMain'));
+    process.kill(hung, 'SIGSTOP');
+    assert.deepEqual(await supervisor.release('a'), []);
+    assert(allDead(pids));
+    assert(!isRunning(hung));
+  });
+
   it('lets a process that was asked politely end by itself', async () => {
     supervisor = await startSupervisor(folder.path);
     const {child, exit} = supervisor.spawn('a', {

@@ -24,7 +24,10 @@ export function temporaryFolder(): {path: string; remove(): void} {
   return {path: folder, remove: () => rmSync(folder, {recursive: true, force: true})};
 }
 
-export function startSupervisor(stateFolder: string, logger: Logger = silentLogger): Promise<Supervisor> {
+export function startSupervisor(
+  stateFolder: string,
+  options: {logger?: Logger; answerTimeoutMs?: number} = {},
+): Promise<Supervisor> {
   return Supervisor.start({
     command: supervisorCommand,
     env: {PATH: process.env['PATH'] ?? ''},
@@ -32,7 +35,8 @@ export function startSupervisor(stateFolder: string, logger: Logger = silentLogg
     agentRun: newId(systemRandom, 'run'),
     agentPid: process.pid,
     clock: systemClock,
-    logger,
+    logger: silentLogger,
+    ...options,
   });
 }
 
