@@ -7,10 +7,10 @@ import {lstat} from 'node:fs/promises';
 import path from 'node:path';
 import {splitNul} from '../../artifacts/git/gitCommand.ts';
 import type {GitRepository} from '../../artifacts/git/gitRepository.ts';
+import {type CommitIdentity, identityEnv} from '../../artifacts/git/identity.ts';
 import {systemErrorCode} from '../../runtime/errors.ts';
 import type {AttemptFolder, AttemptGit} from './attemptFolder.ts';
 import {controlOf, excludeOptions, fetchHead, removeStaleLock} from './attemptRepository.ts';
-import {identityEnv} from './mergeInputs.ts';
 import {attemptRef} from './repositoryCache.ts';
 import {unresolvedPaths} from './unresolvedPaths.ts';
 
@@ -19,7 +19,7 @@ export interface CommitRequest {
   readonly message: string;
   /** Such as `{'MCPX-Session': 's-1'}`; in this order. */
   readonly trailers: Readonly<Record<string, string>>;
-  readonly author: {readonly name: string; readonly email: string};
+  readonly author: CommitIdentity;
   /** Wall time in ms. */
   readonly at: number;
 }

@@ -4,6 +4,7 @@
  */
 import {splitNul} from '../../artifacts/git/gitCommand.ts';
 import type {GitRepository} from '../../artifacts/git/gitRepository.ts';
+import {identityEnv, MCPX_IDENTITY} from '../../artifacts/git/identity.ts';
 
 export interface InputCommit {
   readonly taskId: string;
@@ -31,7 +32,6 @@ export interface MergedInputs {
   readonly stages: ReadonlyMap<string, readonly string[]>;
 }
 
-const MERGER = {name: 'MCPX', email: 'mcpx@localhost'};
 /** Commits named on one command line. */
 const MAX_ARGUMENTS = 200;
 
@@ -183,25 +183,6 @@ async function commitMerge(
   return repository.text(args, {
     input: message,
     signal,
-    env: identityEnv(MERGER, seconds),
+    env: identityEnv(MCPX_IDENTITY, seconds),
   });
-}
-
-/** Author and committer of a commit of ours; `seconds` since the Unix epoch. */
-export function identityEnv(who: {name: string; email: string}, seconds: number): Record<string, string> {
-  // git strips these characters itself, and refuses a name that has nothing else.
-  const clean = (text: string, fallback: string): string => {
-    const kept = [...text].filter(letter => letter >= ' ' && letter !== '<' && letter !== '>').join('');
-    return /[A-Za-z0-9]/.test(kept) ? kept.slice(0, 200) : fallback;
-  };
-  const date = `@${Math.floor(seconds)} +0000`;
-  const [name, email] = [clean(who.name, MERGER.name), clean(who.email, MERGER.email)];
-  return {
-    GIT_AUTHOR_NAME: name,
-    GIT_AUTHOR_EMAIL: email,
-    GIT_AUTHOR_DATE: date,
-    GIT_COMMITTER_NAME: name,
-    GIT_COMMITTER_EMAIL: email,
-    GIT_COMMITTER_DATE: date,
-  };
 }

@@ -4,7 +4,7 @@
  */
 import {createHash} from 'node:crypto';
 import {existsSync} from 'node:fs';
-import {readdir, rm} from 'node:fs/promises';
+import {readdir, rm, stat} from 'node:fs/promises';
 import path from 'node:path';
 import type {ArtifactSource} from '../../artifacts/artifactCache.ts';
 import {importBundles} from '../../artifacts/git/bundle.ts';
@@ -22,6 +22,9 @@ export interface RepositoryCacheOptions {
 }
 
 const ATTEMPTS = 'refs/mcpx/attempts/';
+const STALE_LOCK_MS = 30_000;
+/** fsck adds up what it found; 128 is a repository that it cannot open. */
+const FSCK_CODES = [...Array.from({length: 63}, (_, code) => code + 1), 128];
 
 /** The ref that keeps the commits of an attempt that is not over: `start` and, once there is one, `result`. */
 export function attemptRef(attemptFolder: string, which: 'start' | 'head' | 'result' | 'checkpoint'): string {
@@ -75,6 +78,27 @@ export class RepositoryCache {
       await repository.run(['repack', '-a', '-d', '-q'], {signal});
       await repository.run(['prune', '--expire=now'], {signal});
     });
+  }
+
+  /** Whether everything that a ref of ours keeps is there and readable. */
+  async isSound(repositoryId: string, signal?: AbortSignal): Promise<boolean> {
+    const folder = this.folderOf(repositoryId);
+    if (!existsSync(folder)) return true;
+    const args = ['fsck', '--connectivity-only', '--no-dangling', '--no-progress'];
+    const repository = new GitRepository(this.options.git, folder);
+    return (await repository.run(args, {okCodes: FSCK_CODES, signal})).code === 0;
+  }
+
+  /** Removes lock files that a killed git left, once they are too old to belong to one that still runs. */
+  async clearStaleLocks(wallNow: number): Promise<void> {
+    for (const folder of await this.folders()) {
+      for (const name of await readdir(folder, {recursive: true})) {
+        if (!name.endsWith('.lock') || name.startsWith('objects')) continue;
+        const file = path.join(folder, name);
+        const found = await stat(file).catch(() => undefined);
+        if (found && found.mtimeMs < wallNow - STALE_LOCK_MS) await rm(file, {force: true});
+      }
+    }
   }
 
   /** Drops a project's repository altogether; the next attempt fetches what it needs. Only for an agent without attempts in this project. */

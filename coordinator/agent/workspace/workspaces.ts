@@ -2,7 +2,7 @@
  * All worktrees of an agent: prepared for attempts, found again after a restart, removed when their attempt is over. Where bundles come from and
  * how commands are supervised is injected; which attempts live is for the caller to say.
  */
-import {readFile} from 'node:fs/promises';
+import {readFile, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {ArtifactSource} from '../../artifacts/artifactCache.ts';
 import type {ArtifactClient} from '../../artifacts/artifactClient.ts';
@@ -12,9 +12,15 @@ import {includedPaths, unpackIncluded} from '../../artifacts/includeArchive.ts';
 import type {Logger} from '../../observability/logger.ts';
 import type {CommitBundle} from '../../protocol/model/session.ts';
 import type {Clock} from '../../runtime/clock.ts';
-import {CoordinatorError} from '../../runtime/errors.ts';
+import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {Random} from '../../runtime/random.ts';
-import {type AttemptFile, type AttemptFolder, AttemptFolders, type AttemptGit} from './attemptFolder.ts';
+import {
+  type AttemptFile,
+  type AttemptFolder,
+  AttemptFolders,
+  type AttemptGit,
+  removeTree,
+} from './attemptFolder.ts';
 import {
   controlOf,
   createAttemptRepository,
@@ -109,11 +115,9 @@ export class Workspaces {
   async prepare(request: PrepareRequest, signal?: AbortSignal): Promise<PrepareResult> {
     const {attemptId} = request;
     return this.build(attemptId, async folder => {
-      await this.repositories.ensureCommits(request.repositoryId, request.bundles, signal);
-      const cache = await this.repositories.repository(request.repositoryId, request.base);
       const repository = {id: request.repositoryId, base: request.base};
       await folder.save(fileOf(request, repository));
-      const merged = await this.checkOut(cache, folder, request, signal);
+      const {cache, merged} = await this.checkOutHealing(folder, request, signal);
       const [conflict] = merged.conflicts;
       if (conflict && request.onConflict === 'fail') return {kind: 'conflict', conflict};
       const branch = `mcpx/${folder.name}`;
@@ -206,6 +210,7 @@ export class Workspaces {
    */
   async sweep(live: ReadonlySet<string>): Promise<string[]> {
     await this.folders.emptyTrash();
+    await this.repositories.clearStaleLocks(this.options.clock.wallNow());
     const alive = new Set([...live].map(id => this.folders.of(id).name));
     const removed: string[] = [];
     for (const folder of await this.folders.list()) {
@@ -243,12 +248,47 @@ export class Workspaces {
     }
   }
 
-  private async checkOut(
-    cache: GitRepository,
+  /** A repository that a power cut damaged is fetched anew, unless another attempt works on its objects. */
+  private async checkOutHealing(
     folder: AttemptFolder,
     request: PrepareRequest,
     signal?: AbortSignal,
-  ): Promise<MergedInputs> {
+  ): Promise<{cache: GitRepository; merged: MergedInputs}> {
+    try {
+      return await this.checkOut(folder, request, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      const {repositoryId, attemptId} = request;
+      if (!isCoordinatorError(error, 'git') || (await this.repositories.isSound(repositoryId, signal)))
+        throw error;
+      if (await this.isUsedByOthers(repositoryId, attemptId)) throw error;
+      this.options.logger.error('the cached repository is damaged and is fetched anew', {
+        repositoryId,
+        error,
+      });
+      await this.repositories.drop(repositoryId);
+      await removeTree(folder.worktree);
+      await rm(folder.index, {force: true});
+      await folder.create();
+      return this.checkOut(folder, request, signal);
+    }
+  }
+
+  private async isUsedByOthers(repositoryId: string, attemptId: string): Promise<boolean> {
+    for (const folder of await this.folders.list()) {
+      const file = await folder.load();
+      if (file?.repository?.id === repositoryId && file.attemptId !== attemptId) return true;
+    }
+    return false;
+  }
+
+  private async checkOut(
+    folder: AttemptFolder,
+    request: PrepareRequest,
+    signal?: AbortSignal,
+  ): Promise<{cache: GitRepository; merged: MergedInputs}> {
+    await this.repositories.ensureCommits(request.repositoryId, request.bundles, signal);
+    const cache = await this.repositories.repository(request.repositoryId, request.base);
     const control = controlOf(cache, folder);
     const base: InputCommit = {taskId: 'base', commit: request.base};
     const inputs =
@@ -261,7 +301,7 @@ export class Workspaces {
     const tree = await cache.text(['rev-parse', '--verify', merged.tree], {signal});
     if (!stop && inputs.length > 1)
       await control.run(['read-tree', '-m', '-u', first.commit, tree], {signal});
-    return {...merged, tree};
+    return {cache, merged: {...merged, tree}};
   }
 
   private async include(

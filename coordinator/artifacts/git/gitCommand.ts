@@ -179,6 +179,7 @@ function environment(
   env['GIT_TERMINAL_PROMPT'] = '0';
   if (profile === 'acting') return {...env, GIT_EDITOR: 'true', GIT_MERGE_AUTOEDIT: 'no'};
   env['GIT_OPTIONAL_LOCKS'] = '0';
+  env['GIT_NO_REPLACE_OBJECTS'] = '1';
   if (profile === 'reading') return env;
   return {
     ...env,
@@ -186,7 +187,6 @@ function environment(
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: os.devNull,
     GIT_ATTR_NOSYSTEM: '1',
-    GIT_NO_REPLACE_OBJECTS: '1',
   };
 }
 

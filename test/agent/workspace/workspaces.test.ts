@@ -7,6 +7,8 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import {rm} from 'node:fs/promises';
@@ -355,6 +357,54 @@ describe('Workspaces', () => {
     const cache = await repositories.repository('project', base);
     const kept = await Promise.all([base, dead, alive].map(commit => cache.hasCommit(commit)));
     assert.deepEqual(kept, [true, false, true]);
+  });
+
+  describe('a damaged repository', () => {
+    const damage = (base: string) => {
+      const packs = path.join(machine.folder, 'workspaces', 'repositories', 'project.git', 'objects', 'pack');
+      for (const name of readdirSync(packs)) {
+        chmodSync(path.join(packs, name), 0o600);
+        truncateSync(path.join(packs, name), 20);
+      }
+      return base;
+    };
+
+    it('is fetched anew when no other attempt works on it', async () => {
+      const base = project.commit({'a.txt': 'a\n'});
+      const bundles = [await bundled(base)];
+      const {workspace} = await machine.ready({base, bundles});
+      await machine.workspaces.release(workspace.attemptId, {keep: false});
+      damage(base);
+      const again = await machine.ready({base, bundles});
+      assert.equal(readFileSync(path.join(again.workspace.path, 'a.txt'), 'utf8'), 'a\n');
+      assert.equal(artifacts.reads.length, 2);
+    });
+
+    it('is left to the attempts that work on it', async () => {
+      const base = project.commit({'a.txt': 'a\n'});
+      const bundles = [await bundled(base)];
+      const {workspace} = await machine.ready({base, bundles});
+      damage(base);
+      await assert.rejects(machine.prepare({base, bundles}), code('git'));
+      assert(isFolder(workspace.path));
+    });
+
+    it('with locks of a killed git works again after a sweep', async () => {
+      const base = project.commit({'a.txt': 'a\n'});
+      const bundles = [await bundled(base)];
+      await machine.workspaces.repositories.repository('project', base);
+      const repository = path.join(machine.folder, 'workspaces', 'repositories', 'project.git');
+      const commits = path.join(repository, 'refs', 'mcpx', 'commits');
+      mkdirSync(commits, {recursive: true});
+      const long = Date.now() / 1000 - 3600;
+      for (const lock of [path.join(commits, `${base}.lock`), path.join(repository, 'packed-refs.lock')]) {
+        writeFileSync(lock, '');
+        utimesSync(lock, long, long);
+      }
+      await assert.rejects(machine.prepare({base, bundles}), code('git'));
+      await machine.workspaces.sweep(new Set());
+      await machine.ready({base, bundles});
+    });
   });
 
   it('checks out a thousand files and commits changes among them', async () => {
