@@ -135,7 +135,9 @@ class EmbeddedStore implements Store {
     checkTxn(txn);
     const {machine, replica} = this.live();
     if (isReadOnly(txn)) return machine.read(txn);
-    const outcome = await replica.propose({kind: 'txn', txn});
+    // The caller may reuse its arrays; what is applied must be what was encoded.
+    const own = {compare: [...(txn.compare ?? [])], then: [...txn.then], else: [...(txn.else ?? [])]};
+    const outcome = await replica.propose({kind: 'txn', txn: own});
     if (outcome.kind === 'noLease') throw new CoordinatorError('notFound', `there is no lease ${outcome.id}`);
     if (outcome.kind !== 'txn') throw unexpected(outcome);
     return outcome.result;
