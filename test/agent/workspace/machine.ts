@@ -78,8 +78,9 @@ export class Machine {
     readonly folder: string,
     readonly artifacts: SharedArtifacts,
     options: Partial<WorkspacesOptions> = {},
+    executable = 'git',
   ) {
-    this.git = new Git('isolated', {PATH: process.env['PATH'], HOME: '/nonexistent', ...HOSTILE});
+    this.git = new Git('isolated', {PATH: process.env['PATH'], HOME: '/nonexistent', ...HOSTILE}, executable);
     mkdirSync(folder, {recursive: true});
     this.workspaces = new Workspaces({
       folder: path.join(folder, 'workspaces'),

@@ -93,7 +93,9 @@ describe('Workspaces', () => {
     await workGit(workspace, 'config', 'commit.gpgSign', 'true');
     writeFileSync(path.join(workspace.path, '.gitattributes'), '* filter=x\n');
     writeFileSync(path.join(workspace.path, 'b.txt'), 'b\n');
-    rmSync(trap, {force: true});
+    await workGit(workspace, 'status');
+    assert(existsSync(trap), 'the trap works');
+    rmSync(trap);
     const commit = await commitOf(workspace);
     await workspace.bundleResult(commit);
     assert.equal(existsSync(trap), false);
