@@ -77,6 +77,25 @@ export class VersionedKeys {
     else this.index.ascend(prefix, options.after, each);
   }
 
+  /** Scans all keys at a revision from behind `after` on, at most `records` of them, dead ones included; returns where to go on, if anywhere. */
+  scanSlice(
+    after: string | undefined,
+    atRevision: number,
+    records: number,
+    visit: (kv: KeyValue) => boolean,
+  ): string | undefined {
+    let left = records;
+    let cursor: string | undefined;
+    this.index.ascend('', after, record => {
+      const kv = living(versionAt(record, atRevision));
+      left -= 1;
+      if ((kv === undefined || visit(kv)) && left > 0) return true;
+      cursor = record.key;
+      return false;
+    });
+    return cursor;
+  }
+
   range(prefix: string, options: ScanOptions): {kvs: KeyValue[]; more: boolean} {
     const limit = options.limit ?? Number.POSITIVE_INFINITY;
     const kvs: KeyValue[] = [];

@@ -5,6 +5,8 @@ import type {Outcome} from '../stateMachine.ts';
 export interface Proposal {
   readonly index: number;
   readonly command: Command;
+  /** Length of its encoding. */
+  readonly bytes: number;
   /** Monotonic ms. */
   readonly since: number;
   resolve(outcome: Outcome): void;
@@ -17,6 +19,11 @@ const SHIFT_AT = 1024;
 export class PendingProposals {
   private proposals: (Proposal | undefined)[] = [];
   private head = 0;
+  private waitingBytes = 0;
+
+  get bytes(): number {
+    return this.waitingBytes;
+  }
 
   get size(): number {
     return this.proposals.length - this.head;
@@ -28,6 +35,7 @@ export class PendingProposals {
 
   push(proposal: Proposal): void {
     this.proposals.push(proposal);
+    this.waitingBytes += proposal.bytes;
   }
 
   /** Removes and returns the proposal of entry `index`, if this process made it. */
@@ -36,6 +44,7 @@ export class PendingProposals {
     if (proposal?.index !== index) return undefined;
     this.proposals[this.head] = undefined;
     this.head += 1;
+    this.waitingBytes -= proposal.bytes;
     if (this.head >= SHIFT_AT && this.head * 2 >= this.proposals.length) {
       this.proposals = this.proposals.slice(this.head);
       this.head = 0;
@@ -48,6 +57,7 @@ export class PendingProposals {
     const proposals = this.proposals.slice(this.head);
     this.proposals = [];
     this.head = 0;
+    this.waitingBytes = 0;
     for (const proposal of proposals) proposal?.reject(proposal.index <= lastWritten ? unknown : refused);
   }
 

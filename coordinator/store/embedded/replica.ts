@@ -32,7 +32,10 @@ type ReplicaState =
   | {readonly kind: 'failed'; readonly error: CoordinatorError}
   | {readonly kind: 'closed'};
 
-type ReplicaSettings = Pick<EmbeddedSettings, 'diskRetryMs' | 'maxPendingProposals' | 'writeTimeoutMs'>;
+type ReplicaSettings = Pick<
+  EmbeddedSettings,
+  'diskRetryMs' | 'maxPendingProposals' | 'maxPendingBytes' | 'writeTimeoutMs'
+>;
 
 export interface ReplicaParts {
   readonly raft: RaftNode;
@@ -104,15 +107,17 @@ export class Replica {
     this.checkOpen();
     const {raft, clock, settings} = this.parts;
     if (this.state.kind === 'degraded') throw new CoordinatorError('diskFull', this.state.reason);
-    if (this.pending.size >= settings.maxPendingProposals)
+    if (this.pending.size >= settings.maxPendingProposals || this.pending.bytes >= settings.maxPendingBytes)
       throw new CoordinatorError(
         'unavailable',
         `${this.pending.size} writes are waiting for the disk already`,
       );
-    const place = raft.propose(encodeCommand(this.encoder, command));
+    const data = encodeCommand(this.encoder, command);
+    const place = raft.propose(data);
     if (!place) throw new CoordinatorError('unavailable', 'this node does not lead');
     return new Promise((resolve, reject) => {
-      this.pending.push({index: place.index, command, since: clock.now(), resolve, reject});
+      const bytes = data.length;
+      this.pending.push({index: place.index, command, bytes, since: clock.now(), resolve, reject});
       this.schedule();
     });
   }

@@ -34,6 +34,8 @@ export interface EmbeddedSettings {
   readonly writeTimeoutMs: number;
   /** Writes that may wait for the disk; more are refused. */
   readonly maxPendingProposals: number;
+  /** Bytes of writes that may wait for the disk. */
+  readonly maxPendingBytes: number;
 }
 
 export const DEFAULT_EMBEDDED_SETTINGS: EmbeddedSettings = {
@@ -46,8 +48,9 @@ export const DEFAULT_EMBEDDED_SETTINGS: EmbeddedSettings = {
   historyRevisions: 100_000,
   historyBytes: 128 * MIB,
   tickMs: 250,
-  pauseTicks: 8,
+  pauseTicks: 4,
   diskRetryMs: 1000,
   writeTimeoutMs: 15_000,
   maxPendingProposals: 65_536,
+  maxPendingBytes: 256 * MIB,
 };

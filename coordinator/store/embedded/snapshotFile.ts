@@ -67,7 +67,8 @@ async function writeChunks(
     position += CHUNK_HEAD_BYTES + chunk.length;
   };
   await writeChunk(encodeMark(mark));
-  for (const chunk of chunks) await writeChunk(chunk);
+  // An empty chunk stands for work without a result: time to flush what there is, and for others to have their turn.
+  for (const chunk of chunks) await (chunk.length > 0 ? writeChunk(chunk) : file.sync());
   // A chunk of length 0 ends the file.
   const footer = Buffer.alloc(CHUNK_HEAD_BYTES + 8);
   footer.writeUInt32LE(whole, 4);

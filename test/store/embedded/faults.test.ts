@@ -101,6 +101,18 @@ describe('a full disk', () => {
   });
 });
 
+describe('a slow disk', () => {
+  it('makes the store refuse more writes than may wait, and lose none of those', async () => {
+    const store = await openOn(newDisk(), {...LOG_ONLY, maxPendingProposals: 10});
+    const results = await Promise.allSettled(Array.from({length: 30}, (_, n) => writeNumber(store, n + 1)));
+    const refused = results.filter(result => result.status === 'rejected');
+    assert.equal(refused.length, 20);
+    for (const {reason} of refused) assert.ok(isCoordinatorError(reason, 'unavailable'));
+    assert.equal(await countWrites(store), 10);
+    await store.close();
+  });
+});
+
 describe('a disk that errs', () => {
   const cases: readonly {what: string; durableWrites: boolean; operation: DiskOperation}[] = [
     {what: 'a write', durableWrites: true, operation: 'write'},
