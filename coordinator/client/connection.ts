@@ -14,7 +14,7 @@ import type {Clock} from '../runtime/clock.ts';
 import {deferred} from '../runtime/deferred.ts';
 import {type Disposable, noDisposable} from '../runtime/disposable.ts';
 import {Emitter, type Event} from '../runtime/emitter.ts';
-import {CoordinatorError, describeError} from '../runtime/errors.ts';
+import {CoordinatorError, describeError, isCoordinatorError} from '../runtime/errors.ts';
 import type {Random} from '../runtime/random.ts';
 import type {OpenSocket} from './clientSocket.ts';
 
@@ -94,15 +94,18 @@ export class Connection implements Disposable {
     if (this.current.kind === 'waiting') this.connect();
   }
 
-  /** Resolves with the peer as soon as there is one. Rejects with `unavailable`, naming the last failure, or `cancelled`. */
+  /**
+   * Resolves with the peer as soon as there is one. Rejects with `unavailable`, naming the last failure, at once with `unauthorized` or
+   * `incompatible`, which waiting does not heal, or with `cancelled`.
+   */
   whenConnected(timeoutMs: number, signal?: AbortSignal): Promise<Peer> {
     if (this.current.kind === 'connected') return Promise.resolve(this.current.peer);
-    if (this.current.kind === 'stopped') return Promise.reject(this.unavailable());
+    if (this.current.kind === 'stopped' || hopeless(this.current)) return Promise.reject(this.unavailable());
     if (signal?.aborted) return Promise.reject(new ProtocolError('cancelled', 'cancelled while connecting'));
     const found = deferred<Peer>();
     const listening = this.states.event(state => {
       if (state.kind === 'connected') found.resolve(state.peer);
-      if (state.kind === 'stopped') found.reject(this.unavailable());
+      if (state.kind === 'stopped' || hopeless(state)) found.reject(this.unavailable());
     });
     const timer = this.options.clock.schedule(timeoutMs, () => found.reject(this.unavailable()));
     const cancel = (): void => found.reject(new ProtocolError('cancelled', 'cancelled while connecting'));
@@ -255,8 +258,15 @@ export class Connection implements Disposable {
   private unavailable(): ProtocolError {
     const {current} = this;
     const why = 'error' in current && current.error ? `: ${describeError(current.error)}` : '';
-    return new ProtocolError('unavailable', `no connection to a coordinator${why}`);
+    return new ProtocolError(hopeless(current) ?? 'unavailable', `no connection to a coordinator${why}`);
   }
+}
+
+/** A failure that stays until a person does something about it. */
+function hopeless(state: ConnectionState): 'unauthorized' | 'incompatible' | undefined {
+  const error = state.kind === 'waiting' ? state.error : undefined;
+  if (isCoordinatorError(error, 'unauthorized')) return 'unauthorized';
+  return isProtocolError(error, 'incompatible') ? 'incompatible' : undefined;
 }
 
 function closedError(url: string, info: CloseInfo): Error {

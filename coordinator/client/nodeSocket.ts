@@ -1,7 +1,7 @@
 /** A client's socket in Node: ws with a bearer token, and TLS that trusts the system, a given authority, or the one that a pin names. */
 import {type ClientOptions, WebSocket} from 'ws';
 import {SUBPROTOCOLS} from '../protocol/version.ts';
-import {CoordinatorError} from '../runtime/errors.ts';
+import {CoordinatorError, systemErrorCode} from '../runtime/errors.ts';
 import type {OpenSocket} from './clientSocket.ts';
 
 export interface NodeSocketOptions {
@@ -40,9 +40,7 @@ export function nodeSocket(options: NodeSocketOptions = {}): OpenSocket {
       request.destroy();
     });
     socket.on('error', error => {
-      failure ??= new CoordinatorError('unavailable', `cannot reach ${url}: ${error.message}`, {
-        cause: error,
-      });
+      failure ??= unreachable(url, error);
     });
     socket.on('close', (code, reason) => events.onClose({code, reason: reason.toString()}, failure));
     return {
@@ -57,6 +55,18 @@ export function nodeSocket(options: NodeSocketOptions = {}): OpenSocket {
       },
     };
   };
+}
+
+/** What Node says of a certificate that does not prove the coordinator to be one. */
+const CERTIFICATE_FAULT = /CERT|SIGNATURE|ISSUER|ALTNAME/;
+
+function unreachable(url: string, error: Error): CoordinatorError {
+  if (!CERTIFICATE_FAULT.test(systemErrorCode(error) ?? ''))
+    return new CoordinatorError('unavailable', `cannot reach ${url}`, {cause: error});
+  return new CoordinatorError('unauthorized', `${url} is not trusted`, {
+    cause: error,
+    hint: 'name the cluster with --ca-pin, as the join command has it',
+  });
 }
 
 function refusal(url: string, status: number): CoordinatorError {
