@@ -10,7 +10,7 @@ import {parseAttemptId} from '../protocol/ids.ts';
 import type {AttemptRecord, AttemptReport} from '../protocol/model/attempt.ts';
 import {RefRecord} from '../protocol/model/facts.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
-import type {Clock} from '../runtime/clock.ts';
+import {type Clock, delay} from '../runtime/clock.ts';
 import {canonicalJson} from '../runtime/json.ts';
 import type {Principal} from '../security/principal.ts';
 import {absent, found, putRecord, type Stored, storedRecord, unchanged} from '../store/records.ts';
@@ -25,6 +25,9 @@ export interface AttemptEffectsOptions {
   /** Makes the attempt's last events durable: after its end they would be refused. */
   readonly flushTranscript?: (attemptId: string) => Promise<void>;
 }
+
+/** A result waits no longer for its transcript, in ms. */
+const FLUSH_PATIENCE_MS = 2000;
 
 export class AttemptEffects {
   constructor(private readonly options: AttemptEffectsOptions) {}
@@ -117,11 +120,14 @@ export class AttemptEffects {
 
   /** A transcript that cannot be kept does not hold up its result. */
   private async flush(attemptId: string): Promise<void> {
-    try {
-      await this.options.flushTranscript?.(attemptId);
-    } catch (error) {
-      this.options.logger.warn('the end of a transcript may be lost', {attemptId, error});
-    }
+    const {flushTranscript, clock, logger} = this.options;
+    if (!flushTranscript) return;
+    const patience = new AbortController();
+    const flushed = flushTranscript(attemptId).catch((error: unknown) =>
+      logger.warn('the end of a transcript may be lost', {attemptId, error}),
+    );
+    await Promise.race([flushed, delay(clock, FLUSH_PATIENCE_MS, patience.signal).catch(() => undefined)]);
+    patience.abort();
   }
 }
 

@@ -1,0 +1,157 @@
+/** Single memory keys on a real store: versions, fences and who may touch what. */
+import assert from 'node:assert/strict';
+import {createHash} from 'node:crypto';
+import {Fences} from '../../coordinator/effects/fences.ts';
+import {LiveAttempts} from '../../coordinator/effects/liveAttempts.ts';
+import {FencedMemory} from '../../coordinator/memory/fencedMemory.ts';
+import {silentLogger} from '../../coordinator/observability/logger.ts';
+import {isProtocolError} from '../../coordinator/protocol/errors.ts';
+import {RefusalRecord} from '../../coordinator/protocol/model/attempt.ts';
+import {systemClock} from '../../coordinator/runtime/clock.ts';
+import {DisposableStore} from '../../coordinator/runtime/disposable.ts';
+import {CoordinatorError} from '../../coordinator/runtime/errors.ts';
+import {readRecords} from '../../coordinator/store/records.ts';
+import type {Store, Txn} from '../../coordinator/store/store.ts';
+import {
+  agentPrincipal,
+  client,
+  endAttempt,
+  keys,
+  placeAttempt,
+  putSession,
+  TENANT,
+} from '../fixtures/attempts.ts';
+import {openTestStore, type TestStore} from '../fixtures/openTestStore.ts';
+
+describe('fenced memory', () => {
+  let test: TestStore;
+  let owned: DisposableStore;
+  let memory: FencedMemory;
+
+  const fencedMemory = async (store: Store): Promise<FencedMemory> => {
+    const fences = owned.add(new Fences({store, tenant: TENANT, clock: systemClock, logger: silentLogger}));
+    const attempts = owned.add(new LiveAttempts(store, keys, silentLogger));
+    await attempts.start();
+    return new FencedMemory({fences, attempts, tenant: TENANT, clock: systemClock});
+  };
+
+  beforeEach(async () => {
+    owned = new DisposableStore();
+    test = await openTestStore();
+    memory = await fencedMemory(test.store);
+    await putSession(test.store, 's-1');
+  });
+  afterEach(async () => {
+    owned.dispose();
+    await test.remove();
+  });
+
+  const own = {sessionId: 's-1', key: 'plan/next'};
+  const read = async (by = client) => (await memory.get(own, by)).record?.value;
+
+  it('keeps a value with its version, writer, time and checksum', async () => {
+    const attempt = await placeAttempt(test.store);
+    const {fence, principal} = attempt;
+    assert.equal((await memory.put({...own, value: {b: 1, a: [2]}, fence}, principal)).version, 1);
+    const {version, revision} = await memory.put({...own, value: {b: 1, a: [3]}, fence}, principal);
+    const got = await memory.get(own, principal);
+    assert.deepEqual([version, got.version], [2, 2]);
+    assert.ok(got.revision >= revision);
+    assert.equal(got.record?.attemptId, attempt.attemptId);
+    assert.equal(got.record?.principal, 'agent:a-1');
+    assert.equal(got.record?.checksum, createHash('sha256').update('{"a":[3],"b":1}').digest('hex'));
+  });
+
+  it('writes only over the version that was asked for', async () => {
+    await memory.put({...own, value: 1, ifVersion: 0}, client);
+    const conflict = (version: number) => (error: unknown) => {
+      assert.ok(isProtocolError(error, 'conflict'));
+      assert.deepEqual(error.data, {version});
+      return true;
+    };
+    await assert.rejects(memory.put({...own, value: 2, ifVersion: 0}, client), conflict(1));
+    await memory.put({...own, value: 2, ifVersion: 1}, client);
+    await assert.rejects(memory.put({...own, value: 3, ifVersion: 1}, client), conflict(2));
+    assert.equal(await read(), 2);
+  });
+
+  it('counts right when many increment at once', async () => {
+    const {fence, principal} = await placeAttempt(test.store);
+    const increment = async (): Promise<void> => {
+      for (;;) {
+        const {record, version} = await memory.get(own, principal);
+        try {
+          await memory.put(
+            {...own, value: Number(record?.value ?? 0) + 1, ifVersion: version, fence},
+            principal,
+          );
+          return;
+        } catch (error) {
+          if (!isProtocolError(error, 'conflict')) throw error;
+        }
+      }
+    };
+    await Promise.all(Array.from({length: 20}, increment));
+    assert.equal(await read(), 20);
+  });
+
+  it('refuses a zombie and keeps its write for people', async () => {
+    const {attemptId, fence, principal} = await placeAttempt(test.store);
+    await memory.put({...own, value: 'before', fence}, principal);
+    await endAttempt(test.store, attemptId, {outcome: 'lost'});
+    await placeAttempt(test.store, {number: 2});
+    await assert.rejects(memory.put({...own, value: 'late', fence}, principal), error =>
+      isProtocolError(error, 'staleFence'),
+    );
+    assert.equal(await read(), 'before');
+    const {records} = await readRecords(test.store, RefusalRecord, keys.refusals('s-1'));
+    assert.deepEqual(
+      records.map(({value}) => [value.effect, value.detail]),
+      [['memory', 'plan/next']],
+    );
+  });
+
+  it('lets an agent touch the sessions that it works for, under its own fences', async () => {
+    const {fence, principal} = await placeAttempt(test.store);
+    const forbidden = (error: unknown) => isProtocolError(error, 'forbidden');
+    await assert.rejects(memory.put({...own, value: 1}, principal), forbidden);
+    await assert.rejects(memory.put({...own, value: 1, fence}, agentPrincipal('a-2')), forbidden);
+    await assert.rejects(memory.put({...own, sessionId: 's-2', value: 1, fence}, principal), forbidden);
+    await assert.rejects(memory.get({...own, sessionId: 's-2'}, principal), forbidden);
+    await assert.rejects(memory.get(own, agentPrincipal('a-2')), forbidden);
+    assert.equal(await read(principal), undefined);
+  });
+
+  it('says that a session does not exist and that a value is too large', async () => {
+    await assert.rejects(memory.put({...own, sessionId: 's-9', value: 1}, client), error =>
+      isProtocolError(error, 'notFound'),
+    );
+    await assert.rejects(memory.put({...own, value: 'x'.repeat(70_000)}, client), error =>
+      isProtocolError(error, 'tooLarge'),
+    );
+  });
+
+  it('finds its own write when the answer was lost', async () => {
+    let lose = false;
+    const lossy = new Proxy(test.store, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name, target);
+        if (typeof member !== 'function') return member;
+        if (name !== 'txn') return member.bind(target);
+        return async (txn: Txn) => {
+          const result = await target.txn(txn);
+          if (lose) throw new CoordinatorError('timeout', 'the answer was lost');
+          return result;
+        };
+      },
+    });
+    const uncertain = await fencedMemory(lossy);
+    lose = true;
+    assert.equal((await uncertain.put({...own, value: 1, ifVersion: 0}, client)).version, 1);
+    await assert.rejects(
+      uncertain.put({...own, value: 2, ifVersion: 0}, client),
+      (error: unknown) => error instanceof CoordinatorError && error.code === 'timeout',
+    );
+    assert.equal(await read(), 1);
+  });
+});
