@@ -108,3 +108,7 @@ export function assignment(
 export function run(command: string): TaskWork {
   return {kind: 'run', command};
 }
+
+export function prompt(text: string): TaskWork {
+  return {kind: 'prompt', prompt: text, permissions: {mode: 'ask', allow: [], deny: []}};
+}

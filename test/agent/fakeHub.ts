@@ -31,6 +31,7 @@ export class FakeHub {
   heartbeatMs = 60_000;
   /** The next answer is not sent; the connection is cut instead, after the effect. */
   cutBeforeAnswer: Method | undefined;
+  private readonly waiting = new Map<string, () => void>();
   private readonly onCall = new Emitter<void>();
   private readonly sockets = new Set<WebSocket>();
   private peer: Peer | undefined;
@@ -125,6 +126,12 @@ export class FakeHub {
     return completion;
   }
 
+  /** Resolves once the completion has been taken; cheaper than `completion` for thousands. */
+  taken(attemptId: string): Promise<void> {
+    if (this.completed.has(attemptId)) return Promise.resolve();
+    return new Promise(resolve => this.waiting.set(attemptId, resolve));
+  }
+
   private accept(socket: WebSocket): void {
     if (this.refusing) {
       socket.terminate();
@@ -150,13 +157,15 @@ export class FakeHub {
   private async serve(call: IncomingCall): Promise<object> {
     this.calls.push({method: call.method, params: call.params});
     const scripted = this.answers[call.method] as ((params: unknown) => Promise<object> | object) | undefined;
-    const answer = scripted ? await scripted(call.params) : this.answer(call);
-    if (this.cutBeforeAnswer === call.method) {
-      this.cutBeforeAnswer = undefined;
-      this.cut();
+    try {
+      return scripted ? await scripted(call.params) : this.answer(call);
+    } finally {
+      if (this.cutBeforeAnswer === call.method) {
+        this.cutBeforeAnswer = undefined;
+        this.cut();
+      }
+      queueMicrotask(() => this.onCall.emit());
     }
-    queueMicrotask(() => this.onCall.emit());
-    return answer;
   }
 
   private answer(call: IncomingCall): object {
@@ -173,6 +182,8 @@ export class FakeHub {
         return this.append(call.params);
       case 'mcpx.orchestrate.task.complete':
         this.completed.set(call.params.attemptId, call.params);
+        this.waiting.get(call.params.attemptId)?.();
+        this.waiting.delete(call.params.attemptId);
         return {accepted: true, gates: false};
       case 'mcpx.health.check':
         return {id: 'c1', status: 'ok', at: 0};

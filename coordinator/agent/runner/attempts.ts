@@ -21,6 +21,8 @@ export class Attempts {
   private readonly running = new Set<Promise<void>>();
   /** Load tests: attempts without a folder, a process or a transcript. */
   private readonly noops = new Map<string, Fence>();
+  /** Of these, those that are not done: whoever is being reported has given its slot back. */
+  private busyNoops = 0;
   /** Ended ones, oldest first. */
   private readonly remembered = new Set<string>();
   draining = false;
@@ -60,7 +62,7 @@ export class Attempts {
 
   /** Slots taken. */
   get busy(): number {
-    return this.all().filter(attempt => occupiesSlot(attempt.state)).length + this.noops.size;
+    return this.all().filter(attempt => occupiesSlot(attempt.state)).length + this.busyNoops;
   }
 
   held(): Held[] {
@@ -145,6 +147,7 @@ export class Attempts {
   private async runNoop({attemptId, fence}: TaskAssign): Promise<void> {
     const {clock, spool, completions, counters} = this.services;
     this.noops.set(attemptId, fence);
+    this.busyNoops++;
     const at = clock.wallNow();
     const completion: TaskComplete = {
       attemptId,
@@ -157,6 +160,7 @@ export class Attempts {
     };
     // The answer to the assignment goes first.
     await delay(clock, 0);
+    this.busyNoops--;
     // Not waited for: whoever loses a noop loses nothing.
     void spool.completions.add(completion, false);
     counters.attemptEnded(completion.report, 0, NO_USAGE);
@@ -188,7 +192,7 @@ export class Attempts {
   private freeSlot(): number | undefined {
     const taken = new Set<number>();
     for (const attempt of this.live.values()) if (occupiesSlot(attempt.state)) taken.add(attempt.slot);
-    if (taken.size + this.noops.size >= this.slots) return undefined;
+    if (taken.size + this.busyNoops >= this.slots) return undefined;
     for (let slot = 0; slot < this.slots; slot++) if (!taken.has(slot)) return slot;
     return undefined;
   }
