@@ -1,0 +1,54 @@
+/** The end of a session for programs: the last line of `mcpx run --json`. Its keys are a promise. Pure. */
+import {RESULT_TASK_ID} from '../../tasks/implicitTasks.ts';
+import {makespanMs, type SessionReport} from './sessionReport.ts';
+
+export interface FinalReport {
+  readonly session: string;
+  readonly status: string;
+  readonly makespanMs: number;
+  /** The tasks of the plan, and the merges of conflicts that were added to it; not the merge of the result. */
+  readonly tasks: readonly {
+    readonly id: string;
+    readonly status: string;
+    readonly attempts: readonly {
+      readonly agent: string;
+      /** succeeded, failed, cancelled, lost or stale; null while it has none. */
+      readonly outcome: string | null;
+      /** ISO 8601, or null for what never happened. */
+      readonly startedAt: string | null;
+      readonly endedAt: string | null;
+    }[];
+  }[];
+  readonly result: {readonly branch: string; readonly commit: string} | null;
+}
+
+export function finalReport(report: SessionReport, wallNow: number): FinalReport {
+  const {session} = report;
+  return {
+    session: session.id,
+    status: session.state,
+    makespanMs: makespanMs(report, wallNow),
+    tasks: report.tasks
+      .filter(({record}) => record.id !== RESULT_TASK_ID)
+      .map(({record, attempts}) => ({
+        id: record.id,
+        status: record.state,
+        attempts: attempts.map(attempt => ({
+          agent: attempt.agentId,
+          outcome: attempt.outcome ?? null,
+          startedAt: isoTime(attempt.startedAt),
+          endedAt: isoTime(attempt.endedAt),
+        })),
+      })),
+    result: session.result ? {branch: session.result.branch, commit: session.result.commit} : null,
+  };
+}
+
+/** One line, without its line feed. */
+export function finalLine(report: SessionReport, wallNow: number): string {
+  return JSON.stringify(finalReport(report, wallNow));
+}
+
+function isoTime(wallMs: number | undefined): string | null {
+  return wallMs === undefined ? null : new Date(wallMs).toISOString();
+}

@@ -1,0 +1,90 @@
+/** What changed between two reports of a session, one line each. */
+
+import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
+import {formatDuration} from '../../protocol/plan/duration.ts';
+import {elapsedMs, makespanMs, type SessionReport, type TaskReport} from './sessionReport.ts';
+import {approvalCommand, approvalText, failedGates, failureText} from './taskText.ts';
+import {printable} from './terminalText.ts';
+
+export class StateChanges {
+  /** By task id: what was said of it last. */
+  private readonly said = new Map<string, string>();
+  private readonly approvals = new Set<string>();
+  private refusals = 0;
+  private sessionState: string | undefined;
+
+  next(report: SessionReport, wallNow: number): string[] {
+    const lines: string[] = [];
+    const {session} = report;
+    if (this.sessionState === undefined) {
+      lines.push(`session ${session.id} "${printable(session.name)}": ${session.counts.total} tasks`);
+      if (session.rehearsal) lines.push(REHEARSAL_NOTICE);
+      this.sessionState = 'running';
+    }
+    for (const task of report.tasks) {
+      const text = taskChange(task, wallNow);
+      if (text === undefined || this.said.get(task.record.id) === text.key) continue;
+      this.said.set(task.record.id, text.key);
+      lines.push(`${task.record.id}: ${text.line}`);
+    }
+    for (const approval of report.approvals) {
+      if (this.approvals.has(approval.id)) continue;
+      this.approvals.add(approval.id);
+      lines.push(`${approval.taskId}: ${approvalText(approval)} (${approvalCommand(approval)})`);
+    }
+    for (const refusal of report.refusals.slice(this.refusals))
+      lines.push(
+        `${refusal.attemptId}: its late ${refusal.effect} was refused: ${printable(refusal.detail)}`,
+      );
+    this.refusals = Math.max(this.refusals, report.refusals.length);
+    if (this.sessionState !== session.state) {
+      this.sessionState = session.state;
+      const failure = session.failure === undefined ? '' : `: ${printable(session.failure)}`;
+      lines.push(
+        `session ${session.id} ${session.state} after ${formatDuration(makespanMs(report, wallNow))}${failure}`,
+      );
+    }
+    return lines;
+  }
+}
+
+/** `key` tells one change from the next: it has no times in it. */
+function taskChange(
+  task: TaskReport,
+  wallNow: number,
+): {readonly key: string; readonly line: string} | undefined {
+  const {record, latest} = task;
+  const same = (line: string): {key: string; line: string} => ({key: `${record.attempts} ${line}`, line});
+  switch (record.state) {
+    case 'pending':
+      return undefined;
+    case 'ready': {
+      const again =
+        latest?.outcome === undefined ? '' : `attempt ${latest.number} ${latest.outcome}${why(task)}`;
+      const waits = record.waitingFor === undefined ? '' : `waits: ${printable(record.waitingFor.message)}`;
+      const line = [again, waits].filter(text => text !== '').join('; ');
+      return line === '' ? undefined : same(line);
+    }
+    case 'assigned':
+    case 'running':
+    case 'verifying': {
+      if (!latest) return undefined;
+      const silent = latest.unreachableSince === undefined ? '' : ', which does not answer';
+      const number = record.attempts > 1 ? ` (attempt ${record.attempts})` : '';
+      return same(`${record.state} on ${latest.agentId}${silent}${number}`);
+    }
+    case 'failed':
+      return same(`failed${record.failure ? `: ${failureText(record.failure)}` : ''}`);
+    default: {
+      const elapsed = elapsedMs(task, wallNow);
+      const after = elapsed === undefined ? '' : ` in ${formatDuration(elapsed)}`;
+      return {key: `${record.attempts} ${record.state}`, line: `${record.state}${after}`};
+    }
+  }
+}
+
+function why({record, latest}: TaskReport): string {
+  const gates = failedGates({...record, gates: latest?.gates ?? record.gates});
+  if (gates.length > 0) return `: ${gates.map(gate => `gate ${gate.gate} did not pass`).join(', ')}`;
+  return latest?.failure ? `: ${failureText(latest.failure)}` : '';
+}
