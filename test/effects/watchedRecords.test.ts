@@ -1,0 +1,93 @@
+/** Records kept by a watch: complete, in order for each key, each change told once, also over compaction. */
+import assert from 'node:assert/strict';
+import * as z from 'zod';
+import {type RecordChange, WatchedRecords} from '../../coordinator/effects/watchedRecords.ts';
+import {silentLogger} from '../../coordinator/observability/logger.ts';
+import {eventually} from '../fixtures/eventually.ts';
+import {openTestStore, type TestStore} from '../fixtures/openTestStore.ts';
+
+const Counter = z.object({n: z.number()});
+type Counter = z.infer<typeof Counter>;
+
+describe('watched records', () => {
+  let test: TestStore;
+  let watched: WatchedRecords<typeof Counter>;
+  let told: RecordChange<Counter>[];
+
+  beforeEach(async () => {
+    test = await openTestStore();
+    watched = new WatchedRecords(test.store, Counter, 'c/', silentLogger);
+    told = [];
+    watched.onChange(change => told.push(change));
+  });
+  afterEach(async () => {
+    watched.dispose();
+    await test.remove();
+  });
+
+  const put = (key: string, n: number) =>
+    test.store.txn({
+      then: [
+        {kind: 'put', key, value: JSON.stringify({n})},
+        {kind: 'get', key},
+      ],
+    });
+  const remove = (key: string) => test.store.txn({then: [{kind: 'delete', key}]});
+  const now = () => Object.fromEntries([...watched.all()].map(({key, value}) => [key, value.n]));
+
+  it('has what was there and follows what comes', async () => {
+    await put('c/a', 1);
+    await put('d/a', 9);
+    await watched.start();
+    assert.deepEqual(now(), {'c/a': 1});
+    await put('c/b', 2);
+    await put('c/a', 3);
+    await remove('c/b');
+    await eventually(async () => assert.deepEqual(now(), {'c/a': 3}));
+    assert.deepEqual(
+      told.map(change => [change.key, change.before?.value.n, change.now?.value.n]),
+      [
+        ['c/a', undefined, 1],
+        ['c/b', undefined, 2],
+        ['c/a', 1, 3],
+        ['c/b', 2, undefined],
+      ],
+    );
+  });
+
+  it('takes an own write ahead of the watch and tells it once', async () => {
+    await watched.start();
+    const {responses} = await put('c/a', 1);
+    const [, got] = responses;
+    assert.ok(got?.kind === 'range' && got.kvs[0]);
+    watched.take(got.kvs[0]);
+    assert.deepEqual(now(), {'c/a': 1});
+    await put('c/z', 1);
+    await eventually(async () => assert.equal(watched.size, 2));
+    assert.equal(told.filter(({key}) => key === 'c/a').length, 1);
+    watched.take({...got.kvs[0], value: '{"n":0}'});
+    assert.equal(watched.get('c/a')?.value.n, 1);
+  });
+
+  it('leaves out a record that it cannot read', async () => {
+    await put('c/a', 1);
+    await watched.start();
+    await test.store.txn({then: [{kind: 'put', key: 'c/a', value: 'no json'}]});
+    await put('c/b', 2);
+    await eventually(async () => assert.deepEqual(now(), {'c/b': 2}));
+    await put('c/a', 3);
+    await eventually(async () => assert.deepEqual(now(), {'c/a': 3, 'c/b': 2}));
+  });
+
+  it('pages through many records', async () => {
+    for (let from = 0; from < 2500; from += 100)
+      await test.store.txn({
+        then: Array.from(
+          {length: 100},
+          (_, n) => ({kind: 'put', key: `c/${from + n}`, value: '{"n":1}'}) as const,
+        ),
+      });
+    await watched.start();
+    assert.equal(watched.size, 2500);
+  });
+});
