@@ -62,10 +62,20 @@ export const SessionRecord = z.looseObject({
   counts: TaskCounts,
   /** Why it did not succeed, for a person. */
   failure: z.string().max(8192).optional(),
+  /** `bundles` is empty when there are too many for a record: then `bundleList` is the artifact that lists them as JSON. */
   result: z
-    .object({commit: CommitId, branch: z.string().max(256), bundles: z.array(CommitBundle).max(4096)})
+    .object({
+      commit: CommitId,
+      branch: z.string().max(256),
+      bundles: z.array(CommitBundle).max(4096),
+      bundleList: Sha256.optional(),
+    })
     .optional(),
   /** Set while `ending`: what the session becomes when its attempts are gone. */
   endingAs: z.enum(['failed', 'cancelled']).optional(),
+  /** Set while `ending`: drain lets running attempts finish. */
+  endMode: z.enum(['drain', 'cancel']).optional(),
+  /** Set while `paused`. `budget`: it goes on when its budget is raised. */
+  pauseReason: z.enum(['person', 'budget']).optional(),
 });
 export type SessionRecord = z.infer<typeof SessionRecord>;

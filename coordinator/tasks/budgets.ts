@@ -1,0 +1,86 @@
+/** What may still be spent: by a task, by its session, by the whole fleet on one UTC day. Counts in dollars. */
+import type {SpendRecord} from '../protocol/model/facts.ts';
+import {RECORD_VERSION} from '../protocol/model/record.ts';
+import {putRecord} from '../store/records.ts';
+import type {Compare, Op} from '../store/store.ts';
+import type {Fleet, SessionNode, TaskNode} from './fleet.ts';
+import {taskSpentUsd} from './nodes.ts';
+
+interface DaySpend {
+  readonly day: string;
+  usd: number;
+  mod: number;
+}
+
+export class Budgets {
+  private readonly days = new Map<string, DaySpend>();
+
+  constructor(
+    private readonly fleet: Fleet,
+    private readonly wallNow: () => number,
+    private readonly usdPerDay: number,
+    private readonly principal: string,
+  ) {}
+
+  /** Takes what the store has of a day. */
+  load(tenant: string, record: SpendRecord, mod: number): void {
+    if (record.day === this.today()) this.days.set(tenant, {day: record.day, usd: record.spentUsd, mod});
+  }
+
+  today(): string {
+    return new Date(this.wallNow()).toISOString().slice(0, 10);
+  }
+
+  /** The least that is left to the task; undefined when nothing limits it. Never negative. */
+  leftUsd(task: TaskNode): number | undefined {
+    const {session, spec} = task;
+    const left: number[] = [];
+    if (spec.budgetUsd !== undefined) left.push(spec.budgetUsd - taskSpentUsd(task));
+    const {budgetUsd} = session.record;
+    if (budgetUsd !== undefined) left.push(budgetUsd - session.spentUsd);
+    if (Number.isFinite(this.usdPerDay)) left.push(this.usdPerDay - this.spentToday(session.tenant));
+    return left.length === 0 ? undefined : Math.max(0, Math.min(...left));
+  }
+
+  isSessionSpent(session: SessionNode): boolean {
+    const {budgetUsd} = session.record;
+    return budgetUsd !== undefined && session.spentUsd >= budgetUsd;
+  }
+
+  isDaySpent(tenant: string): boolean {
+    return Number.isFinite(this.usdPerDay) && this.spentToday(tenant) >= this.usdPerDay;
+  }
+
+  /** Stored, and not yet stored. */
+  spentToday(tenant: string): number {
+    const known = this.days.get(tenant);
+    let usd = known?.day === this.today() ? known.usd : 0;
+    for (const session of this.fleet.sessions.values())
+      if (session.tenant === tenant) usd += session.spentUsd - session.record.spentUsd;
+    return usd;
+  }
+
+  /**
+   * What a transaction that stores the session's spend adds to the day's, so that each dollar counts once. `committed` takes the revision; one
+   * such transaction at a time.
+   */
+  addition(
+    session: SessionNode,
+    spentUsd: number,
+  ): {compare: Compare[]; ops: Op[]; committed: (revision: number) => void} {
+    const added = spentUsd - session.record.spentUsd;
+    if (added <= 0) return {compare: [], ops: [], committed: () => undefined};
+    const {tenant, keys} = session;
+    const day = this.today();
+    const known = this.days.get(tenant);
+    const before = known?.day === day ? known : {day, usd: 0, mod: 0};
+    const usd = before.usd + added;
+    const record: SpendRecord = {v: RECORD_VERSION, principal: this.principal, day, spentUsd: usd};
+    const key = keys.spend(day);
+    return {
+      compare: [{key, target: 'mod', op: '=', operand: before.mod}],
+      ops: [putRecord(key, record)],
+      committed: mod => void this.days.set(tenant, {day, usd, mod}),
+    };
+  }
+}

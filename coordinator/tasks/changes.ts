@@ -1,0 +1,211 @@
+/** The records that a decision writes: old records in, new records out. Pure; transactions are made of them elsewhere. */
+import type {GateEvidence} from '../protocol/gate.ts';
+import {attemptId} from '../protocol/ids.ts';
+import type {AttemptOutcome, AttemptRecord} from '../protocol/model/attempt.ts';
+import {RECORD_VERSION} from '../protocol/model/record.ts';
+import type {Failure, TaskRecord} from '../protocol/model/task.ts';
+import {addUsage, NO_USAGE} from '../protocol/usage.ts';
+import {attemptTransition} from './attemptMachine.ts';
+import type {Decision, Retry} from './decide.ts';
+import {boundedEvidence} from './evidence.ts';
+import type {AgentNode, AttemptNode, TaskNode} from './fleet.ts';
+import type {Now} from './scheduler.ts';
+import {type TaskTransition, taskTransition} from './taskMachine.ts';
+
+/** What becomes of a task and of its current attempt. `ended` is absent when there was none. */
+export interface Change {
+  readonly task: TaskRecord;
+  readonly ended?: AttemptRecord;
+}
+
+const NOTHING_AHEAD = {
+  currentAttempt: undefined,
+  notBefore: undefined,
+  waitingFor: undefined,
+} satisfies Partial<TaskRecord>;
+
+/** The task and its new attempt on `agent`; a current attempt that it replaces ends as lost. */
+export function assigned(
+  task: TaskNode,
+  agent: AgentNode,
+  coordinator: string,
+  principal: string,
+  now: Now,
+): Change & {readonly attempt: AttemptRecord} {
+  const number = task.record.attempts + 1;
+  const attempt: AttemptRecord = {
+    v: RECORD_VERSION,
+    principal,
+    id: attemptId(task.session.id, task.spec.id, number),
+    sessionId: task.session.id,
+    taskId: task.spec.id,
+    number,
+    agentId: agent.id,
+    agentIncarnation: agent.live?.value.incarnation ?? '',
+    coordinator,
+    state: 'assigned',
+    assignedAt: now.wall,
+    gated: task.spec.gates.length > 0,
+    usage: NO_USAGE,
+    refused: 0,
+  };
+  const lost = task.attempt && endAttempt(task.attempt, 'lost', now.wall);
+  const freed = task.attempt
+    ? closing(task, task.attempt, 'requeue', {losses: task.record.losses + 1})
+    : task.record;
+  const ready = freed.state === 'pending' ? taskTransition(freed, 'release') : freed;
+  const record = taskTransition(ready, 'assign', {
+    ...NOTHING_AHEAD,
+    principal,
+    attempts: number,
+    currentAttempt: attempt.id,
+    readyAt: ready.readyAt ?? now.wall,
+    startedAt: ready.startedAt ?? now.wall,
+    endedAt: undefined,
+    failure: undefined,
+  });
+  return lost ? {task: record, attempt, ended: lost} : {task: record, attempt};
+}
+
+export function started(task: TaskNode, attempt: AttemptNode, now: Now): Change & {attempt: AttemptRecord} {
+  return {
+    task: taskTransition(task.record, 'start'),
+    attempt: attemptTransition(attempt.record, 'start', {startedAt: now.wall}),
+  };
+}
+
+export function verifying(task: TaskNode, attempt: AttemptNode): Change & {attempt: AttemptRecord} {
+  return {
+    task: task.record.state === 'verifying' ? task.record : taskTransition(task.record, 'verify'),
+    attempt: attemptTransition(attempt.record, 'verify'),
+  };
+}
+
+export function accepted(task: TaskNode, attempt: AttemptNode, now: Now): Change {
+  const {report} = attempt.record;
+  const result = report?.outcome === 'succeeded' ? report.result : undefined;
+  const gates = evidenceOf(attempt);
+  return {
+    task: closing(task, attempt, 'succeed', {
+      ...NOTHING_AHEAD,
+      result,
+      gates,
+      failure: undefined,
+      endedAt: now.wall,
+    }),
+    ended: endAttempt(attempt, 'succeeded', now.wall, {gates}),
+  };
+}
+
+export function retried(task: TaskNode, attempt: AttemptNode, retry: Retry, now: Now): Change {
+  const gates = evidenceOf(attempt);
+  const {failure, spends, notBefore} = retry;
+  return {
+    task: closing(task, attempt, 'requeue', {
+      ...NOTHING_AHEAD,
+      gates: gates ?? task.record.gates,
+      retries: task.record.retries + (spends ? 1 : 0),
+      notBefore,
+      waitingFor: {
+        kind: failure.kind === 'rateLimit' ? 'rateLimit' : 'backoff',
+        message: `${failure.kind}: ${failure.message}`.slice(0, 2048),
+      },
+      readyAt: now.wall,
+    }),
+    ended: endAttempt(attempt, 'failed', now.wall, {gates, failure}),
+  };
+}
+
+/** Back to ready without a failure: the attempt was cancelled or lost. */
+export function requeued(
+  task: TaskNode,
+  attempt: AttemptNode,
+  decision: Extract<Decision, {kind: 'requeue'}>,
+  now: Now,
+): Change {
+  const {outcome, notBefore, waitingFor} = decision;
+  return {
+    task: closing(task, attempt, 'requeue', {
+      ...NOTHING_AHEAD,
+      losses: task.record.losses + (outcome === 'lost' ? 1 : 0),
+      notBefore,
+      waitingFor,
+      readyAt: now.wall,
+    }),
+    ended: endAttempt(attempt, outcome, now.wall),
+  };
+}
+
+/** The task ends without success, and its attempt with it. */
+export function finished(task: TaskNode, how: 'fail' | 'cancel', failure: Failure, now: Now): Change {
+  const {attempt} = task;
+  const patch = {...NOTHING_AHEAD, failure, endedAt: now.wall} satisfies Partial<TaskRecord>;
+  if (!attempt) return {task: taskTransition(task.record, how, patch)};
+  const gates = evidenceOf(attempt);
+  const outcome = outcomeOf(how, failure);
+  return {
+    task: closing(task, attempt, how, {...patch, gates: gates ?? task.record.gates}),
+    ended: endAttempt(attempt, outcome, now.wall, {
+      gates,
+      failure: outcome === 'failed' ? failure : undefined,
+    }),
+  };
+}
+
+/** Ready, but for a person to decide. */
+export function parked(task: TaskNode, attempt: AttemptNode, message: string, now: Now): Change {
+  return {
+    task: closing(task, attempt, 'requeue', {
+      ...NOTHING_AHEAD,
+      readyAt: now.wall,
+      waitingFor: {kind: 'person', message: message.slice(0, 2048)},
+    }),
+    ended: endAttempt(attempt, 'lost', now.wall),
+  };
+}
+
+/** Waits for the merge of its inputs; that it conflicted stays in the attempt. */
+export function blocked(task: TaskNode, attempt: AttemptNode, failure: Failure, now: Now): Change {
+  return {
+    task: closing(task, attempt, 'block', NOTHING_AHEAD),
+    ended: endAttempt(attempt, 'failed', now.wall, {failure}),
+  };
+}
+
+function closing(
+  task: TaskNode,
+  attempt: AttemptNode,
+  transition: TaskTransition,
+  patch: Partial<TaskRecord>,
+): TaskRecord {
+  return taskTransition(task.record, transition, {
+    currentAttempt: undefined,
+    ...patch,
+    usage: addUsage(task.record.usage, attempt.record.usage),
+  });
+}
+
+/** Its report stays, so that an agent which never heard of the acceptance is told again. */
+function endAttempt(
+  attempt: AttemptNode,
+  outcome: AttemptOutcome,
+  wallNow: number,
+  patch: Partial<AttemptRecord> = {},
+): AttemptRecord {
+  return attemptTransition(attempt.record, 'end', {
+    endedAt: attempt.record.endedAt ?? wallNow,
+    unreachableSince: undefined,
+    ...patch,
+    outcome,
+  });
+}
+
+function outcomeOf(how: 'fail' | 'cancel', failure: Failure): AttemptOutcome {
+  if (how === 'cancel') return 'cancelled';
+  return failure.kind === 'losses' ? 'lost' : 'failed';
+}
+
+function evidenceOf(attempt: AttemptNode): GateEvidence[] | undefined {
+  const verdict = attempt.verification?.verdict;
+  return verdict ? boundedEvidence(verdict.evidence) : undefined;
+}

@@ -1,0 +1,262 @@
+/**
+ * Turns steps into fenced transactions: many steps share one, several are under way at once. A step whose comparisons fail is handed back with
+ * what is in the store now, the others of its transaction go again without it. Steps that touch one key must not be submitted at once.
+ *
+ * An unknown outcome (a timeout) is resolved by sending the same step again: it compares a key that it writes, so it applies at most once, and
+ * a step that finds its own writes in place was applied.
+ */
+import type {Logger} from '../observability/logger.ts';
+import type {Clock} from '../runtime/clock.ts';
+import {delay} from '../runtime/clock.ts';
+import {isCoordinatorError} from '../runtime/errors.ts';
+import {type Compare, type KeyValue, type Op, STORE_LIMITS, type Store, type Txn} from '../store/store.ts';
+
+/** The keys that a failed transaction was compared with, as they are. */
+export type CurrentKeys = ReadonlyMap<string, KeyValue>;
+
+export interface Step {
+  /** At least one compared key is written by the step; every comparison is of a revision. */
+  readonly compare: readonly Compare[];
+  readonly ops: readonly Op[];
+  committed(revision: number): void;
+  /** The comparisons do not hold. */
+  refused(current: CurrentKeys): void;
+  /** The lead is lost or the store closed: whether it was applied is not known. */
+  abandoned?(): void;
+}
+
+interface Queued {
+  readonly step: Step;
+  /** An earlier try may have been applied. */
+  unknown: boolean;
+}
+
+/** Characters of one transaction; three bytes is the most that one takes. */
+const MAX_TXN_CHARS = Math.floor(STORE_LIMITS.maxTxnBytes / 3) - 4096;
+const RETRY_MS = 200;
+
+export class Committer {
+  private waiting: Queued[] = [];
+  private head = 0;
+  private inFlight = 0;
+  private scheduled = false;
+  private stopped = false;
+  private readonly stopSignal = new AbortController();
+
+  constructor(
+    private readonly store: Store,
+    private readonly fence: Compare,
+    private readonly options: {
+      readonly clock: Clock;
+      readonly logger: Logger;
+      readonly maxInFlight: number;
+      /** The fence does not hold any more. */
+      readonly onFenced: () => void;
+    },
+  ) {}
+
+  submit(step: Step): void {
+    if (this.stopped) {
+      step.abandoned?.();
+      return;
+    }
+    this.waiting.push({step, unknown: false});
+    this.pump();
+  }
+
+  /** Resolves to the revision, or to undefined when the comparisons did not hold; rejects with `closed` when the lead was lost. */
+  run(compare: readonly Compare[], ops: readonly Op[]): Promise<number | undefined> {
+    return new Promise((resolve, reject) => {
+      this.submit({
+        compare,
+        ops,
+        committed: resolve,
+        refused: () => resolve(undefined),
+        abandoned: () => reject(leadLost()),
+      });
+    });
+  }
+
+  /** The fence alone, for transactions that others send. */
+  get guard(): Compare {
+    return this.fence;
+  }
+
+  /** Steps that wait or are under way. */
+  get pending(): number {
+    return this.waiting.length - this.head + this.inFlight;
+  }
+
+  stop(): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.stopSignal.abort(leadLost());
+    const left = this.waiting.slice(this.head);
+    this.waiting = [];
+    this.head = 0;
+    for (const {step} of left) step.abandoned?.();
+  }
+
+  /** Waits a turn, so that what is decided together travels together. */
+  private pump(): void {
+    if (this.scheduled || this.inFlight >= this.options.maxInFlight) return;
+    this.scheduled = true;
+    queueMicrotask(() => {
+      this.scheduled = false;
+      while (!this.stopped && this.inFlight < this.options.maxInFlight && this.head < this.waiting.length)
+        this.launch(this.takeBatch());
+    });
+  }
+
+  private takeBatch(): Queued[] {
+    const batch: Queued[] = [];
+    let compares = 1;
+    let ops = 0;
+    let chars = 0;
+    for (; this.head < this.waiting.length; this.head++) {
+      const next = this.waiting[this.head] as Queued;
+      const {step} = next;
+      compares += step.compare.length;
+      ops += step.ops.length;
+      chars += charsOf(step.ops);
+      const full =
+        compares > STORE_LIMITS.maxOpsPerTxn || ops > STORE_LIMITS.maxOpsPerTxn || chars > MAX_TXN_CHARS;
+      if (full && batch.length > 0) break;
+      batch.push(next);
+    }
+    if (this.head > 1024 && this.head * 2 > this.waiting.length) {
+      this.waiting.splice(0, this.head);
+      this.head = 0;
+    }
+    return batch;
+  }
+
+  private launch(batch: Queued[]): void {
+    this.inFlight += 1;
+    void this.commit(batch).then(() => {
+      this.inFlight -= 1;
+      this.pump();
+    });
+  }
+
+  private async commit(batch: Queued[]): Promise<void> {
+    const txn = this.txnOf(batch);
+    for (;;) {
+      try {
+        const result = await this.store.txn(txn);
+        if (result.succeeded) for (const {step} of batch) step.committed(result.revision);
+        else this.sortOut(batch, currentKeys(result.responses));
+        return;
+      } catch (error) {
+        if (this.stopped || !this.mayRetry(error, batch)) {
+          this.options.logger.error('a transaction of the lead failed', {error, steps: batch.length});
+          for (const {step} of batch) step.abandoned?.();
+          if (!this.stopped) this.options.onFenced();
+          return;
+        }
+        await delay(this.options.clock, RETRY_MS, this.stopSignal.signal).catch(() => undefined);
+        if (this.stopped) {
+          for (const {step} of batch) step.abandoned?.();
+          return;
+        }
+      }
+    }
+  }
+
+  private mayRetry(error: unknown, batch: Queued[]): boolean {
+    if (isCoordinatorError(error, 'timeout')) {
+      for (const queued of batch) queued.unknown = true;
+      return true;
+    }
+    return isCoordinatorError(error, 'unavailable') || isCoordinatorError(error, 'diskFull');
+  }
+
+  private txnOf(batch: readonly Queued[]): Txn {
+    const compare = new Map<string, Compare>([['fence', this.fence]]);
+    const keys = new Set([this.fence.key]);
+    const ops: Op[] = [];
+    for (const {step} of batch) {
+      for (const one of step.compare) {
+        compare.set(`${one.key} ${one.target} ${one.op} ${one.operand}`, one);
+        keys.add(one.key);
+      }
+      ops.push(...step.ops);
+    }
+    return {
+      compare: [...compare.values()],
+      then: ops,
+      else: [...keys].map(key => ({kind: 'get', key})),
+    };
+  }
+
+  /** The transaction was refused: finds out whose fault it was. */
+  private sortOut(batch: readonly Queued[], current: Map<string, KeyValue>): void {
+    if (!holds(this.fence, current)) {
+      for (const {step} of batch) step.abandoned?.();
+      this.options.onFenced();
+      return;
+    }
+    const again: Queued[] = [];
+    for (const queued of batch) {
+      const {step} = queued;
+      if (step.compare.every(compare => holds(compare, current))) again.push(queued);
+      else {
+        const applied = queued.unknown ? appliedAt(step, current) : undefined;
+        if (applied === undefined) step.refused(current);
+        else step.committed(applied);
+      }
+    }
+    if (again.length > 0) this.waiting.splice(this.head, 0, ...again);
+  }
+}
+
+export function leadLost(): Error {
+  return new DOMException('this coordinator does not lead any more', 'AbortError');
+}
+
+function charsOf(ops: readonly Op[]): number {
+  let chars = 0;
+  for (const op of ops) chars += op.kind === 'put' ? op.key.length + op.value.length : 64;
+  return chars;
+}
+
+function currentKeys(responses: readonly {kind: string; kvs?: readonly KeyValue[]}[]): Map<string, KeyValue> {
+  const current = new Map<string, KeyValue>();
+  for (const response of responses) for (const kv of response.kvs ?? []) current.set(kv.key, kv);
+  return current;
+}
+
+function holds(compare: Compare, current: CurrentKeys): boolean {
+  const kv = current.get(compare.key);
+  if (compare.target === 'value') {
+    return kv !== undefined && (kv.value === compare.operand) === (compare.op === '=');
+  }
+  const {target, op, operand} = compare;
+  const actual = kv ? {create: kv.createRevision, mod: kv.modRevision, version: kv.version}[target] : 0;
+  switch (op) {
+    case '=':
+      return actual === operand;
+    case '!=':
+      return actual !== operand;
+    case '<':
+      return actual < operand;
+    case '>':
+      return actual > operand;
+    default:
+      return op satisfies never;
+  }
+}
+
+/** The revision at which every compared key got what the step writes, if it did. */
+function appliedAt(step: Step, current: CurrentKeys): number | undefined {
+  let revision: number | undefined;
+  const compared = new Set(step.compare.map(compare => compare.key));
+  for (const op of step.ops) {
+    if (op.kind === 'delete' && compared.has(op.key) && current.has(op.key)) return undefined;
+    if (op.kind !== 'put' || !compared.has(op.key)) continue;
+    const kv = current.get(op.key);
+    if (kv?.value !== op.value || (revision !== undefined && kv.modRevision !== revision)) return undefined;
+    revision = kv.modRevision;
+  }
+  return revision;
+}

@@ -1,0 +1,461 @@
+/**
+ * Carries out what is decided about tasks: decision -> records -> fenced step -> the lead's picture, then whatever follows. One step of a task
+ * is under way at a time; what happens meanwhile is looked at when it is through.
+ */
+import {AgentLive} from '../protocol/model/agent.ts';
+import type {AttemptLive, AttemptRecord} from '../protocol/model/attempt.ts';
+import type {RefRecord} from '../protocol/model/facts.ts';
+import {parseRecord, RECORD_VERSION} from '../protocol/model/record.ts';
+import {putRecord} from '../store/records.ts';
+import type {Compare, Op} from '../store/store.ts';
+import * as changes from './changes.ts';
+import type {CurrentKeys} from './committer.ts';
+import {type Decision, type DecisionContext, decide} from './decide.ts';
+import {
+  type AgentNode,
+  type AttemptNode,
+  isFinalTask,
+  isWorkedOff,
+  replaceTask,
+  type SessionNode,
+  type TaskNode,
+} from './fleet.ts';
+import {Heap} from './heap.ts';
+import {attemptNode, takeAttempt} from './nodes.ts';
+import type {Placement} from './scheduler.ts';
+import {nowOf, type Term} from './term.ts';
+
+/** What the conductor sets in motion outside the records of one task. */
+export interface Consequences {
+  promptsStopped(session: SessionNode): boolean;
+  assigned(attempt: AttemptNode): void;
+  ended(attempt: AttemptNode, record: AttemptRecord): void;
+  verify(attempt: AttemptNode): void;
+  /** Puts the question to a person, in the transaction that parks the task. */
+  question(task: TaskNode, subject: 'losses' | 'onLost', message: string): Op;
+  mergeInputs(task: TaskNode, failure: Extract<Decision, {kind: 'mergeInputs'}>['failure']): MergeStep;
+  workedOff(session: SessionNode): void;
+}
+
+export interface MergeStep {
+  readonly compare: readonly Compare[];
+  readonly ops: readonly Op[];
+  committed(revision: number): void;
+}
+
+interface Submission {
+  readonly change: changes.Change;
+  readonly compare?: readonly Compare[];
+  readonly ops?: readonly Op[];
+  /** Runs when the task's own records are in place, before anything is decided anew. */
+  committed?(revision: number): void;
+  refused?(current: CurrentKeys): void;
+}
+
+interface Sleeper {
+  readonly until: number;
+  readonly task: TaskNode;
+}
+
+export class Conductor {
+  private readonly context: DecisionContext;
+  private readonly sleepers = new Heap<Sleeper>((a, b) => a.until < b.until);
+  private readonly losses = new Map<string, Set<TaskNode>>();
+  private readonly awaited = new Map<TaskNode, (() => void)[]>();
+  private scheduling = false;
+
+  constructor(
+    private readonly term: Term,
+    private readonly consequences: Consequences,
+  ) {
+    const {settings, random, hub, scheduler} = term;
+    this.context = {
+      get hubNow() {
+        return hub.now();
+      },
+      lossGraceMs: settings.lossGraceMs,
+      rateLimitWaitMs: settings.rateLimitWaitMs,
+      random: () => random.next(),
+      promptsStopped: session => consequences.promptsStopped(session),
+      hasOtherAgent: (task, agentId) => scheduler.hasOther(task, agentId),
+    };
+  }
+
+  /** Looks at a task about which something may have changed. */
+  evaluate(task: TaskNode): void {
+    if (task.session.closed || task.session.held) return;
+    if (task.busy) {
+      task.dirty = true;
+      return;
+    }
+    const decision = decide(task, this.context);
+    if (decision.kind !== 'queue') this.term.queue.remove(task);
+    this.act(task, decision);
+  }
+
+  /** Places what can be placed, once for everything that happens in this turn. */
+  schedule(): void {
+    if (this.scheduling) return;
+    this.scheduling = true;
+    queueMicrotask(() => {
+      this.scheduling = false;
+      if (this.term.signal.aborted) return;
+      for (const placement of this.term.scheduler.place(nowOf(this.term))) this.assign(placement);
+    });
+  }
+
+  /** Wakes the tasks whose hub time has come. */
+  wake(): void {
+    const now = this.term.hub.now();
+    for (let next = this.sleepers.peek(); next && next.until <= now; next = this.sleepers.peek()) {
+      this.sleepers.pop();
+      this.evaluate(next.task);
+    }
+  }
+
+  /** Remembers that the task lost an attempt to an agent's incarnation, which may come back. */
+  noteLoss(task: TaskNode, incarnation: string): void {
+    task.lostOn.add(incarnation);
+    const name = `${task.session.tenant}/${incarnation}`;
+    const tasks = this.losses.get(name);
+    if (tasks) tasks.add(task);
+    else this.losses.set(name, new Set([task]));
+  }
+
+  /** The incarnation, named `agent/incarnation`, was not dead after all: what its silence cost the tasks is given back. */
+  returnLosses(tenant: string, incarnation: string): void {
+    const name = `${tenant}/${incarnation}`;
+    const tasks = this.losses.get(name);
+    if (!tasks) return;
+    this.losses.delete(name);
+    for (const task of tasks) {
+      if (!task.lostOn.delete(incarnation)) continue;
+      task.refunds += 1;
+      this.evaluate(task);
+    }
+  }
+
+  /** Resolves when the task has come to its end; never when the term ends first. */
+  whenFinal(task: TaskNode): Promise<void> {
+    if (isFinalTask(task)) return Promise.resolve();
+    return new Promise(resolve => {
+      const others = this.awaited.get(task) ?? [];
+      this.awaited.set(task, [...others, resolve]);
+    });
+  }
+
+  /** Records that the agent has started to work on the attempt. */
+  start(attempt: AttemptNode): void {
+    const {task} = attempt;
+    if (task.busy || task.attempt !== attempt || attempt.record.state !== 'assigned') return;
+    const {task: record, attempt: started} = changes.started(task, attempt, nowOf(this.term));
+    this.rewriteAttempt(task, attempt, {task: record}, started);
+  }
+
+  /** Stores a new state of the current attempt without ending it, and with it the task's. */
+  rewriteAttempt(
+    task: TaskNode,
+    attempt: AttemptNode,
+    change: changes.Change,
+    record: AttemptRecord,
+    committed?: () => void,
+  ): void {
+    const put = putRecord(attempt.key, record);
+    const text = put.kind === 'put' ? put.value : undefined;
+    this.submit(task, {
+      change,
+      compare: [this.unchangedAttempt(attempt)],
+      ops: [put],
+      committed: revision => {
+        attempt.record = record;
+        attempt.mod = revision;
+        attempt.written = text;
+        committed?.();
+      },
+    });
+  }
+
+  /** Stores a new state of a task that changes nothing but itself. */
+  rewriteTask(task: TaskNode, change: changes.Change, committed?: () => void): void {
+    this.submit(task, committed ? {change, committed} : {change});
+  }
+
+  private act(task: TaskNode, decision: Decision): void {
+    const now = nowOf(this.term);
+    const {attempt} = task;
+    switch (decision.kind) {
+      case 'none':
+        if (isFinalTask(task) && isWorkedOff(task.session)) this.consequences.workedOff(task.session);
+        return;
+      case 'queue':
+        if (!task.queuedIn) task.readySince = now.hub;
+        this.term.queue.add(task);
+        this.schedule();
+        return;
+      case 'sleep':
+        this.sleepers.push({until: decision.until, task});
+        return;
+      case 'verify':
+        if (!attempt) return;
+        if (attempt.record.state === 'verifying') this.consequences.verify(attempt);
+        else {
+          const {task: record, attempt: verifying} = changes.verifying(task, attempt);
+          this.rewriteAttempt(task, attempt, {task: record}, verifying, () =>
+            this.consequences.verify(attempt),
+          );
+        }
+        return;
+      case 'cancel':
+        this.submit(task, {change: changes.finished(task, 'cancel', decision.failure, now)});
+        return;
+      case 'fail':
+        this.submit(task, {change: changes.finished(task, 'fail', decision.failure, now)});
+        return;
+      case 'unpark':
+        this.unpark(task);
+        return;
+      case 'refund':
+        this.refund(task);
+        return;
+      default:
+        if (attempt) this.actOnAttempt(task, attempt, decision);
+    }
+  }
+
+  private actOnAttempt(
+    task: TaskNode,
+    attempt: AttemptNode,
+    decision: Extract<Decision, {kind: 'accept' | 'retry' | 'requeue' | 'park' | 'mergeInputs'}>,
+  ): void {
+    const now = nowOf(this.term);
+    switch (decision.kind) {
+      case 'accept':
+        this.submit(task, {
+          change: changes.accepted(task, attempt, now),
+          ops: this.resultRef(attempt),
+        });
+        return;
+      case 'retry': {
+        const {failure, avoidAgent} = decision.retry;
+        const change = changes.retried(task, attempt, decision.retry, now);
+        this.submit(task, {
+          change,
+          committed: () => {
+            if (failure.kind !== 'rateLimit')
+              task.previous = {message: failure.message, gates: change.ended?.gates ?? []};
+            if (avoidAgent) task.avoid = [...new Set([...task.avoid, attempt.record.agentId])].sort();
+          },
+        });
+        return;
+      }
+      case 'requeue':
+        this.submit(task, {
+          change: changes.requeued(task, attempt, decision, now),
+          committed: () => {
+            if (decision.outcome === 'lost') this.rememberLoss(task, attempt);
+          },
+        });
+        return;
+      case 'park':
+        this.submit(task, {
+          change: changes.parked(task, attempt, decision.message, now),
+          ops: [this.consequences.question(task, decision.subject, decision.message)],
+          committed: () => {
+            task.answer = undefined;
+          },
+        });
+        return;
+      case 'mergeInputs': {
+        const merge = this.consequences.mergeInputs(task, decision.failure);
+        this.submit(task, {
+          change: changes.blocked(task, attempt, decision.failure, now),
+          compare: merge.compare,
+          ops: merge.ops,
+          committed: revision => merge.committed(revision),
+        });
+        return;
+      }
+      default:
+        decision satisfies never;
+    }
+  }
+
+  private unpark(task: TaskNode): void {
+    const change = {task: {...task.record, losses: 0, waitingFor: undefined}};
+    this.submit(task, {
+      change,
+      committed: () => {
+        task.answer = undefined;
+        task.lostOn.clear();
+      },
+    });
+  }
+
+  private refund(task: TaskNode): void {
+    const losses = Math.max(0, task.record.losses - task.refunds);
+    task.refunds = 0;
+    this.submit(task, {change: {task: {...task.record, losses}}});
+  }
+
+  private assign({task, agent}: Placement): void {
+    const {term} = this;
+    const live = agent.live;
+    if (task.busy || task.session.closed || task.session.held || !live) {
+      agent.reserved -= 1;
+      this.evaluate(task);
+      return;
+    }
+    const replaced = task.attempt;
+    const {attempt: record, ...change} = changes.assigned(
+      task,
+      agent,
+      term.coordinator,
+      term.principal,
+      nowOf(term),
+    );
+    const {keys} = task.session;
+    const liveValue: AttemptLive = {
+      v: RECORD_VERSION,
+      principal: term.principal,
+      agentId: agent.id,
+      agentIncarnation: record.agentIncarnation,
+    };
+    const put = putRecord(keys.attempt(record.id), record);
+    this.submit(task, {
+      change,
+      compare: [{key: keys.agentLive(agent.id), target: 'mod', op: '=', operand: live.mod}],
+      ops: [put, putRecord(keys.live(record.id), liveValue)],
+      committed: revision => {
+        agent.reserved -= 1;
+        if (replaced) this.rememberLoss(task, replaced);
+        const attempt = attemptNode(task, agent, record, revision, revision);
+        attempt.written = put.kind === 'put' ? put.value : undefined;
+        task.attempt = attempt;
+        task.lastAgent = {id: agent.id, region: agent.record?.instance.metadata.region ?? ''};
+        agent.attempts.add(attempt);
+        this.consequences.assigned(attempt);
+      },
+      refused: current => {
+        agent.reserved -= 1;
+        this.refreshLive(agent, keys.agentLive(agent.id), current);
+      },
+    });
+  }
+
+  private rememberLoss(task: TaskNode, attempt: AttemptNode): void {
+    this.noteLoss(task, `${attempt.record.agentId}/${attempt.record.agentIncarnation}`);
+  }
+
+  private resultRef(attempt: AttemptNode): Op[] {
+    const {report} = attempt.record;
+    if (report?.outcome !== 'succeeded' || report.result.commit === undefined) return [];
+    const {session, spec} = attempt.task;
+    const ref: RefRecord = {
+      v: RECORD_VERSION,
+      principal: this.term.principal,
+      name: spec.id,
+      commit: report.result.commit,
+      bundle: report.result.bundle,
+      attemptId: attempt.record.id,
+      at: this.term.clock.wallNow(),
+    };
+    return [putRecord(session.keys.ref(session.id, spec.id), ref)];
+  }
+
+  private submit(task: TaskNode, submission: Submission): void {
+    const {change} = submission;
+    const {attempt, session} = task;
+    const compare: Compare[] = [{key: task.key, target: 'mod', op: '=', operand: task.mod}];
+    const ops: Op[] = [putRecord(task.key, change.task)];
+    if (attempt && change.ended) {
+      const live = session.keys.live(attempt.record.id);
+      compare.push(this.unchangedAttempt(attempt), {
+        key: live,
+        target: 'create',
+        op: '=',
+        operand: attempt.fence,
+      });
+      ops.push(putRecord(attempt.key, change.ended), {kind: 'delete', key: live});
+    }
+    if (submission.compare) compare.push(...submission.compare);
+    if (submission.ops) ops.push(...submission.ops);
+    task.busy = true;
+    this.term.committer.submit({
+      compare,
+      ops,
+      committed: revision => this.committed(task, attempt, submission, revision),
+      refused: current => this.refused(task, attempt, submission, current),
+    });
+  }
+
+  private committed(
+    task: TaskNode,
+    attempt: AttemptNode | undefined,
+    {change, committed}: Submission,
+    revision: number,
+  ): void {
+    task.busy = false;
+    if (attempt && change.ended) {
+      task.attempt = undefined;
+      attempt.agent.attempts.delete(attempt);
+      attempt.talk.abort();
+    }
+    const wasFinal = isFinalTask(task);
+    replaceTask(task, change.task, revision);
+    committed?.(revision);
+    if (attempt && change.ended) {
+      this.consequences.ended(attempt, change.ended);
+      this.schedule();
+    }
+    this.catchUp(task);
+    if (!wasFinal && isFinalTask(task)) {
+      task.wanted = undefined;
+      for (const resolve of this.awaited.get(task) ?? []) resolve();
+      this.awaited.delete(task);
+      for (const dependent of task.dependents)
+        if (dependent.missing === 0 || dependent.doomed > 0) this.evaluate(dependent);
+    }
+  }
+
+  private refused(
+    task: TaskNode,
+    attempt: AttemptNode | undefined,
+    {refused}: Submission,
+    current: CurrentKeys,
+  ): void {
+    task.busy = false;
+    refused?.(current);
+    const stored = current.get(task.key);
+    if (stored?.modRevision !== task.mod) {
+      this.term.depose(`task ${task.key} was changed by somebody else`);
+      return;
+    }
+    const record = attempt && current.get(attempt.key);
+    if (attempt && record) takeAttempt(attempt, record);
+    this.catchUp(task);
+  }
+
+  /** Takes in what happened while a step was under way, and looks at the task again. */
+  private catchUp(task: TaskNode): void {
+    const {attempt} = task;
+    if (attempt?.seen) {
+      const seen = attempt.seen;
+      attempt.seen = undefined;
+      takeAttempt(attempt, seen);
+    }
+    task.dirty = false;
+    this.evaluate(task);
+  }
+
+  private unchangedAttempt(attempt: AttemptNode): Compare {
+    return {key: attempt.key, target: 'mod', op: '=', operand: attempt.mod};
+  }
+
+  /** What the refusal says of the agent's live key, which the watch has yet to tell. */
+  private refreshLive(agent: AgentNode, key: string, current: CurrentKeys): void {
+    const kv = current.get(key);
+    if (kv?.modRevision === agent.live?.mod) return;
+    agent.live = kv && {value: parseRecord(AgentLive, key, kv.value), mod: kv.modRevision};
+    agent.version += 1;
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * What is to be done about a task, from what is known of it and nothing else. The same question is asked after every change and after every
+ * restart, so no step depends on having seen the event that caused it. Pure.
+ */
+import type {Failure, TaskRecord} from '../protocol/model/task.ts';
+import {backoffMs, FAILURE_HANDLING} from './failurePolicy.ts';
+import {
+  type AttemptNode,
+  agentOf,
+  isDoom,
+  isFinalTask,
+  needsOf,
+  type SessionNode,
+  type TaskNode,
+} from './fleet.ts';
+import {isPrompt} from './readyQueue.ts';
+
+export type Decision =
+  | {readonly kind: 'none'}
+  /** Offer it to the scheduler; a task that has an attempt still gets a replacement for it. */
+  | {readonly kind: 'queue'}
+  /** Look again at this hub time. */
+  | {readonly kind: 'sleep'; readonly until: number}
+  | {readonly kind: 'verify'}
+  | {readonly kind: 'accept'}
+  | {readonly kind: 'retry'; readonly retry: Retry}
+  /** Its attempt ends without anybody's fault; the task is ready again. */
+  | {
+      readonly kind: 'requeue';
+      readonly outcome: 'cancelled' | 'lost';
+      readonly notBefore?: number;
+      readonly waitingFor?: TaskRecord['waitingFor'];
+    }
+  | {readonly kind: 'mergeInputs'; readonly failure: Failure}
+  | {readonly kind: 'fail'; readonly failure: Failure}
+  | {readonly kind: 'cancel'; readonly failure: Failure}
+  | {readonly kind: 'park'; readonly subject: 'losses' | 'onLost'; readonly message: string}
+  /** A person answered: it is ready again, its losses forgotten. */
+  | {readonly kind: 'unpark'}
+  /** An agent that was given up came back: its losses are not counted. */
+  | {readonly kind: 'refund'};
+
+export interface Retry {
+  readonly failure: Failure;
+  /** Whether it counts against `retry.max`. */
+  readonly spends: boolean;
+  /** Hub time in ms. */
+  readonly notBefore: number;
+  /** The machine was at fault. */
+  readonly avoidAgent: boolean;
+}
+
+export interface DecisionContext {
+  readonly hubNow: number;
+  readonly lossGraceMs: number;
+  readonly rateLimitWaitMs: number;
+  /** In [0, 1). */
+  random(): number;
+  /** Nothing that costs money may run in this session now. */
+  promptsStopped(session: SessionNode): boolean;
+  /** A connected agent fits that the task does not avoid and that is not `agentId`. */
+  hasOtherAgent(task: TaskNode, agentId: string): boolean;
+}
+
+const NONE: Decision = {kind: 'none'};
+/** Lets the report of the limit, which pauses the account, come first. */
+const SHORT_WAIT_MS = 1000;
+
+export function decide(task: TaskNode, context: DecisionContext): Decision {
+  if (isFinalTask(task)) return NONE;
+  if (task.wanted)
+    return task.wanted.kind === 'cancelled' || task.wanted.kind === 'dependency'
+      ? {kind: 'cancel', failure: task.wanted}
+      : {kind: 'fail', failure: task.wanted};
+  const ending = endingOf(task);
+  if (ending) return ending;
+  if (task.refunds > 0 && task.record.losses > 0) return {kind: 'refund'};
+  return task.attempt ? ofAttempt(task, task.attempt, context) : ofWaiting(task, context);
+}
+
+function endingOf(task: TaskNode): Decision | undefined {
+  const {record} = task.session;
+  if (record.state !== 'ending') return undefined;
+  if (record.endMode === 'drain' && task.attempt) return undefined;
+  return {kind: 'cancel', failure: {kind: 'cancelled', message: 'the session was ended'}};
+}
+
+function ofWaiting(task: TaskNode, context: DecisionContext): Decision {
+  const {record, session} = task;
+  if (task.doomed > 0) return {kind: 'cancel', failure: doomOf(task)};
+  if (task.missing > 0) return NONE;
+  if (record.waitingFor?.kind === 'person') {
+    if (task.answer === 'allow') return {kind: 'unpark'};
+    if (task.answer === 'deny')
+      return {
+        kind: 'fail',
+        failure: {kind: 'losses', message: `${record.waitingFor.message}; a person declined`},
+      };
+    return NONE;
+  }
+  const {budgetUsd} = task.spec;
+  if (budgetUsd !== undefined && record.usage.costUsd >= budgetUsd)
+    return {kind: 'fail', failure: {kind: 'budget', message: `its budget of $${budgetUsd} is spent`}};
+  if (session.record.state !== 'running') return NONE;
+  if (record.notBefore !== undefined && record.notBefore > context.hubNow)
+    return {kind: 'sleep', until: record.notBefore};
+  return {kind: 'queue'};
+}
+
+function doomOf(task: TaskNode): Failure {
+  const names = needsOf(task)
+    .filter(id => {
+      const state = task.session.tasks.get(id)?.record.state;
+      return state !== undefined && isDoom(state);
+    })
+    .slice(0, 5);
+  return {kind: 'dependency', message: `did not succeed: ${names.join(', ')}`};
+}
+
+function ofAttempt(task: TaskNode, attempt: AttemptNode, context: DecisionContext): Decision {
+  const {report, state} = attempt.record;
+  if (state === 'reported' && report) {
+    if (report.outcome === 'failed') return ofFailure(task, attempt, report.failure, context);
+    if (report.outcome === 'cancelled')
+      return {kind: 'requeue', outcome: 'cancelled', notBefore: context.hubNow + SHORT_WAIT_MS};
+    return task.spec.gates.length > 0 ? {kind: 'verify'} : {kind: 'accept'};
+  }
+  if (state === 'verifying') {
+    const verdict = attempt.verification?.verdict;
+    if (verdict?.kind === 'passed') return {kind: 'accept'};
+    if (verdict?.kind === 'failed') {
+      const failure: Failure = {kind: 'gate', message: verdict.message};
+      return verdict.onFailure === 'retry'
+        ? ofFailure(task, attempt, failure, context)
+        : {kind: 'fail', failure};
+    }
+  }
+  if (attempt.rejected === 'refused') return {kind: 'requeue', outcome: 'cancelled'};
+  if (attempt.rejected) return ofFailure(task, attempt, attempt.rejected, context);
+  const {session} = task;
+  if (isPrompt(task.spec) && context.promptsStopped(session))
+    return {
+      kind: 'requeue',
+      outcome: 'cancelled',
+      waitingFor: {kind: 'budget', message: 'stopped because the budget is spent'},
+    };
+  const agent = agentOf(attempt);
+  if (agent === 'replaced') return ofLoss(task, attempt, 'restarted', {kind: 'requeue', outcome: 'lost'});
+  // A paused session creates no replacement, so the attempt stays current.
+  if (agent === 'silent' && attempt.silentMs >= context.lossGraceMs && session.record.state !== 'paused')
+    return ofLoss(
+      task,
+      attempt,
+      'is silent',
+      session.record.state === 'running' ? {kind: 'queue'} : {kind: 'requeue', outcome: 'lost'},
+    );
+  return state === 'verifying' ? {kind: 'verify'} : NONE;
+}
+
+function ofFailure(
+  task: TaskNode,
+  attempt: AttemptNode,
+  failure: Failure,
+  context: DecisionContext,
+): Decision {
+  const {retries} = task.record;
+  const {retry} = task.spec;
+  const fail: Decision = {kind: 'fail', failure};
+  const again: Decision = {
+    kind: 'retry',
+    retry: {
+      failure,
+      spends: true,
+      notBefore: context.hubNow + backoffMs(retry, retries, context.random()),
+      avoidAgent: false,
+    },
+  };
+  switch (FAILURE_HANDLING[failure.kind]) {
+    case 'retry':
+      return retries < retry.max ? again : fail;
+    case 'elsewhere':
+      if (context.hasOtherAgent(task, attempt.record.agentId))
+        return {
+          kind: 'retry',
+          retry: {failure, spends: false, notBefore: context.hubNow, avoidAgent: true},
+        };
+      return retries < retry.max ? again : fail;
+    case 'later': {
+      const isNamed = attempt.agent.record?.instance.metadata.account !== undefined;
+      const wait = isNamed ? SHORT_WAIT_MS : context.rateLimitWaitMs;
+      return {
+        kind: 'retry',
+        retry: {failure, spends: false, notBefore: context.hubNow + wait, avoidAgent: false},
+      };
+    }
+    case 'merge':
+      return mayMerge(task, failure) ? {kind: 'mergeInputs', failure} : fail;
+    default:
+      return fail;
+  }
+}
+
+function mayMerge(task: TaskNode, failure: Failure): boolean {
+  return (
+    task.session.plan.merge.onConflict === 'task' &&
+    failure.conflict !== undefined &&
+    task.record.origin !== 'merge' &&
+    task.mergedBy === undefined
+  );
+}
+
+function ofLoss(task: TaskNode, attempt: AttemptNode, how: string, rerun: Decision): Decision {
+  const {spec, record} = task;
+  const message = `agent ${attempt.record.agentId} ${how} while it ran ${spec.id}`;
+  if (spec.onLost === 'fail') return {kind: 'fail', failure: {kind: 'losses', message}};
+  if (spec.onLost === 'ask') return {kind: 'park', subject: 'onLost', message: `${message}: run it again?`};
+  if (record.losses >= spec.maxLosses)
+    return {
+      kind: 'park',
+      subject: 'losses',
+      message: `${message}; it was lost ${record.losses} times before: run it again?`,
+    };
+  return rerun;
+}

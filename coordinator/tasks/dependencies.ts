@@ -1,0 +1,35 @@
+/** Answers an attempt that asks for what its task depends on: results, and the bundles that bring the commits. */
+import type * as z from 'zod';
+import type {DependencyResolve, DependencyResolved} from '../protocol/commands/attempt.ts';
+import {ProtocolError} from '../protocol/errors.ts';
+import {parseAttemptId} from '../protocol/ids.ts';
+import {tenantKeys} from '../protocol/model/keys.ts';
+import type {Principal} from '../security/principal.ts';
+import {dependencyBundles} from './bundles.ts';
+import {sourcesOf} from './dispatcher.ts';
+import type {Term} from './term.ts';
+
+/** Errors: `staleFence`, `forbidden` (another agent's attempt), `invalidParams`. */
+export async function resolveDependencies(
+  term: Pick<Term, 'store' | 'fleet' | 'incarnation'>,
+  {attemptId, fence}: DependencyResolve,
+  principal: Principal,
+): Promise<z.infer<typeof DependencyResolved>> {
+  const id = parseAttemptId(attemptId);
+  if (!id || fence.attempt !== attemptId)
+    throw new ProtocolError('invalidParams', 'the fence is of another attempt');
+  const live = await term.store.get(tenantKeys(principal.tenant).live(attemptId));
+  if (fence.store !== term.incarnation || live?.createRevision !== fence.revision)
+    throw new ProtocolError('staleFence', `attempt ${attemptId} is over`, {attemptId});
+  const session = term.fleet.session(principal.tenant, id.sessionId);
+  const task = session?.tasks.get(id.taskId);
+  if (!session || task?.attempt?.record.id !== attemptId)
+    throw new ProtocolError('staleFence', `attempt ${attemptId} is over`, {attemptId});
+  if (principal.agentId !== undefined && principal.agentId !== task.attempt.record.agentId)
+    throw new ProtocolError('forbidden', `attempt ${attemptId} runs on another agent`);
+  const results = task.spec.dependsOn.flatMap(taskId => {
+    const result = session.tasks.get(taskId)?.record.result;
+    return result ? [{taskId, result}] : [];
+  });
+  return {results, bundles: dependencyBundles(session.record.workspace, sourcesOf(session), id.taskId)};
+}

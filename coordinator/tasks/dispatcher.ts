@@ -1,0 +1,130 @@
+/** Says to agents what the store already says: assignments until they are confirmed, cancellations and releases as well as may be. */
+import type {TaskAssign} from '../protocol/commands/attempt.ts';
+import type {ParamsInput} from '../protocol/commands/table.ts';
+import {isProtocolError} from '../protocol/errors.ts';
+import type {AttemptRecord} from '../protocol/model/attempt.ts';
+import type {Failure} from '../protocol/model/task.ts';
+import {delay} from '../runtime/clock.ts';
+import {describeError} from '../runtime/errors.ts';
+import type {Budgets} from './budgets.ts';
+import {assignedWorkspace, type ResultSources, resultOf} from './bundles.ts';
+import {type AttemptNode, agentOf, needsOf, type SessionNode} from './fleet.ts';
+import {nowOf, type Term} from './term.ts';
+
+export type RefusalReason = 'draining' | 'noSlot' | 'stopped';
+
+export interface DeliveryOutcome {
+  accepted(attempt: AttemptNode): void;
+  refused(attempt: AttemptNode, reason: RefusalReason, message: string): void;
+  /** The agent got it and can make nothing of it. */
+  undeliverable(attempt: AttemptNode, failure: Failure): void;
+}
+
+export class Dispatcher {
+  constructor(
+    private readonly term: Term,
+    private readonly budgets: Budgets,
+    private readonly outcome: DeliveryOutcome,
+  ) {}
+
+  /** Sends the assignment until the agent confirms it, the attempt ends or the term does. */
+  assign(attempt: AttemptNode): void {
+    void this.deliver(attempt);
+  }
+
+  /** The attempt is over in the store. `record` is its last state. */
+  ended(attempt: AttemptNode, record: AttemptRecord): void {
+    if (agentOf(attempt) !== 'online') return;
+    const byReport = record.report !== undefined;
+    const message = record.failure?.message ?? `the attempt was ${record.outcome ?? 'ended'}`;
+    const {session, spec} = attempt.task;
+    const keep = session.record.keep && record.outcome !== 'succeeded';
+    if (!byReport)
+      this.tell(attempt, 'mcpx.attempt.cancel', {attemptId: record.id, reason: message.slice(0, 1024)});
+    if (spec.work.kind !== 'noop') this.tell(attempt, 'mcpx.attempt.release', {attemptId: record.id, keep});
+  }
+
+  private async deliver(attempt: AttemptNode): Promise<void> {
+    const {channel, settings, clock, signal, logger} = this.term;
+    const agentId = attempt.record.agentId;
+    while (!attempt.talk.signal.aborted && !signal.aborted) {
+      try {
+        const answer = await channel.send(agentId, 'mcpx.orchestrate.task.assign', this.assignment(attempt), {
+          signal: attempt.talk.signal,
+        });
+        if (attempt.talk.signal.aborted) return;
+        if (answer.kind === 'refused') this.outcome.refused(attempt, answer.reason, answer.message);
+        else this.outcome.accepted(attempt);
+        return;
+      } catch (error) {
+        if (attempt.talk.signal.aborted || signal.aborted) return;
+        if (!isPassing(error)) {
+          logger.warn('an agent could not take an attempt', {attempt: attempt.record.id, error});
+          const message = `agent ${agentId} could not take it: ${describeError(error)}`.slice(0, 8192);
+          this.outcome.undeliverable(attempt, {kind: 'internal', message});
+          return;
+        }
+        logger.debug('an assignment is sent again', {attempt: attempt.record.id, error});
+        await delay(clock, settings.resendMs, attempt.talk.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  private assignment(attempt: AttemptNode): ParamsInput<'mcpx.orchestrate.task.assign'> {
+    const {task, record, fence} = attempt;
+    const {session, spec} = task;
+    const left = this.budgets.leftUsd(task);
+    const assign: TaskAssign = {
+      attemptId: record.id,
+      fence: {store: this.term.incarnation, attempt: record.id, revision: fence},
+      sessionId: session.id,
+      sessionName: session.record.name,
+      taskId: spec.id,
+      number: record.number,
+      taskKey: `${session.id}.${spec.id}`,
+      task: spec,
+      workspace: assignedWorkspace(session.plan, session.record.workspace, sourcesOf(session), spec.id),
+      previous: task.previous,
+      budgetUsd: left !== undefined && left > 0 ? left : undefined,
+      keep: session.record.keep,
+      rehearsal: session.record.rehearsal,
+    };
+    return assign;
+  }
+
+  /** A message that need not arrive: an agent that misses it learns the same when it registers again. */
+  private tell<M extends 'mcpx.attempt.cancel' | 'mcpx.attempt.release'>(
+    attempt: AttemptNode,
+    method: M,
+    params: ParamsInput<M>,
+  ): void {
+    const {channel, logger, signal} = this.term;
+    channel.send(attempt.record.agentId, method, params, {signal}).catch((error: unknown) => {
+      if (!signal.aborted) logger.debug('an agent was not told', {method, attempt: attempt.record.id, error});
+    });
+  }
+}
+
+/** The flow of commits in a session, as its records say. */
+export function sourcesOf(session: SessionNode): ResultSources {
+  return taskId => {
+    const task = session.tasks.get(taskId);
+    return task && {needs: needsOf(task), result: resultOf(task.record)};
+  };
+}
+
+/** Faults of the way to the agent, which say nothing about the message. */
+export function isPassing(error: unknown): boolean {
+  return (
+    isProtocolError(error, 'timeout') ||
+    isProtocolError(error, 'agentDisconnected') ||
+    isProtocolError(error, 'overloaded') ||
+    isProtocolError(error, 'unavailable') ||
+    isProtocolError(error, 'rateLimited')
+  );
+}
+
+/** Holds an agent back from new assignments for a while, after it refused one. */
+export function coolDown(attempt: AttemptNode, term: Term): void {
+  attempt.agent.coolUntil = nowOf(term).hub + term.settings.refusedPauseMs;
+}

@@ -1,0 +1,26 @@
+/** Keeps the evidence of gates small enough for the records that carry it. Pure. */
+import type {GateEvidence} from '../protocol/gate.ts';
+
+/** Characters of gate output in one record, all gates together. */
+const MAX_OUTPUT_CHARS = 12_000;
+/** A gate that passed has little to say. */
+const PASSED_OUTPUT_CHARS = 256;
+
+/** Shortens outputs from the front, since a command's last words say most; a failed gate keeps more than one that passed. */
+export function boundedEvidence(evidence: readonly GateEvidence[]): GateEvidence[] {
+  const failed = evidence.filter(one => !one.passed).length;
+  const share = Math.floor(
+    (MAX_OUTPUT_CHARS - (evidence.length - failed) * PASSED_OUTPUT_CHARS) / Math.max(1, failed),
+  );
+  return evidence.map(one => {
+    const most = one.passed ? PASSED_OUTPUT_CHARS : share;
+    return one.output.length > most ? {...one, output: lastChars(one.output, most)} : one;
+  });
+}
+
+/** Never starts with half a character. */
+function lastChars(text: string, count: number): string {
+  const end = text.slice(-count);
+  const first = end.charCodeAt(0);
+  return first >= 0xdc00 && first <= 0xdfff ? end.slice(1) : end;
+}

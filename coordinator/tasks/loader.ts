@@ -1,0 +1,227 @@
+/** Reads what is unfinished from the store, at one revision, into the lead's picture. */
+import {AccountRecord, AgentLive, AgentRecord} from '../protocol/model/agent.ts';
+import {AttemptRecord} from '../protocol/model/attempt.ts';
+import {SpendRecord} from '../protocol/model/facts.ts';
+import {ALL_TENANTS_PREFIX, tenantKeys} from '../protocol/model/keys.ts';
+import {parseRecord} from '../protocol/model/record.ts';
+import {FINAL_SESSION_STATES, SessionRecord} from '../protocol/model/session.ts';
+import {TaskRecord} from '../protocol/model/task.ts';
+import {Plan, type TaskSpecification} from '../protocol/plan/plan.ts';
+import {CoordinatorError} from '../runtime/errors.ts';
+import type {KeyValue, Store} from '../store/store.ts';
+import type {Approvals} from './approvals.ts';
+import type {Budgets} from './budgets.ts';
+import {FAILURE_HANDLING} from './failurePolicy.ts';
+import type {AgentNode, SessionNode, TaskNode} from './fleet.ts';
+import {mergeTask} from './implicitTasks.ts';
+import {attemptNode, linkSession, plannedTasks, sessionNode, taskNode} from './nodes.ts';
+import type {Term} from './term.ts';
+
+const PAGE = 2000;
+
+/** Every key under the prefix as of `revision`, in pages. */
+export async function* pages(store: Store, prefix: string, revision: number): AsyncGenerator<KeyValue> {
+  let after: string | undefined;
+  for (;;) {
+    const page = await store.range(prefix, {atRevision: revision, limit: PAGE, after});
+    yield* page.kvs;
+    after = page.kvs.at(-1)?.key;
+    if (!page.more || after === undefined) return;
+  }
+}
+
+/** The path elements that exist right below the prefix, such as the tenants under `t/`: one look each, whatever lies below them. */
+export async function* children(store: Store, prefix: string, revision: number): AsyncGenerator<string> {
+  let after: string | undefined;
+  for (;;) {
+    const {kvs} = await store.range(prefix, {atRevision: revision, limit: 1, after});
+    const name = kvs[0]?.key.slice(prefix.length).split('/')[0];
+    if (name === undefined) return;
+    yield name;
+    // '0' follows '/': this is behind everything below the name.
+    after = `${prefix}${name}0`;
+  }
+}
+
+export class Loader {
+  constructor(
+    private readonly term: Pick<Term, 'store' | 'plans' | 'fleet' | 'logger' | 'coordinator'>,
+    private readonly budgets: Budgets,
+    private readonly approvals: Approvals,
+  ) {}
+
+  /** Everything unfinished. Returns the tenants and the sessions whose start was never completed. */
+  async load(revision: number): Promise<{tenants: string[]; halfStarted: {tenant: string; id: string}[]}> {
+    const {store} = this.term;
+    const tenants: string[] = [];
+    const halfStarted: {tenant: string; id: string}[] = [];
+    for await (const tenant of children(store, ALL_TENANTS_PREFIX, revision)) {
+      tenants.push(tenant);
+      await this.loadAgents(tenant, revision);
+      const known = new Set<string>();
+      for await (const kv of pages(store, tenantKeys(tenant).sessions, revision)) {
+        const record = parseRecord(SessionRecord, kv.key, kv.value);
+        known.add(record.id);
+        if (!FINAL_SESSION_STATES.has(record.state))
+          await this.tryLoadSession(tenant, record, kv.modRevision, revision);
+      }
+      for await (const id of children(store, `${tenantKeys(tenant).base}tasks/`, revision))
+        if (!known.has(id)) halfStarted.push({tenant, id});
+    }
+    return {tenants, halfStarted};
+  }
+
+  /** Adds the session to the fleet. Errors: `incompatible`, `notFound` (its plan is gone), `corrupt`. */
+  async loadSession(
+    tenant: string,
+    record: SessionRecord,
+    mod: number,
+    revision: number,
+  ): Promise<SessionNode> {
+    const {fleet, plans} = this.term;
+    const plan = Plan.parse(JSON.parse(await plans.get(tenant, record.plan)));
+    const session = sessionNode(tenant, plan, record, mod);
+    const {tasks, attempts} = await this.readTasks(session, revision);
+    const nodes: TaskNode[] = [];
+    for (const spec of plannedTasks(plan)) {
+      const stored = tasks.get(spec.id);
+      if (!stored)
+        throw new CoordinatorError('corrupt', `session ${record.id} has no record of task ${spec.id}`);
+      nodes.push(taskNode(session, spec, stored.record, stored.mod));
+    }
+    nodes.push(...mergeNodes(session, nodes, tasks, attempts));
+    linkSession(session, nodes);
+    fleet.addSession(session);
+    await this.placeAttempts(session, attempts, revision);
+    for await (const kv of pages(this.term.store, session.keys.approvals(session.id), revision))
+      this.approvals.take(session, kv);
+    return session;
+  }
+
+  private async tryLoadSession(
+    tenant: string,
+    record: SessionRecord,
+    mod: number,
+    revision: number,
+  ): Promise<void> {
+    try {
+      await this.loadSession(tenant, record, mod, revision);
+    } catch (error) {
+      if (error instanceof CoordinatorError && error.code === 'closed') throw error;
+      // One broken session must not keep the others from running.
+      this.term.logger.error('a session could not be loaded and does not run', {session: record.id, error});
+    }
+  }
+
+  private async loadAgents(tenant: string, revision: number): Promise<void> {
+    const {store, fleet} = this.term;
+    const keys = tenantKeys(tenant);
+    for await (const kv of pages(store, keys.agents, revision)) {
+      const record = parseRecord(AgentRecord, kv.key, kv.value);
+      fleet.agent(tenant, record.instance.id).record = record;
+    }
+    for await (const kv of pages(store, keys.agentLives, revision)) {
+      const value = parseRecord(AgentLive, kv.key, kv.value);
+      fleet.agent(tenant, kv.key.slice(keys.agentLives.length)).live = {value, mod: kv.modRevision};
+    }
+    for await (const kv of pages(store, keys.accounts, revision)) {
+      const record = parseRecord(AccountRecord, kv.key, kv.value);
+      fleet.accounts.set(`${tenant}/${record.account}`, {until: record.pausedUntil, reason: record.reason});
+    }
+    const today = await store.get(keys.spend(this.budgets.today()), {atRevision: revision});
+    if (today) this.budgets.load(tenant, parseRecord(SpendRecord, today.key, today.value), today.modRevision);
+  }
+
+  private async readTasks(session: SessionNode, revision: number): Promise<StoredTasks> {
+    const {store} = this.term;
+    const {keys, id} = session;
+    const tasks = new Map<string, {record: TaskRecord; mod: number}>();
+    for await (const kv of pages(store, keys.tasks(id), revision)) {
+      const record = parseRecord(TaskRecord, kv.key, kv.value);
+      tasks.set(record.id, {record, mod: kv.modRevision});
+    }
+    const attempts = new Map<string, {record: AttemptRecord; mod: number}[]>();
+    for await (const kv of pages(store, keys.attempts(id), revision)) {
+      const record = parseRecord(AttemptRecord, kv.key, kv.value);
+      const list = attempts.get(record.taskId);
+      if (list) list.push({record, mod: kv.modRevision});
+      else attempts.set(record.taskId, [{record, mod: kv.modRevision}]);
+    }
+    return {tasks, attempts};
+  }
+
+  private async placeAttempts(
+    session: SessionNode,
+    attempts: StoredTasks['attempts'],
+    revision: number,
+  ): Promise<void> {
+    const {store, fleet} = this.term;
+    let spentUsd = 0;
+    for (const [taskId, list] of attempts) {
+      const task = session.tasks.get(taskId);
+      if (!task) continue;
+      for (const {record, mod} of list) {
+        spentUsd += record.usage.costUsd;
+        const agent = fleet.agent(session.tenant, record.agentId);
+        const region = agent.record?.instance.metadata.region ?? '';
+        task.lastAgent = {id: record.agentId, region};
+        if (record.state === 'ended') rememberEnded(task, agent, record);
+        else if (record.id === task.record.currentAttempt) {
+          const live = await store.get(session.keys.live(record.id), {atRevision: revision});
+          const attempt = attemptNode(task, agent, record, mod, live?.createRevision ?? 0);
+          attempt.accepted = record.state !== 'assigned';
+          task.attempt = attempt;
+          agent.attempts.add(attempt);
+        }
+      }
+    }
+    session.spentUsd = spentUsd;
+    session.dirty = true;
+  }
+}
+
+interface StoredTasks {
+  readonly tasks: ReadonlyMap<string, {record: TaskRecord; mod: number}>;
+  readonly attempts: ReadonlyMap<string, {record: AttemptRecord; mod: number}[]>;
+}
+
+/** The merge tasks that were inserted, with the tasks that they stand in for pointing at them. */
+function mergeNodes(
+  session: SessionNode,
+  planned: readonly TaskNode[],
+  tasks: StoredTasks['tasks'],
+  attempts: StoredTasks['attempts'],
+): TaskNode[] {
+  const byId = new Map(planned.map(node => [node.spec.id, node]));
+  const merges: TaskNode[] = [];
+  for (const {record, mod} of tasks.values()) {
+    if (record.origin !== 'merge' || record.mergeFor === undefined) continue;
+    const merged = byId.get(record.mergeFor);
+    const conflict = attempts
+      .get(record.mergeFor)
+      ?.map(attempt => attempt.record.failure?.conflict)
+      .find(found => found !== undefined);
+    if (!merged || !conflict)
+      throw new CoordinatorError(
+        'corrupt',
+        `the merge task ${record.id} has lost the conflict that it is for`,
+      );
+    const spec: TaskSpecification = mergeTask(session.plan, merged.spec, conflict);
+    merged.mergedBy = record.id;
+    merges.push(taskNode(session, spec, record, mod));
+  }
+  return merges;
+}
+
+/** What an attempt that is over means for those that follow. Attempts come in order of their numbers. */
+function rememberEnded(task: TaskNode, agent: AgentNode, record: AttemptRecord): void {
+  const {failure} = record;
+  if (record.outcome === 'failed' && failure && failure.kind !== 'rateLimit' && failure.kind !== 'conflict')
+    task.previous = {message: failure.message, gates: record.gates ?? []};
+  if (failure && FAILURE_HANDLING[failure.kind] === 'elsewhere')
+    task.avoid = [...new Set([...task.avoid, record.agentId])].sort();
+  // An agent that is back already has had its loss returned.
+  const isBack = agent.live?.value.incarnation === record.agentIncarnation;
+  if ((record.outcome === 'lost' || record.outcome === 'stale') && !isBack)
+    task.lostOn.add(`${record.agentId}/${record.agentIncarnation}`);
+}

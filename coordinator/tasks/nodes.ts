@@ -1,0 +1,171 @@
+/** Makes the nodes of the lead's picture from records, and takes newer records into them. */
+import {placementRule} from '../balancing/placementRules.ts';
+import {AttemptRecord} from '../protocol/model/attempt.ts';
+import {tenantKeys} from '../protocol/model/keys.ts';
+import {parseRecord, RECORD_VERSION} from '../protocol/model/record.ts';
+import type {SessionRecord} from '../protocol/model/session.ts';
+import type {TaskRecord} from '../protocol/model/task.ts';
+import type {Plan, TaskSpecification} from '../protocol/plan/plan.ts';
+import {NO_USAGE} from '../protocol/usage.ts';
+import {CoordinatorError} from '../runtime/errors.ts';
+import type {KeyValue} from '../store/store.ts';
+import {constantDurations, type DurationModel} from './durationModel.ts';
+import {
+  type AgentNode,
+  type AttemptNode,
+  addTask,
+  emptyCounts,
+  linkDependencies,
+  type SessionNode,
+  type TaskNode,
+} from './fleet.ts';
+import {resultTask} from './implicitTasks.ts';
+import {upwardRanks} from './taskGraph.ts';
+
+/** Throws `incompatible` when the session's strategy is not known to this build. */
+export function sessionNode(tenant: string, plan: Plan, record: SessionRecord, mod: number): SessionNode {
+  const rule = placementRule(record.strategy);
+  if (!rule)
+    throw new CoordinatorError(
+      'incompatible',
+      `session ${record.id} wants the strategy "${record.strategy}", which this build does not know`,
+    );
+  return {
+    tenant,
+    id: record.id,
+    keys: tenantKeys(tenant),
+    plan,
+    rule,
+    record,
+    mod,
+    tasks: new Map(),
+    counts: emptyCounts(),
+    spentUsd: record.spentUsd,
+    dirty: false,
+    closed: false,
+    held: false,
+  };
+}
+
+/** The tasks of a plan with those that every session of it gets. */
+export function plannedTasks(plan: Plan): TaskSpecification[] {
+  const result = resultTask(plan);
+  return result ? [...plan.tasks, result] : plan.tasks;
+}
+
+export function newTaskRecord(
+  sessionId: string,
+  spec: TaskSpecification,
+  origin: TaskRecord['origin'],
+  principal: string,
+): TaskRecord {
+  return {
+    v: RECORD_VERSION,
+    principal,
+    sessionId,
+    id: spec.id,
+    state: 'pending',
+    attempts: 0,
+    retries: 0,
+    losses: 0,
+    usage: NO_USAGE,
+    origin,
+  };
+}
+
+export function taskNode(
+  session: SessionNode,
+  spec: TaskSpecification,
+  record: TaskRecord,
+  mod: number,
+): TaskNode {
+  return {
+    session,
+    key: session.keys.task(session.id, spec.id),
+    spec,
+    record,
+    mod,
+    dependents: [],
+    missing: 0,
+    doomed: 0,
+    rank: 0,
+    attempt: undefined,
+    busy: false,
+    dirty: false,
+    wanted: undefined,
+    avoid: [],
+    previous: undefined,
+    lastAgent: undefined,
+    lostOn: new Set(),
+    refunds: 0,
+    answer: undefined,
+    mergedBy: undefined,
+    queuedIn: undefined,
+    ticket: 0,
+    readySince: 0,
+  };
+}
+
+/** Puts the tasks into their session, links and ranks them. Merge tasks come with `mergedBy` set on the tasks they stand in for. */
+export function linkSession(
+  session: SessionNode,
+  nodes: readonly TaskNode[],
+  durations: DurationModel = constantDurations,
+): void {
+  for (const node of nodes) addTask(node);
+  for (const node of nodes) linkDependencies(node);
+  const specs = nodes.map(node => node.spec);
+  const ranks = upwardRanks(specs, index => durations(specs[index] as TaskSpecification));
+  nodes.forEach((node, index) => {
+    node.rank = ranks[index] ?? 0;
+  });
+  for (const node of nodes) {
+    const merged = node.record.mergeFor === undefined ? undefined : session.tasks.get(node.record.mergeFor);
+    if (merged) node.rank = merged.rank + durations(node.spec);
+  }
+}
+
+export function attemptNode(
+  task: TaskNode,
+  agent: AgentNode,
+  record: AttemptRecord,
+  mod: number,
+  fence: number,
+): AttemptNode {
+  return {
+    task,
+    key: task.session.keys.attempt(record.id),
+    record,
+    mod,
+    fence,
+    agent,
+    seen: undefined,
+    written: undefined,
+    accepted: false,
+    rejected: undefined,
+    talk: new AbortController(),
+    verification: undefined,
+    silentMs: 0,
+  };
+}
+
+/** Takes a newer state of the attempt's record; false when there is nothing new in it. */
+export function takeAttempt(attempt: AttemptNode, kv: KeyValue): boolean {
+  if (kv.modRevision <= attempt.mod) return false;
+  attempt.mod = kv.modRevision;
+  if (kv.value === attempt.written) return false;
+  const record = parseRecord(AttemptRecord, kv.key, kv.value);
+  const {session} = attempt.task;
+  const spent = record.usage.costUsd - attempt.record.usage.costUsd;
+  if (spent !== 0) {
+    session.spentUsd += spent;
+    session.dirty = true;
+  }
+  attempt.record = record;
+  return true;
+}
+
+/** Dollars of the task so far, its running attempt included. */
+export function taskSpentUsd(task: TaskNode): number {
+  return task.record.usage.costUsd + (task.attempt?.record.usage.costUsd ?? 0);
+}

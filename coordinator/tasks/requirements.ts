@@ -1,0 +1,123 @@
+/** What a task asks of an agent, as a list of checks that can say in words what nobody meets. Pure. */
+import {type AgentCapability, type CapabilityRequirement, proficiencyRank} from '../protocol/capability.ts';
+import type {AffinityRule} from '../protocol/context.ts';
+import type {AgentRecord} from '../protocol/model/agent.ts';
+import type {TaskSpecification} from '../protocol/plan/plan.ts';
+
+export interface Requirement {
+  /** Continues "no connected agent ...". */
+  readonly text: string;
+  meets(agent: AgentRecord): boolean;
+}
+
+/** What of the session matters to placement. */
+export interface SessionTraits {
+  readonly id: string;
+  readonly rehearsal: boolean;
+  readonly mode: 'internal' | 'external' | 'hybrid' | 'auto';
+}
+
+/** Everything that can be told from the agent's record alone. */
+export function requirementsOf(spec: TaskSpecification, session: SessionTraits): Requirement[] {
+  const {requires} = spec;
+  const list: Requirement[] = [
+    {
+      text: session.rehearsal
+        ? 'is started for rehearsals'
+        : 'works on real sessions: all are started for rehearsals',
+      meets: agent => agent.instance.metadata.rehearsal === session.rehearsal,
+    },
+    {
+      text: 'is free for this session: all are reserved for others',
+      meets: ({instance: {metadata}}) =>
+        metadata.reservedFor === undefined || metadata.reservedFor === session.id,
+    },
+    {text: 'takes new work: all are draining', meets: agent => !agent.draining},
+  ];
+  if (spec.work.kind === 'prompt')
+    list.push({text: 'has Claude Code ready', meets: agent => isClaudeReady(agent, session.rehearsal)});
+  for (const mode of [requires.mode, session.mode])
+    if (mode === 'internal' || mode === 'external')
+      list.push({text: `is ${mode}`, meets: agent => agent.mode === mode});
+  if (requires.region !== undefined) list.push(inRegion([requires.region]));
+  for (const tag of requires.tags ?? [])
+    list.push({text: `has the tag "${tag}"`, meets: agent => agent.instance.metadata.tags.includes(tag)});
+  for (const name of requires.specializations ?? [])
+    list.push({text: `has the specialisation "${name}"`, meets: agent => isSpecialised(agent, name)});
+  for (const requirement of requires.capabilities ?? []) list.push(hasCapability(requirement));
+  for (const {type, amount, unit} of requires.resources ?? [])
+    list.push({
+      text: `has ${amount}${unit === undefined ? '' : ` ${unit}`} of ${type}`,
+      meets: agent =>
+        agent.instance.metadata.resources.some(
+          own => own.type === type && own.amount >= amount && (unit === undefined || own.unit === unit),
+        ),
+    });
+  for (const rule of spec.affinity) if (rule.strength === 'require') list.push(...fixedAffinity(rule));
+  return list;
+}
+
+/** Rules about an agent or a region; those about other tasks depend on where these ran and are looked up at placement. */
+export function fixedAffinity(rule: AffinityRule): Requirement[] {
+  if (rule.kind === 'region') return [inRegion(rule.with)];
+  if (rule.kind === 'agent')
+    return [{text: `is called ${quoted(rule.with)}`, meets: agent => rule.with.includes(agent.instance.id)}];
+  return [];
+}
+
+/** A sentence about what none of `agents` meets. Undefined when at least one meets everything. */
+export function explainMisfit(
+  requirements: readonly Requirement[],
+  agents: readonly AgentRecord[],
+): string | undefined {
+  if (agents.length === 0) return 'no agent is connected';
+  if (agents.some(agent => requirements.every(requirement => requirement.meets(agent)))) return undefined;
+  const nobody = requirements.filter(requirement => !agents.some(agent => requirement.meets(agent)));
+  if (nobody.length > 0)
+    return `no connected agent ${nobody.map(requirement => requirement.text).join(', nor one that ')}`;
+  const partly = requirements.filter(requirement => !agents.every(agent => requirement.meets(agent)));
+  return `no connected agent meets all of this at once: ${partly.map(requirement => requirement.text).join('; ')}`;
+}
+
+function isClaudeReady(agent: AgentRecord, rehearsal: boolean): boolean {
+  const {kind} = agent.instance.metadata.claude;
+  // A rehearsal talks to a script, which asks for no login.
+  return kind === 'ready' || (rehearsal && kind === 'unauthenticated');
+}
+
+function inRegion(regions: readonly string[]): Requirement {
+  return {
+    text: `is in the region ${quoted(regions)}`,
+    meets: agent => regions.includes(agent.instance.metadata.region),
+  };
+}
+
+function isSpecialised(agent: AgentRecord, name: string): boolean {
+  const {metadata, capabilities} = agent.instance;
+  return (
+    metadata.specializations.includes(name) ||
+    capabilities.some(capability => capability.specialization.includes(name))
+  );
+}
+
+function hasCapability(requirement: CapabilityRequirement): Requirement {
+  const {domain, proficiencyLevel, specialization} = requirement;
+  const level = proficiencyLevel === undefined ? '' : ` at level "${proficiencyLevel}" or better`;
+  const special = specialization?.length ? ` with ${quoted(specialization)}` : '';
+  return {
+    text: `has the capability "${domain}"${level}${special}`,
+    meets: agent => agent.instance.capabilities.some(capability => satisfies(capability, requirement)),
+  };
+}
+
+function satisfies(capability: AgentCapability, requirement: CapabilityRequirement): boolean {
+  if (capability.domain !== requirement.domain) return false;
+  const {proficiencyLevel, specialization = []} = requirement;
+  if (proficiencyLevel && proficiencyRank(capability.proficiencyLevel) < proficiencyRank(proficiencyLevel))
+    return false;
+  return specialization.every(name => capability.specialization.includes(name));
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map(name => `"${name}"`).join(' or ');
+}

@@ -1,0 +1,324 @@
+/** What people do to sessions: end, pause, resume, retry and cancel tasks, raise the budget, release what was kept. */
+import type {SessionControl, SessionEnd} from '../protocol/commands/session.ts';
+import {isProtocolError, ProtocolError} from '../protocol/errors.ts';
+import {AttemptRecord} from '../protocol/model/attempt.ts';
+import {tenantKeys} from '../protocol/model/keys.ts';
+import {FINAL_SESSION_STATES, SessionRecord} from '../protocol/model/session.ts';
+import type {Failure} from '../protocol/model/task.ts';
+import type {Principal} from '../security/principal.ts';
+import {readRecord, readRecords, type Stored} from '../store/records.ts';
+import type {Approvals} from './approvals.ts';
+import type {Budgets} from './budgets.ts';
+import type {Conductor} from './conductor.ts';
+import {isFinalTask, isOnline, isWorkedOff, type SessionNode, type TaskNode} from './fleet.ts';
+import type {Loader} from './loader.ts';
+import type {AuditAction, SessionWriter} from './sessions.ts';
+import {taskTransition} from './taskMachine.ts';
+import type {Term} from './term.ts';
+
+export interface ControlParts {
+  readonly term: Term;
+  readonly conductor: Conductor;
+  readonly sessions: SessionWriter;
+  readonly budgets: Budgets;
+  readonly approvals: Approvals;
+  readonly loader: Loader;
+  /** A session that had ended runs again. */
+  readonly adopt: (session: SessionNode) => void;
+}
+
+type Action<K extends SessionControl['action']['kind']> = Extract<SessionControl['action'], {kind: K}>;
+
+export class SessionControls {
+  constructor(private readonly parts: ControlParts) {}
+
+  /** Ending a session that has ended changes nothing. Errors: `notFound`, `notAvailable` (rollback). */
+  async end({sessionId, mode, reason}: SessionEnd, principal: Principal): Promise<SessionRecord> {
+    if (mode === 'rollback')
+      throw new ProtocolError('notAvailable', 'rolling a session back is not available; cancel it instead');
+    const session = this.parts.term.fleet.session(principal.tenant, sessionId);
+    if (!session) return (await this.ended(sessionId, principal)).value;
+    const endMode = session.record.endMode === 'cancel' ? 'cancel' : mode;
+    const record = await this.parts.sessions.update(
+      session,
+      () => ({
+        state: 'ending',
+        endMode,
+        endingAs: session.record.endingAs ?? 'cancelled',
+        pauseReason: undefined,
+        failure: reason ?? session.record.failure ?? 'ended by a person',
+      }),
+      {action: `session.${mode}`, principal: principal.id, detail: {reason}},
+    );
+    this.reconsider(session);
+    return record;
+  }
+
+  /** Errors: `notFound`, `conflict` when the session or the task is in no state for it. */
+  async control({sessionId, action}: SessionControl, principal: Principal): Promise<SessionRecord> {
+    const {fleet} = this.parts.term;
+    const session = fleet.session(principal.tenant, sessionId);
+    const audit: AuditAction = {
+      action: `session.${action.kind}`,
+      principal: principal.id,
+      detail: {...action},
+    };
+    if (!session) {
+      const ended = await this.ended(sessionId, principal);
+      if (action.kind === 'release') return this.release(ended, principal.tenant);
+      if (action.kind === 'resume' || action.kind === 'retryTask')
+        return this.reopen(ended, action, principal, audit);
+      throw new ProtocolError('conflict', `session ${sessionId} has ended: ${ended.value.state}`);
+    }
+    switch (action.kind) {
+      case 'pause':
+        return this.pause(session, audit);
+      case 'resume':
+        return this.resume(session, audit);
+      case 'retryTask':
+        return this.retryTask(session, action, audit);
+      case 'cancelTask':
+        return this.cancelTask(session, action, audit);
+      case 'budget':
+        return this.raiseBudget(session, action, audit);
+      case 'release':
+        throw new ProtocolError('conflict', `session ${sessionId} still runs: what it keeps is needed`);
+      default:
+        return action satisfies never;
+    }
+  }
+
+  /** Looks at every task that is not at its end. */
+  reconsider(session: SessionNode): void {
+    for (const task of session.tasks.values()) if (!isFinalTask(task)) this.parts.conductor.evaluate(task);
+    const first = isWorkedOff(session) ? session.tasks.values().next().value : undefined;
+    if (first) this.parts.conductor.evaluate(first);
+  }
+
+  private async pause(session: SessionNode, audit: AuditAction): Promise<SessionRecord> {
+    const {state} = session.record;
+    if (state === 'ending') throw new ProtocolError('conflict', `session ${session.id} is ending`);
+    const record = await this.parts.sessions.update(
+      session,
+      () => ({state: 'paused', pauseReason: 'person'}),
+      audit,
+    );
+    this.reconsider(session);
+    return record;
+  }
+
+  private async resume(session: SessionNode, audit: AuditAction): Promise<SessionRecord> {
+    if (session.record.state === 'ending')
+      throw new ProtocolError('conflict', `session ${session.id} is ending`);
+    this.checkBudget(session);
+    await this.parts.sessions.update(
+      session,
+      () => ({state: 'running', pauseReason: undefined, failure: undefined}),
+      audit,
+    );
+    for (const task of session.tasks.values())
+      if (task.record.waitingFor?.kind === 'person') this.unpark(task);
+    await this.reopenTasks(session, failedTasks(session, true));
+    return session.record;
+  }
+
+  private async retryTask(
+    session: SessionNode,
+    {taskId}: Action<'retryTask'>,
+    audit: AuditAction,
+  ): Promise<SessionRecord> {
+    const task = this.taskOf(session, taskId);
+    const {state, waitingFor} = task.record;
+    if (state === 'failed' || state === 'cancelled') {
+      const record = await this.parts.sessions.update(session, () => ({}), audit);
+      await this.reopenTasks(session, [task, ...heldBy(task)]);
+      return record;
+    }
+    if (state !== 'ready' || !waitingFor)
+      throw new ProtocolError('conflict', `task ${taskId} is ${state}: there is nothing to retry`);
+    const record = await this.parts.sessions.update(session, () => ({}), audit);
+    if (waitingFor.kind === 'person') this.unpark(task);
+    else if (!task.busy && !task.attempt)
+      this.parts.conductor.rewriteTask(task, {
+        task: {...task.record, notBefore: undefined, waitingFor: undefined},
+      });
+    return record;
+  }
+
+  private async cancelTask(
+    session: SessionNode,
+    {taskId}: Action<'cancelTask'>,
+    audit: AuditAction,
+  ): Promise<SessionRecord> {
+    const task = this.taskOf(session, taskId);
+    if (isFinalTask(task))
+      throw new ProtocolError('conflict', `task ${taskId} is ${task.record.state} already`);
+    await this.parts.sessions.update(session, () => ({}), audit);
+    const final = this.parts.conductor.whenFinal(task);
+    task.wanted = {kind: 'cancelled', message: 'cancelled by a person'};
+    this.parts.conductor.evaluate(task);
+    await final;
+    return session.record;
+  }
+
+  private async raiseBudget(
+    session: SessionNode,
+    {budgetUsd}: Action<'budget'>,
+    audit: AuditAction,
+  ): Promise<SessionRecord> {
+    const record = await this.parts.sessions.update(
+      session,
+      () => {
+        const goesOn = session.record.pauseReason === 'budget' && session.spentUsd < budgetUsd;
+        return goesOn
+          ? {budgetUsd, state: 'running', pauseReason: undefined, failure: undefined}
+          : {budgetUsd};
+      },
+      audit,
+    );
+    this.reconsider(session);
+    return record;
+  }
+
+  /** Failed tasks of a session that had ended, and what was held back by them, become pending; then the session runs again. */
+  private async reopen(
+    ended: Stored<SessionRecord>,
+    action: Action<'resume'> | Action<'retryTask'>,
+    principal: Principal,
+    audit: AuditAction,
+  ): Promise<SessionRecord> {
+    const {loader, sessions, adopt, term} = this.parts;
+    if (ended.value.state === 'succeeded')
+      throw new ProtocolError(
+        'conflict',
+        `session ${ended.value.id} has succeeded: there is nothing to retry`,
+      );
+    const {revision} = term.store.status();
+    const session = await loader.loadSession(principal.tenant, ended.value, ended.modRevision, revision);
+    session.held = true;
+    try {
+      const chosen =
+        action.kind === 'resume'
+          ? failedTasks(session, ended.value.state === 'cancelled')
+          : [this.taskOf(session, action.taskId), ...heldBy(this.taskOf(session, action.taskId))];
+      this.checkBudget(session);
+      await this.storeReopened(chosen);
+    } catch (error) {
+      term.fleet.dropSession(session);
+      throw error;
+    }
+    const record = await sessions.update(
+      session,
+      () => ({state: 'running', endedAt: undefined, failure: undefined, result: undefined}),
+      audit,
+    );
+    session.held = false;
+    adopt(session);
+    return record;
+  }
+
+  private async reopenTasks(session: SessionNode, tasks: readonly TaskNode[]): Promise<void> {
+    session.held = true;
+    try {
+      await this.storeReopened(tasks);
+    } finally {
+      session.held = false;
+      this.reconsider(session);
+    }
+  }
+
+  private async storeReopened(tasks: readonly TaskNode[]): Promise<void> {
+    await Promise.all(
+      tasks.map(
+        task =>
+          new Promise<void>(resolve => {
+            task.avoid = [];
+            task.lostOn.clear();
+            const record = taskTransition(task.record, 'reopen', {
+              retries: 0,
+              losses: 0,
+              endedAt: undefined,
+              failure: undefined,
+              readyAt: undefined,
+            });
+            this.parts.conductor.rewriteTask(task, {task: record}, resolve);
+          }),
+      ),
+    );
+  }
+
+  private unpark(task: TaskNode): void {
+    task.answer = 'allow';
+    this.parts.approvals.withdrawDecisions(task);
+    this.parts.conductor.evaluate(task);
+  }
+
+  private checkBudget(session: SessionNode): void {
+    if (this.parts.budgets.isSessionSpent(session))
+      throw new ProtocolError('conflict', `the budget of session ${session.id} is spent: raise it first`, {
+        budgetUsd: session.record.budgetUsd,
+        spentUsd: session.spentUsd,
+      });
+  }
+
+  private taskOf(session: SessionNode, taskId: string): TaskNode {
+    const task = session.tasks.get(taskId);
+    if (!task) throw new ProtocolError('notFound', `session ${session.id} has no task "${taskId}"`);
+    return task;
+  }
+
+  private async ended(sessionId: string, {tenant}: Principal): Promise<Stored<SessionRecord>> {
+    const stored = await readRecord(
+      this.parts.term.store,
+      SessionRecord,
+      tenantKeys(tenant).session(sessionId),
+    );
+    if (!stored) throw new ProtocolError('notFound', `there is no session ${sessionId}`);
+    if (!FINAL_SESSION_STATES.has(stored.value.state))
+      throw new ProtocolError(
+        'unavailable',
+        `session ${sessionId} could not be loaded; see the coordinator's log`,
+      );
+    return stored;
+  }
+
+  /** Tells the agents that still hold worktrees of the session to remove them. */
+  private async release({value}: Stored<SessionRecord>, tenant: string): Promise<SessionRecord> {
+    const {store, fleet, channel, logger} = this.parts.term;
+    const {records} = await readRecords(store, AttemptRecord, tenantKeys(tenant).attempts(value.id));
+    for (const {value: attempt} of records) {
+      const agent = fleet.agents.get(`${tenant}/${attempt.agentId}`);
+      if (attempt.outcome === 'succeeded' || !agent || !isOnline(agent)) continue;
+      channel
+        .send(attempt.agentId, 'mcpx.attempt.release', {attemptId: attempt.id, keep: false})
+        .catch((error: unknown) => {
+          if (!isProtocolError(error))
+            logger.warn('a worktree could not be released', {attempt: attempt.id, error});
+        });
+    }
+    return value;
+  }
+}
+
+/** Failed tasks and those that were held back by them; with `cancelled` also those that a person or the session's end cancelled. */
+function failedTasks(session: SessionNode, cancelled: boolean): TaskNode[] {
+  return [...session.tasks.values()].filter(({record}) => {
+    if (record.state === 'failed') return true;
+    return record.state === 'cancelled' && (cancelled || record.failure?.kind === 'dependency');
+  });
+}
+
+/** Everything downstream that was cancelled only because something before it did not succeed. */
+function heldBy(task: TaskNode): TaskNode[] {
+  const held = new Set<TaskNode>();
+  const open = [task];
+  for (let next = open.pop(); next; next = open.pop())
+    for (const dependent of next.dependents) {
+      const {state, failure} = dependent.record;
+      const isHeld = state === 'cancelled' && (failure as Failure | undefined)?.kind === 'dependency';
+      if (!isHeld || held.has(dependent)) continue;
+      held.add(dependent);
+      open.push(dependent);
+    }
+  return [...held];
+}

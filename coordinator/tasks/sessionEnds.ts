@@ -1,0 +1,76 @@
+/** Brings a session to its end when its last task is done: outcome, result and the final record. */
+
+import type {CommitBundle, SessionRecord} from '../protocol/model/session.ts';
+import {canonicalJson} from '../runtime/json.ts';
+import {resultBundles} from './bundles.ts';
+import {sourcesOf} from './dispatcher.ts';
+import {isWorkedOff, type SessionNode} from './fleet.ts';
+import {RESULT_TASK_ID} from './implicitTasks.ts';
+import {sessionOutcome} from './sessionOutcome.ts';
+import type {SessionWriter} from './sessions.ts';
+import type {Term} from './term.ts';
+
+/** Characters of bundles that a record has room for. */
+const MAX_BUNDLE_CHARS = 24_000;
+
+export class SessionEnds {
+  private readonly finishing = new Set<SessionNode>();
+
+  constructor(
+    private readonly term: Term,
+    private readonly sessions: SessionWriter,
+    private readonly ended: (session: SessionNode) => void,
+  ) {}
+
+  /** Call whenever the last task may have come to its end. */
+  workedOff(session: SessionNode): void {
+    if (this.finishing.has(session) || session.closed) return;
+    this.finishing.add(session);
+    this.finish(session)
+      .catch((error: unknown) => {
+        if (this.term.signal.aborted) return;
+        this.term.logger.error('a session could not be ended', {session: session.id, error});
+        this.term.depose(`session ${session.id} could not be ended`);
+      })
+      .finally(() => this.finishing.delete(session));
+  }
+
+  private async finish(session: SessionNode): Promise<void> {
+    const {clock, fleet, principal} = this.term;
+    const outcome = sessionOutcome(session);
+    const result = outcome.state === 'succeeded' ? await this.result(session) : undefined;
+    const patch = (): Partial<SessionRecord> | undefined =>
+      isWorkedOff(session)
+        ? {
+            ...outcome,
+            result,
+            endedAt: clock.wallNow(),
+            endingAs: undefined,
+            endMode: undefined,
+            pauseReason: undefined,
+          }
+        : undefined;
+    const record = await this.sessions.update(session, patch, {
+      action: 'session.finished',
+      principal,
+      detail: {state: outcome.state, spentUsd: session.spentUsd},
+    });
+    if (record.endedAt === undefined) return;
+    fleet.dropSession(session);
+    this.ended(session);
+  }
+
+  private async result(session: SessionNode): Promise<SessionRecord['result']> {
+    const commit = session.tasks.get(RESULT_TASK_ID)?.record.result?.commit;
+    if (commit === undefined) return undefined;
+    const branch = `mcpx/${session.id}`;
+    const bundles = resultBundles(session.record.workspace, sourcesOf(session), RESULT_TASK_ID);
+    if (fits(bundles)) return {commit, branch, bundles};
+    const bundleList = await this.term.plans.put(session.tenant, canonicalJson(bundles));
+    return {commit, branch, bundles: [], bundleList};
+  }
+}
+
+function fits(bundles: readonly CommitBundle[]): boolean {
+  return bundles.length < 256 && JSON.stringify(bundles).length <= MAX_BUNDLE_CHARS;
+}

@@ -1,0 +1,203 @@
+/**
+ * Starts sessions: the plan becomes an artifact, every task a record, and last of all the session's own record makes them visible. A start
+ * that was cut off before that leaves tasks without a session, which the next lead removes.
+ */
+import type * as z from 'zod';
+import {PLACEMENT_RULE_NAMES, placementRule} from '../balancing/placementRules.ts';
+import type {SessionStart, SessionStarted} from '../protocol/commands/session.ts';
+import {ProtocolError} from '../protocol/errors.ts';
+import {USER_TASK_ID} from '../protocol/ids.ts';
+import {type TenantKeys, tenantKeys} from '../protocol/model/keys.ts';
+import {RECORD_VERSION} from '../protocol/model/record.ts';
+import {SessionRecord} from '../protocol/model/session.ts';
+import {graphProblems} from '../protocol/plan/graph.ts';
+import {Plan} from '../protocol/plan/plan.ts';
+import {isCoordinatorError} from '../runtime/errors.ts';
+import {canonicalJson} from '../runtime/json.ts';
+import type {Principal} from '../security/principal.ts';
+import {absent, putRecord, readRecord} from '../store/records.ts';
+import type {Op} from '../store/store.ts';
+import {leadLost} from './committer.ts';
+import {emptyCounts, type SessionNode} from './fleet.ts';
+import {linkSession, newTaskRecord, plannedTasks, sessionNode, taskNode} from './nodes.ts';
+import {commitAudited} from './sessions.ts';
+import type {Term} from './term.ts';
+
+type Started = z.infer<typeof SessionStarted>;
+
+const PROBLEMS_NAMED = 10;
+
+export class SessionStarts {
+  /** Starts under way, by tenant and id: a request repeated meanwhile joins the first one. */
+  private readonly running = new Map<string, {digest: string; started: Promise<Started>}>();
+
+  constructor(
+    private readonly term: Term,
+    private readonly adopt: (session: SessionNode) => void,
+  ) {}
+
+  /**
+   * Starts the session, or finds that it was started with this very plan. Errors: `invalidParams` (the plan has problems), `conflict` (the id is
+   * taken by another plan), `notFound` (the plan's artifact).
+   */
+  async start(params: SessionStart, principal: Principal): Promise<Started> {
+    const plan = await this.planOf(params, principal.tenant);
+    checkPlan(plan, params);
+    const digest = await this.term.plans.put(principal.tenant, canonicalJson(plan));
+    const name = `${principal.tenant}/${params.sessionId}`;
+    const present = this.running.get(name);
+    if (present) {
+      if (present.digest !== digest) throw taken(params.sessionId);
+      return {...(await present.started), created: false};
+    }
+    const started = this.create(params, plan, digest, principal).finally(() => this.running.delete(name));
+    this.running.set(name, {digest, started});
+    return started;
+  }
+
+  private async planOf(params: SessionStart, tenant: string): Promise<Plan> {
+    if (!('artifact' in params.plan)) return params.plan;
+    const {artifact} = params.plan;
+    let json: string;
+    try {
+      json = await this.term.plans.get(tenant, artifact);
+    } catch (error) {
+      if (!isCoordinatorError(error, 'notFound')) throw error;
+      throw new ProtocolError('notFound', `the plan ${artifact} was not uploaded`);
+    }
+    const parsed = Plan.safeParse(parseJson(json));
+    if (!parsed.success)
+      throw new ProtocolError('invalidParams', `the artifact ${artifact} is not a plan`, {
+        issues: parsed.error.issues.slice(0, PROBLEMS_NAMED),
+      });
+    return parsed.data;
+  }
+
+  private async create(
+    params: SessionStart,
+    plan: Plan,
+    digest: string,
+    principal: Principal,
+  ): Promise<Started> {
+    const keys = tenantKeys(principal.tenant);
+    const key = keys.session(params.sessionId);
+    const existing = await readRecord(this.term.store, SessionRecord, key);
+    if (existing) {
+      if (existing.value.plan !== digest) throw taken(params.sessionId);
+      return {session: existing.value, created: false};
+    }
+    const record = this.newRecord(params, plan, digest, principal);
+    const session = sessionNode(principal.tenant, plan, record, 0);
+    const specs = plannedTasks(plan);
+    const nodes = specs.map((spec, index) => {
+      const origin = index < plan.tasks.length ? 'plan' : 'result';
+      return taskNode(session, spec, newTaskRecord(record.id, spec, origin, principal.id), 0);
+    });
+    await removeTasks(this.term, keys, record.id);
+    await Promise.all(
+      nodes.map(async node => {
+        node.mod = await this.putTask(node.key, key, node.record);
+      }),
+    );
+    linkSession(session, nodes);
+    const stored: SessionRecord = {...record, counts: {...session.counts}};
+    const revision = await commitAudited(this.term, [absent(key)], [putRecord(key, stored)], {
+      tenant: principal.tenant,
+      principal: principal.id,
+      action: 'session.start',
+      subject: `session ${record.id}`,
+      detail: {plan: digest, tasks: plan.tasks.length, rehearsal: record.rehearsal},
+    });
+    if (revision === undefined) throw leadLost();
+    session.record = stored;
+    session.mod = revision;
+    session.dirty = false;
+    this.adopt(session);
+    return {session: stored, created: true};
+  }
+
+  private newRecord(params: SessionStart, plan: Plan, digest: string, principal: Principal): SessionRecord {
+    return {
+      v: RECORD_VERSION,
+      principal: principal.id,
+      id: params.sessionId,
+      name: plan.name,
+      state: 'running',
+      plan: digest,
+      workspace: plan.workspace.kind === 'git' ? params.workspace : undefined,
+      createdAt: this.term.clock.wallNow(),
+      keep: params.keep,
+      rehearsal: params.rehearsal,
+      strategy: plan.strategy,
+      budgetUsd: plan.budgetUsd,
+      spentUsd: 0,
+      counts: emptyCounts(),
+    };
+  }
+
+  private async putTask(key: string, sessionKey: string, record: object): Promise<number> {
+    const revision = await this.term.committer.run(
+      [absent(sessionKey), absent(key)],
+      [putRecord(key, record)],
+    );
+    if (revision === undefined)
+      throw new ProtocolError('conflict', 'the session was started by somebody else');
+    return revision;
+  }
+}
+
+/** Deletes the task records of a session that does not exist, in steps. */
+export async function removeTasks(term: Term, keys: TenantKeys, sessionId: string): Promise<void> {
+  for (;;) {
+    const {kvs, more} = await term.store.range(keys.tasks(sessionId), {limit: 100});
+    if (kvs.length === 0) return;
+    const ops = kvs.map(({key}): Op => ({kind: 'delete', key}));
+    const revision = await term.committer.run([absent(keys.session(sessionId))], ops);
+    if (revision === undefined || !more) return;
+  }
+}
+
+/** Throws `invalidParams`: what cannot be run is refused before anything is stored. */
+export function checkPlan(plan: Plan, params: Pick<SessionStart, 'workspace'>): void {
+  if (!placementRule(plan.strategy))
+    throw new ProtocolError(
+      'invalidParams',
+      `the strategy "${plan.strategy}" is not known; known are ${PLACEMENT_RULE_NAMES.join(', ')}`,
+      {field: 'plan.strategy', known: PLACEMENT_RULE_NAMES},
+    );
+  if (plan.workspace.kind === 'git' && !params.workspace)
+    throw new ProtocolError(
+      'invalidParams',
+      'the plan works on a repository: name the commit to start from',
+      {
+        field: 'workspace',
+      },
+    );
+  const reserved = plan.tasks.find(task => !USER_TASK_ID.test(task.id));
+  if (reserved)
+    throw new ProtocolError('invalidParams', `"${reserved.id}" cannot be the id of a task`, {
+      field: 'plan.tasks',
+    });
+  const [problem] = graphProblems(plan.tasks);
+  if (!problem) return;
+  const id = plan.tasks[problem.node]?.id ?? '';
+  const text =
+    problem.kind === 'duplicate'
+      ? `two tasks are called "${id}"`
+      : problem.kind === 'unknown'
+        ? `task "${id}" depends on "${problem.id}", which does not exist`
+        : `tasks depend on each other in a circle: ${problem.path.join(' -> ')}`;
+  throw new ProtocolError('invalidParams', text, {field: `plan.tasks[${problem.node}]`});
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function taken(sessionId: string): ProtocolError {
+  return new ProtocolError('conflict', `session ${sessionId} was started with another plan`, {sessionId});
+}

@@ -1,0 +1,81 @@
+/** Settings of the lead: each with its default, its unit and what it is for. */
+
+export interface LeadSettings {
+  readonly leadTtlSeconds: number;
+  readonly tickMs: number;
+  readonly lossGraceMs: number;
+  readonly fleetBudgetUsdPerDay: number;
+  readonly rateLimitWaitMs: number;
+  readonly refusedPauseMs: number;
+  readonly resendMs: number;
+  readonly gateSlackMs: number;
+  readonly sessionFlushMs: number;
+  readonly hubTimeFlushMs: number;
+  readonly waitingShownAfterMs: number;
+  readonly waitingShown: number;
+  readonly maxTxnsInFlight: number;
+  readonly keepSessions: number;
+  readonly keepSessionsMs: number;
+  readonly retentionMs: number;
+  readonly leadWaitMs: number;
+}
+
+interface Setting {
+  readonly default: number;
+  readonly description: string;
+}
+
+export const LEAD_SETTINGS: Readonly<Record<keyof LeadSettings, Setting>> = {
+  leadTtlSeconds: {default: 5, description: 'Seconds of silence after which another coordinator may lead.'},
+  tickMs: {default: 250, description: 'How often timeouts, backoffs and graces are looked at.'},
+  lossGraceMs: {
+    default: 20_000,
+    description:
+      'Hub time that an attempt of a silent agent stays current while another agent could take it over.',
+  },
+  fleetBudgetUsdPerDay: {
+    default: Number.POSITIVE_INFINITY,
+    description: 'Dollars that all sessions together may spend in one UTC day.',
+  },
+  rateLimitWaitMs: {
+    default: 60_000,
+    description: 'Wait of a task that hit a rate limit on an agent without a named account.',
+  },
+  refusedPauseMs: {
+    default: 1000,
+    description: 'An agent that refused an assignment gets no other for this long.',
+  },
+  resendMs: {
+    default: 1000,
+    description: 'Wait before an assignment or a gate is sent again to a silent agent.',
+  },
+  gateSlackMs: {default: 15_000, description: "Allowed to a gate's answer beyond the gate's own timeout."},
+  sessionFlushMs: {
+    default: 500,
+    description: "Least time between two updates of a session's counts and spend.",
+  },
+  hubTimeFlushMs: {default: 5000, description: 'How often hub time is stored while sessions run.'},
+  waitingShownAfterMs: {
+    default: 2000,
+    description: 'A ready task that waits longer than this says in its record what it waits for.',
+  },
+  waitingShown: {
+    default: 32,
+    description: 'Of many tasks that wait for the same thing, about this many say so in their records.',
+  },
+  maxTxnsInFlight: {default: 4, description: 'Transactions of the lead that may be under way at once.'},
+  keepSessions: {default: 200, description: 'Ended sessions beyond this many, oldest first, are deleted.'},
+  keepSessionsMs: {default: 14 * 86_400_000, description: 'Ended sessions older than this are deleted.'},
+  retentionMs: {default: 60_000, description: 'How often ended sessions are looked through.'},
+  leadWaitMs: {
+    default: 15_000,
+    description: 'How long a command waits for this coordinator to become the lead.',
+  },
+};
+
+export function leadSettings(overrides: Partial<LeadSettings> = {}): LeadSettings {
+  const defaults = Object.fromEntries(
+    Object.entries(LEAD_SETTINGS).map(([name, setting]) => [name, setting.default]),
+  ) as unknown as LeadSettings;
+  return {...defaults, ...overrides};
+}

@@ -1,0 +1,60 @@
+/** What the parts of one term of leadership share. A term ends for good; the next one starts from the store. */
+import type {Logger} from '../observability/logger.ts';
+import type {Clock} from '../runtime/clock.ts';
+import type {HubClock} from '../runtime/hubClock.ts';
+import type {Random} from '../runtime/random.ts';
+import type {Store, Txn, TxnResult} from '../store/store.ts';
+import type {AgentChannel} from './agentChannel.ts';
+import type {Committer} from './committer.ts';
+import type {Fleet} from './fleet.ts';
+import type {ReadyQueue} from './readyQueue.ts';
+import type {Now, Scheduler} from './scheduler.ts';
+import type {LeadSettings} from './settings.ts';
+
+/** What an audit record says about a decision. */
+export interface AuditEntry {
+  readonly tenant: string;
+  readonly principal: string;
+  readonly action: string;
+  readonly subject: string;
+  readonly detail?: Readonly<Record<string, unknown>>;
+}
+
+/** Commits `txn` with the audit record of `entry` in it. Errors as those of `Store.txn`. */
+export type AuditedTxn = (txn: Txn, entry: AuditEntry) => Promise<TxnResult>;
+
+/** Where plans are kept, by content. */
+export interface PlanStore {
+  /** Resolves once `json` is durable, to its SHA-256. */
+  put(tenant: string, json: string): Promise<string>;
+  /** Rejects with `notFound` when there is none. */
+  get(tenant: string, sha256: string): Promise<string>;
+}
+
+export interface Term {
+  readonly store: Store;
+  readonly incarnation: string;
+  readonly committer: Committer;
+  readonly channel: AgentChannel;
+  readonly plans: PlanStore;
+  readonly auditedTxn: AuditedTxn;
+  readonly fleet: Fleet;
+  readonly queue: ReadyQueue;
+  readonly scheduler: Scheduler;
+  readonly hub: HubClock;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly settings: LeadSettings;
+  readonly coordinator: string;
+  /** Writes the lead's records. */
+  readonly principal: string;
+  /** Aborted when the term ends. */
+  readonly signal: AbortSignal;
+  /** Gives the lead up: its state and the store's have parted. */
+  depose(reason: string): void;
+}
+
+export function nowOf(term: Pick<Term, 'hub' | 'clock'>): Now {
+  return {hub: term.hub.now(), wall: term.clock.wallNow()};
+}

@@ -1,0 +1,146 @@
+/** Everything of the lead that time alone brings: hub time, backoffs, silence of agents, deadlines, and what records say about waiting. */
+import {SYSTEM_KEYS} from '../protocol/model/keys.ts';
+import {RECORD_VERSION} from '../protocol/model/record.ts';
+import type {TaskRecord} from '../protocol/model/task.ts';
+import {putRecord} from '../store/records.ts';
+import type {Budgets} from './budgets.ts';
+import type {Conductor} from './conductor.ts';
+import {type AttemptNode, agentOf, isFinalTask, type SessionNode, type TaskNode} from './fleet.ts';
+import {Heap} from './heap.ts';
+import type {PlacementClass} from './readyQueue.ts';
+import type {SessionWriter} from './sessions.ts';
+import {taskTransition} from './taskMachine.ts';
+import {nowOf, type Term} from './term.ts';
+
+export class Timekeeper {
+  private readonly silent = new Set<AttemptNode>();
+  private readonly toStart = new Set<AttemptNode>();
+  private readonly deadlines = new Heap<TaskNode>((a, b) => (a.spec.deadline ?? 0) < (b.spec.deadline ?? 0));
+  private sessionsFlushedAt = 0;
+  private hubTimeStoredAt: number;
+  private waitingShownAt = 0;
+  private storing = false;
+
+  constructor(
+    private readonly term: Term,
+    private readonly conductor: Conductor,
+    private readonly sessions: SessionWriter,
+    private readonly budgets: Budgets,
+  ) {
+    this.hubTimeStoredAt = term.hub.now();
+  }
+
+  /** Its agent has it; the records say so at the next tick, unless it is over by then. */
+  confirmed(attempt: AttemptNode): void {
+    this.toStart.add(attempt);
+  }
+
+  /** Its agent may be silent. */
+  watch(attempt: AttemptNode): void {
+    this.silent.add(attempt);
+  }
+
+  adopt(session: SessionNode): void {
+    for (const task of session.tasks.values())
+      if (task.spec.deadline !== undefined && !isFinalTask(task)) this.deadlines.push(task);
+  }
+
+  tick(): void {
+    const {hub, settings, fleet} = this.term;
+    const step = hub.tick();
+    const now = hub.now();
+    this.conductor.wake();
+    this.passDeadlines();
+    for (const attempt of this.toStart) this.conductor.start(attempt);
+    this.toStart.clear();
+    for (const attempt of this.silent) this.hearken(attempt, step);
+    if (now - this.waitingShownAt >= settings.waitingShownAfterMs / 2) {
+      this.waitingShownAt = now;
+      for (const placement of this.term.queue.classes()) this.showWaiting(placement);
+    }
+    if (now - this.sessionsFlushedAt >= settings.sessionFlushMs) {
+      this.sessionsFlushedAt = now;
+      this.sessions.flush(fleet);
+    }
+    if (now - this.hubTimeStoredAt >= settings.hubTimeFlushMs && fleet.sessions.size > 0)
+      this.storeHubTime(now);
+    this.conductor.schedule();
+  }
+
+  storeHubTime(now: number): void {
+    if (this.storing) return;
+    this.storing = true;
+    this.hubTimeStoredAt = now;
+    const record = {v: RECORD_VERSION, principal: this.term.principal, hubTimeMs: Math.round(now)};
+    const done = (): void => {
+      this.storing = false;
+    };
+    this.term.committer.submit({
+      compare: [],
+      ops: [putRecord(SYSTEM_KEYS.hubTime, record)],
+      committed: done,
+      refused: done,
+    });
+  }
+
+  private passDeadlines(): void {
+    const wall = this.term.clock.wallNow();
+    for (let next = this.deadlines.peek(); next; next = this.deadlines.peek()) {
+      const {deadline} = next.spec;
+      if (deadline === undefined || deadline > wall) return;
+      this.deadlines.pop();
+      if (isFinalTask(next) || next.session.closed) continue;
+      next.wanted = {kind: 'deadline', message: `not done by ${new Date(deadline).toISOString()}`};
+      this.conductor.evaluate(next);
+    }
+  }
+
+  /** Counts the silence of an attempt's agent while somebody else could take over; what is lost that way is decided with the task. */
+  private hearken(attempt: AttemptNode, stepMs: number): void {
+    const {task} = attempt;
+    const isCurrent = task.attempt === attempt && !task.session.closed;
+    const isSilent = isCurrent && agentOf(attempt) === 'silent';
+    if (!isSilent) attempt.silentMs = 0;
+    if (!isCurrent) this.silent.delete(attempt);
+    if (!isCurrent || task.busy) return;
+    const {record} = attempt;
+    if (isSilent !== (record.unreachableSince !== undefined) && record.state !== 'reported') {
+      const unreachableSince = isSilent ? this.term.clock.wallNow() : undefined;
+      this.conductor.rewriteAttempt(task, attempt, {task: task.record}, {...record, unreachableSince});
+    } else if (!isSilent) this.silent.delete(attempt);
+    if (!isSilent) return;
+    if (this.term.scheduler.hasOther(task, record.agentId)) attempt.silentMs += stepMs;
+    this.conductor.evaluate(task);
+  }
+
+  /** Lets some of the class's tasks say in their records that they are ready and what they wait for. */
+  private showWaiting(placement: PlacementClass): void {
+    const {queue, settings, hub} = this.term;
+    const head = queue.head(placement);
+    if (!head || placement.session.record.state !== 'running') return;
+    if (hub.now() - head.readySince < settings.waitingShownAfterMs) return;
+    const waitingFor = this.reasonOf(head, placement);
+    for (const task of queue.sample(placement, settings.waitingShown)) {
+      const {record} = task;
+      const isShown = record.state === 'ready' && record.waitingFor?.message === waitingFor?.message;
+      if (isShown || task.busy || task.attempt) continue;
+      const readyAt = record.readyAt ?? this.term.clock.wallNow();
+      this.conductor.rewriteTask(task, {task: taskTransition(record, 'wait', {waitingFor, readyAt})});
+    }
+  }
+
+  private reasonOf(head: TaskNode, placement: PlacementClass): TaskRecord['waitingFor'] {
+    const {scheduler} = this.term;
+    const misfit = scheduler.explain(head, placement);
+    if (misfit !== undefined) return {kind: 'agent', message: misfit.slice(0, 2048)};
+    if (placement.isPrompt && this.budgets.isDaySpent(placement.session.tenant))
+      return {kind: 'budget', message: `the fleet's budget for ${this.budgets.today()} is spent`};
+    const pause = scheduler.pausedUntil(head, placement, nowOf(this.term));
+    if (!pause) return undefined;
+    const until = new Date(pause.until).toISOString();
+    return {
+      kind: 'rateLimit',
+      message: `every agent that fits is paused until ${until}: ${pause.reason}`.slice(0, 2048),
+    };
+  }
+}

@@ -1,0 +1,93 @@
+/** Runs the gates of an attempt, in order, on the agent that holds its worktree, until one fails. What the verdict means is decided elsewhere. */
+import {isProtocolError} from '../protocol/errors.ts';
+import type {GateEvidence, QualityGateConfig} from '../protocol/gate.ts';
+import {delay} from '../runtime/clock.ts';
+import {describeError} from '../runtime/errors.ts';
+import {isPassing} from './dispatcher.ts';
+import {type AttemptNode, agentOf, type GateVerdict, type Verification} from './fleet.ts';
+import type {Term} from './term.ts';
+
+const MESSAGE_OUTPUT_CHARS = 2000;
+
+export class Verifier {
+  constructor(
+    private readonly term: Term,
+    private readonly decided: (attempt: AttemptNode) => void,
+  ) {}
+
+  /** Does nothing when the gates run already or have run. A new lead runs them again from the first. */
+  begin(attempt: AttemptNode): void {
+    if (attempt.verification) return;
+    const verification: Verification = {verdict: undefined};
+    attempt.verification = verification;
+    void this.run(attempt).then(verdict => {
+      if (!verdict) return;
+      verification.verdict = verdict;
+      this.decided(attempt);
+    });
+  }
+
+  private async run(attempt: AttemptNode): Promise<GateVerdict | undefined> {
+    const evidence: GateEvidence[] = [];
+    for (const gate of attempt.task.spec.gates) {
+      const found = await this.runGate(attempt, gate);
+      if (!found) return undefined;
+      evidence.push(found);
+      if (!found.passed)
+        return {kind: 'failed', evidence, message: describeFailure(gate, found), onFailure: gate.onFailure};
+    }
+    return {kind: 'passed', evidence};
+  }
+
+  /** Undefined when the attempt or the term ended first. */
+  private async runGate(attempt: AttemptNode, gate: QualityGateConfig): Promise<GateEvidence | undefined> {
+    const {channel, settings, clock, signal} = this.term;
+    const talk = attempt.talk.signal;
+    const timeoutMs = gate.timeoutMs + settings.gateSlackMs;
+    const {id, agentId} = attempt.record;
+    while (!talk.aborted && !signal.aborted) {
+      const began = clock.now();
+      try {
+        const {evidence} = await channel.send(
+          agentId,
+          'mcpx.coordinate.quality.gate',
+          {
+            attemptId: id,
+            fence: {store: this.term.incarnation, attempt: id, revision: attempt.fence},
+            gate,
+            env: attempt.task.spec.env,
+          },
+          {timeoutMs, signal: talk},
+        );
+        return evidence;
+      } catch (error) {
+        if (talk.aborted || signal.aborted) return undefined;
+        const isOver = isProtocolError(error, 'timeout') && agentOf(attempt) === 'online';
+        if (isOver || !isPassing(error)) return unrunnable(gate, describeError(error), clock.now() - began);
+        // Whether a silent agent is lost is not for a gate to say.
+        await delay(clock, settings.resendMs, talk).catch(() => undefined);
+      }
+    }
+    return undefined;
+  }
+}
+
+function unrunnable(gate: QualityGateConfig, error: string, durationMs: number): GateEvidence {
+  return {
+    gate: gate.name,
+    passed: false,
+    exitCode: null,
+    output: '',
+    durationMs: Math.max(0, durationMs),
+    error: error.slice(0, 2048),
+  };
+}
+
+function describeFailure(gate: QualityGateConfig, evidence: GateEvidence): string {
+  const how =
+    evidence.error !== undefined
+      ? `could not be run: ${evidence.error}`
+      : `failed${evidence.exitCode === null ? '' : ` with exit code ${evidence.exitCode}`}`;
+  const output = evidence.output.slice(-MESSAGE_OUTPUT_CHARS).trim();
+  return `gate "${gate.name}" ${how}${output === '' ? '' : `\n${output}`}`;
+}

@@ -1,0 +1,212 @@
+/** Agents for the lead's tests: an `AgentChannel` whose other end registers, works and reports through the store as the real services do. */
+
+import type {TaskAssign} from '../../coordinator/protocol/commands/attempt.ts';
+import {
+  METHODS,
+  type Method,
+  type ParamsInput,
+  type Result,
+} from '../../coordinator/protocol/commands/table.ts';
+import {ProtocolError} from '../../coordinator/protocol/errors.ts';
+import type {GateEvidence, QualityGateConfig} from '../../coordinator/protocol/gate.ts';
+import {DEFAULT_TENANT} from '../../coordinator/protocol/ids.ts';
+import {ClaudeCodeInstance} from '../../coordinator/protocol/instance.ts';
+import {AttemptRecord, type AttemptReport} from '../../coordinator/protocol/model/attempt.ts';
+import {tenantKeys} from '../../coordinator/protocol/model/keys.ts';
+import {NO_USAGE, type Usage} from '../../coordinator/protocol/usage.ts';
+import {type Deferred, deferred} from '../../coordinator/runtime/deferred.ts';
+import {fenceHolds, putRecord, readRecord, unchanged} from '../../coordinator/store/records.ts';
+import type {Store} from '../../coordinator/store/store.ts';
+import type {AgentChannel} from '../../coordinator/tasks/agentChannel.ts';
+
+export const keys = tenantKeys(DEFAULT_TENANT);
+
+export type Work = (
+  assign: TaskAssign,
+  agent: FakeAgent,
+) => Promise<AttemptReport | undefined> | AttemptReport | undefined;
+export type GateRun = (gate: QualityGateConfig, attemptId: string) => GateEvidence;
+
+export const succeed: Work = () => ({outcome: 'succeeded', result: {summary: 'done'}});
+
+export function failing(
+  kind: 'exit' | 'rateLimit' | 'auth' | 'crashed',
+  message = 'it failed',
+): AttemptReport {
+  return {outcome: 'failed', failure: {kind, message}};
+}
+
+export function passed(gate: QualityGateConfig): GateEvidence {
+  return {gate: gate.name, passed: true, exitCode: 0, output: 'ok', durationMs: 1};
+}
+
+export interface AgentOptions {
+  readonly id: string;
+  readonly slots?: number;
+  readonly instance?: Record<string, unknown>;
+  readonly metadata?: Record<string, unknown>;
+  readonly work?: Work;
+  readonly gate?: GateRun;
+}
+
+export class FakeAgent {
+  readonly assigned: TaskAssign[] = [];
+  readonly cancelled: string[] = [];
+  readonly released: {attemptId: string; keep: boolean}[] = [];
+  work: Work;
+  gate: GateRun;
+  refuses: 'draining' | 'noSlot' | 'stopped' | undefined;
+  connected = true;
+  private lease: string | undefined;
+
+  constructor(
+    private readonly store: Store,
+    private readonly options: AgentOptions,
+    public incarnation: string,
+  ) {
+    this.work = options.work ?? succeed;
+    this.gate = options.gate ?? passed;
+  }
+
+  get id(): string {
+    return this.options.id;
+  }
+
+  /** Takes the id under a lease of its own, as the registry does. */
+  async register(patch: Record<string, unknown> = {}): Promise<void> {
+    const {id, slots = 1, instance = {}, metadata = {}} = this.options;
+    const lease = await this.store.grantLease(600);
+    const record = {
+      v: 1,
+      principal: `agent:${id}`,
+      instance: ClaudeCodeInstance.parse({
+        id,
+        endpoint: `/agents/${id}`,
+        capabilities: [],
+        status: 'idle',
+        healthcheck: {lastSeen: 0, responseTime: 0, errorRate: 0},
+        ...instance,
+        metadata: {
+          region: 'local',
+          version: '1',
+          maxConcurrentTasks: slots,
+          specializations: [],
+          performanceMetrics: {},
+          claude: {kind: 'ready', version: '2', authentication: 'key'},
+          ...metadata,
+        },
+      }),
+      incarnation: this.incarnation,
+      mode: 'external',
+      registeredAt: 0,
+      draining: false,
+      ...patch,
+    };
+    const live = {v: 1, principal: `agent:${id}`, incarnation: this.incarnation, coordinator: 'c-1'};
+    await this.store.txn({
+      then: [putRecord(keys.agent(id), record), putRecord(keys.agentLive(id), live, lease.id)],
+    });
+    const before = this.lease;
+    this.lease = lease.id;
+    this.connected = true;
+    if (before !== undefined) await this.store.revokeLease(before);
+  }
+
+  /** Falls silent: its lease ends, its work goes on. */
+  async vanish(): Promise<void> {
+    this.connected = false;
+    if (this.lease !== undefined) await this.store.revokeLease(this.lease);
+    this.lease = undefined;
+  }
+
+  /** Reports as the attempt's effects do: one transaction under the fence. False when the fence had fallen. */
+  async report({fence}: TaskAssign, report: AttemptReport, usage: Usage = NO_USAGE): Promise<boolean> {
+    return this.rewrite(fence, record => ({...record, state: 'reported', report, usage}));
+  }
+
+  async spend({fence}: TaskAssign, costUsd: number): Promise<boolean> {
+    return this.rewrite(fence, record => ({...record, usage: {...record.usage, costUsd}}));
+  }
+
+  private async rewrite(
+    fence: TaskAssign['fence'],
+    change: (record: AttemptRecord) => AttemptRecord,
+  ): Promise<boolean> {
+    for (;;) {
+      const attempt = await readRecord(this.store, AttemptRecord, keys.attempt(fence.attempt));
+      if (!attempt) return false;
+      const live = keys.live(fence.attempt);
+      const {succeeded} = await this.store.txn({
+        compare: [fenceHolds(live, fence), unchanged(attempt)],
+        then: [putRecord(attempt.key, change(attempt.value))],
+      });
+      if (succeeded) return true;
+      if ((await this.store.get(live))?.createRevision !== fence.revision) return false;
+    }
+  }
+
+  async handle<M extends Method>(method: M, input: ParamsInput<M>): Promise<unknown> {
+    const params = METHODS[method].params.parse(input) as never;
+    switch (method) {
+      case 'mcpx.orchestrate.task.assign':
+        return this.take(params);
+      case 'mcpx.coordinate.quality.gate': {
+        const {gate, attemptId} = params as {gate: QualityGateConfig; attemptId: string};
+        return {evidence: this.gate(gate, attemptId)};
+      }
+      case 'mcpx.attempt.cancel':
+        this.cancelled.push((params as {attemptId: string}).attemptId);
+        return {known: true};
+      case 'mcpx.attempt.release':
+        this.released.push(params);
+        return {};
+      case 'mcpx.agent.stopAll':
+        return {killed: this.assigned.length};
+      default:
+        throw new ProtocolError('methodNotFound', method);
+    }
+  }
+
+  private take(assign: TaskAssign): unknown {
+    if (this.refuses) return {kind: 'refused', reason: this.refuses, message: 'no'};
+    if (this.assigned.some(known => known.attemptId === assign.attemptId)) return {kind: 'known'};
+    this.assigned.push(assign);
+    void (async () => {
+      const report = await this.work(assign, this);
+      if (report) await this.report(assign, report);
+    })();
+    return {kind: 'accepted'};
+  }
+}
+
+export class FakeFleet implements AgentChannel {
+  readonly agents = new Map<string, FakeAgent>();
+  private readonly waiting: {readonly test: () => boolean; readonly met: Deferred<void>}[] = [];
+
+  constructor(private readonly store: Store) {}
+
+  async add(options: AgentOptions): Promise<FakeAgent> {
+    const agent = new FakeAgent(this.store, options, `${options.id}-first`);
+    this.agents.set(agent.id, agent);
+    await agent.register();
+    return agent;
+  }
+
+  /** Resolves when a message to an agent makes `test` true. */
+  until(test: () => boolean): Promise<void> {
+    if (test()) return Promise.resolve();
+    const met = deferred<void>();
+    this.waiting.push({test, met});
+    return met.promise;
+  }
+
+  async send<M extends Method>(agentId: string, method: M, params: ParamsInput<M>): Promise<Result<M>> {
+    const agent = this.agents.get(agentId);
+    // As over a socket: never in the sender's own turn.
+    await new Promise<void>(resolve => setImmediate(resolve));
+    if (!agent?.connected) throw new ProtocolError('agentDisconnected', `agent ${agentId} is not connected`);
+    const answer = (await agent.handle(method, params)) as Result<M>;
+    for (const {test, met} of this.waiting) if (test()) met.resolve();
+    return answer;
+  }
+}
