@@ -62,9 +62,11 @@ export class Approvals implements Disposable {
   readonly onAnswered = this.answered.event;
 
   constructor(private readonly options: ApprovalsOptions) {
-    const {fences, attempts, logger} = options;
-    const prefix = fences.keys.allApprovals;
-    this.records = this.owned.add(new WatchedRecords(fences.store, ApprovalRecord, prefix, logger));
+    const {fences, attempts, clock, logger} = options;
+    const {store, keys} = fences;
+    this.records = this.owned.add(
+      new WatchedRecords({store, schema: ApprovalRecord, prefix: keys.allApprovals, clock, logger}),
+    );
     this.owned.add(this.answered);
     this.owned.add(this.records.onChange(change => this.changed(change)));
     this.owned.add(attempts.onGone(({attemptId}) => this.attemptGone(attemptId)));

@@ -2,7 +2,8 @@
 import type {Logger} from '../observability/logger.ts';
 import type {Fence} from '../protocol/ids.ts';
 import {AttemptLive} from '../protocol/model/attempt.ts';
-import type {TenantKeys} from '../protocol/model/keys.ts';
+import {type TenantKeys, tenantKeys} from '../protocol/model/keys.ts';
+import type {Clock} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
 import type {Store} from '../store/store.ts';
@@ -16,7 +17,16 @@ export interface LiveAttempt {
   readonly revision: number;
 }
 
+/** What everything needs that watches records of one tenant. */
+export interface TenantRecordsOptions {
+  readonly store: Store;
+  readonly tenant: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
 export class LiveAttempts implements Disposable {
+  private readonly keys: TenantKeys;
   private readonly lives: WatchedRecords<typeof AttemptLive>;
   private readonly byAgent = new Map<string, Set<string>>();
   private readonly gone = new Emitter<LiveAttempt>();
@@ -28,12 +38,9 @@ export class LiveAttempts implements Disposable {
   /** The number of live attempts of this agent changed. */
   readonly onAgentLoad = this.counts.event;
 
-  constructor(
-    store: Store,
-    private readonly keys: TenantKeys,
-    logger: Logger,
-  ) {
-    this.lives = this.owned.add(new WatchedRecords(store, AttemptLive, keys.lives, logger));
+  constructor({tenant, ...parts}: TenantRecordsOptions) {
+    this.keys = tenantKeys(tenant);
+    this.lives = this.owned.add(new WatchedRecords({...parts, schema: AttemptLive, prefix: this.keys.lives}));
     this.owned.add(this.gone);
     this.owned.add(this.counts);
     this.lives.onChange(change => this.changed(change));

@@ -5,8 +5,10 @@
 import type * as z from 'zod';
 import type {Logger} from '../observability/logger.ts';
 import {parseRecord} from '../protocol/model/record.ts';
+import type {Clock} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
+import {isCoordinatorError} from '../runtime/errors.ts';
 import type {KeyValue, Store, WatchMessage} from '../store/store.ts';
 
 /** A record with what a later transaction compares, and the lease that holds it. */
@@ -27,24 +29,29 @@ export interface RecordChange<T> {
   readonly before?: WatchedRecord<T> | undefined;
 }
 
+export interface WatchedRecordsOptions<S extends z.ZodType> {
+  readonly store: Store;
+  readonly schema: S;
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
 const PAGE = 1000;
+/** Pause between tries to read the records again after the watch was cut. */
+const RELOAD_MS = 1000;
 
 export class WatchedRecords<S extends z.ZodType> implements Disposable {
   private readonly records = new Map<string, WatchedRecord<z.infer<S>>>();
   private readonly changes = new Emitter<RecordChange<z.infer<S>>>();
   private readonly owned = new DisposableStore();
   private watching: Disposable | undefined;
-  private reloading: Promise<void> | undefined;
+  private reloading = false;
 
   /** Runs on every change, in order for each key; a change that this process made is told once. */
   readonly onChange = this.changes.event;
 
-  constructor(
-    private readonly store: Store,
-    private readonly schema: S,
-    private readonly prefix: string,
-    private readonly logger: Logger,
-  ) {
+  constructor(private readonly options: WatchedRecordsOptions<S>) {
     this.owned.add(this.changes);
   }
 
@@ -81,7 +88,11 @@ export class WatchedRecords<S extends z.ZodType> implements Disposable {
     let revision: number | undefined;
     let after: string | undefined;
     do {
-      const page = await this.store.range(this.prefix, {limit: PAGE, after, atRevision: revision});
+      const page = await this.options.store.range(this.options.prefix, {
+        limit: PAGE,
+        after,
+        atRevision: revision,
+      });
       revision ??= page.revision;
       for (const kv of page.kvs) {
         seen.add(kv.key);
@@ -93,7 +104,9 @@ export class WatchedRecords<S extends z.ZodType> implements Disposable {
     for (const [key, record] of this.records)
       if (!seen.has(key) && record.modRevision <= at) this.remove(key, at);
     if (this.owned.isDisposed) return;
-    this.watching = this.store.watch(this.prefix, {fromRevision: at + 1}, message => this.receive(message));
+    this.watching = this.options.store.watch(this.options.prefix, {fromRevision: at + 1}, message =>
+      this.receive(message),
+    );
   }
 
   private receive(message: WatchMessage): void {
@@ -109,21 +122,28 @@ export class WatchedRecords<S extends z.ZodType> implements Disposable {
         this.reload();
         break;
       case 'closed':
-        if (message.error) this.logger.error('a watch ended', {prefix: this.prefix, error: message.error});
+        if (!message.error) return;
+        this.options.logger.warn('a watch ended', {prefix: this.options.prefix, error: message.error});
+        this.reload();
         break;
     }
   }
 
-  /** History was compacted under the watch: the difference to a fresh range stands for it. */
+  /** The watch lost its place: the difference to a fresh range stands for what it missed. */
   private reload(): void {
     if (this.reloading || this.owned.isDisposed) return;
+    this.reloading = true;
     this.watching?.dispose();
-    this.reloading = this.load()
-      .catch((error: unknown) =>
-        this.logger.error('records cannot be read again', {prefix: this.prefix, error}),
-      )
-      .finally(() => {
-        this.reloading = undefined;
+    const {clock, logger, prefix} = this.options;
+    void this.load()
+      .then(() => {
+        this.reloading = false;
+      })
+      .catch((error: unknown) => {
+        this.reloading = false;
+        if (isCoordinatorError(error, 'closed')) return;
+        logger.warn('records cannot be read again yet', {prefix, error});
+        this.owned.add(clock.schedule(RELOAD_MS, () => this.reload(), {background: true}));
       });
   }
 
@@ -132,9 +152,9 @@ export class WatchedRecords<S extends z.ZodType> implements Disposable {
     if (before && before.modRevision >= kv.modRevision) return;
     let value: z.infer<S>;
     try {
-      value = parseRecord(this.schema, kv.key, kv.value);
+      value = parseRecord(this.options.schema, kv.key, kv.value);
     } catch (error) {
-      this.logger.error('a record is unreadable and left out', {key: kv.key, error});
+      this.options.logger.error('a record is unreadable and left out', {key: kv.key, error});
       this.remove(kv.key, kv.modRevision);
       return;
     }

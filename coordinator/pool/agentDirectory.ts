@@ -1,11 +1,10 @@
 /** Every agent of a tenant as this coordinator knows it: records, live keys and paused accounts, fed by watches. */
-import type {LiveAttempts} from '../effects/liveAttempts.ts';
+import type {LiveAttempts, TenantRecordsOptions} from '../effects/liveAttempts.ts';
 import {type WatchedRecord, WatchedRecords} from '../effects/watchedRecords.ts';
-import type {Logger} from '../observability/logger.ts';
 import {AccountRecord, AgentLive, AgentRecord} from '../protocol/model/agent.ts';
-import type {TenantKeys} from '../protocol/model/keys.ts';
+import {type TenantKeys, tenantKeys} from '../protocol/model/keys.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
-import type {KeyValue, Store} from '../store/store.ts';
+import type {KeyValue} from '../store/store.ts';
 
 export interface KnownAgent {
   readonly id: string;
@@ -20,17 +19,17 @@ export class AgentDirectory implements Disposable {
   readonly records: WatchedRecords<typeof AgentRecord>;
   readonly lives: WatchedRecords<typeof AgentLive>;
   readonly accounts: WatchedRecords<typeof AccountRecord>;
+  readonly attempts: LiveAttempts;
+  private readonly keys: TenantKeys;
   private readonly owned = new DisposableStore();
 
-  constructor(
-    store: Store,
-    private readonly keys: TenantKeys,
-    readonly attempts: LiveAttempts,
-    logger: Logger,
-  ) {
-    this.records = this.owned.add(new WatchedRecords(store, AgentRecord, keys.agents, logger));
-    this.lives = this.owned.add(new WatchedRecords(store, AgentLive, keys.agentLives, logger));
-    this.accounts = this.owned.add(new WatchedRecords(store, AccountRecord, keys.accounts, logger));
+  constructor({tenant, attempts, ...parts}: TenantRecordsOptions & {readonly attempts: LiveAttempts}) {
+    this.attempts = attempts;
+    this.keys = tenantKeys(tenant);
+    const {agents, agentLives, accounts} = this.keys;
+    this.records = this.owned.add(new WatchedRecords({...parts, schema: AgentRecord, prefix: agents}));
+    this.lives = this.owned.add(new WatchedRecords({...parts, schema: AgentLive, prefix: agentLives}));
+    this.accounts = this.owned.add(new WatchedRecords({...parts, schema: AccountRecord, prefix: accounts}));
   }
 
   async start(): Promise<void> {

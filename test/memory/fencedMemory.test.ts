@@ -30,7 +30,9 @@ describe('fenced memory', () => {
 
   const fencedMemory = async (store: Store): Promise<FencedMemory> => {
     const fences = owned.add(new Fences({store, tenant: TENANT, clock: systemClock, logger: silentLogger}));
-    const attempts = owned.add(new LiveAttempts(store, keys, silentLogger));
+    const attempts = owned.add(
+      new LiveAttempts({store, tenant: TENANT, clock: systemClock, logger: silentLogger}),
+    );
     await attempts.start();
     return new FencedMemory({fences, attempts, tenant: TENANT, clock: systemClock});
   };

@@ -37,8 +37,9 @@ describe('agent registry', () => {
 
   const coordinator = async (id = 'c-1'): Promise<Coordinator> => {
     const owned = new DisposableStore();
-    const attempts = owned.add(new LiveAttempts(test.store, keys, silentLogger));
-    const directory = owned.add(new AgentDirectory(test.store, keys, attempts, silentLogger));
+    const parts = {store: test.store, tenant: TENANT, clock, logger: silentLogger};
+    const attempts = owned.add(new LiveAttempts(parts));
+    const directory = owned.add(new AgentDirectory({...parts, attempts}));
     const audit = new AuditLog({
       store: test.store,
       tenant: TENANT,
@@ -172,6 +173,33 @@ describe('agent registry', () => {
     await beat(holder, live?.value.incarnation ?? '');
     clock.advance(9000);
     assert.ok(await test.store.get(keys.agentLive('a-1')), 'a lease of a loser took the winner along');
+  });
+
+  it('leaves a process that comes back as its lease ends either registered or told to register', async () => {
+    const c = await coordinator();
+    for (let round = 0; round < 25; round++) {
+      await c.registry.register(registration('a-1', 'inc-0001'), agent);
+      const before = (await test.store.get(keys.agentLive('a-1')))?.createRevision;
+      clock.advance(9500);
+      const again = c.registry.register(registration('a-1', 'inc-0001'), agent);
+      // The lease ends somewhere between the look at it and the write under it.
+      for (let turn = 0; turn < round % 5; turn++) await new Promise(resolve => setImmediate(resolve));
+      clock.advance(1500);
+      await again;
+      const live = await test.store.get(keys.agentLive('a-1'));
+      if (live?.createRevision === before) await beat(c, 'inc-0001');
+      await eventually(async () => {
+        try {
+          await beat(c, 'inc-0001');
+        } catch (error) {
+          assert.ok(isProtocolError(error, 'notFound'));
+          await c.registry.register(registration('a-1', 'inc-0001'), agent);
+        }
+        assert.equal(await status(), 'idle');
+      });
+      clock.advance(9000);
+      await beat(c, 'inc-0001');
+    }
   });
 
   it('names the held attempts whose fences have fallen', async () => {
