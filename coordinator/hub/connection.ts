@@ -123,6 +123,8 @@ export class HubConnection implements Outbox {
   checkAlive(): void {
     const {clock, settings, logger} = this.services;
     const now = clock.now();
+    // While it is us who do not read, its silence says nothing.
+    if (this.socket.isPaused) this.heard();
     if (this.pingedAt !== undefined) {
       if (now - this.pingedAt < settings.pongTimeoutMs) return;
       logger.info('a peer went silent', {connection: this.id, principal: this.principal.id});
@@ -176,10 +178,18 @@ export class HubConnection implements Outbox {
     const {clock, settings} = this.services;
     const perSecond = settings.maxMessagesPerSecond;
     this.rate ??= new TokenBucket(clock, {perSecond, burst: perSecond});
-    const waitMs = this.rate.takeAnyway();
-    if (waitMs <= 0 || this.socket.isPaused) return;
+    this.rate.takeAnyway();
+    if (!this.socket.isPaused) this.pauseWhileInDebt(this.rate);
+  }
+
+  private pauseWhileInDebt(rate: TokenBucket): void {
+    const waitMs = rate.debtMs;
+    if (waitMs <= 0) {
+      if (this.socket.isPaused) this.socket.resume();
+      return;
+    }
     this.socket.pause();
-    clock.schedule(waitMs, () => this.socket.resume(), {background: true});
+    this.services.clock.schedule(waitMs, () => this.pauseWhileInDebt(rate), {background: true});
   }
 
   private limited(serve: CallHandler): CallHandler {

@@ -21,10 +21,15 @@ export class TokenBucket {
     return true;
   }
 
-  /** Takes a token, on credit if need be; answers the milliseconds until the debt is paid. */
-  takeAnyway(): number {
+  /** Takes a token, on credit if need be. */
+  takeAnyway(): void {
     this.refill();
     this.tokens -= 1;
+  }
+
+  /** Milliseconds until what was taken on credit is paid. */
+  get debtMs(): number {
+    this.refill();
     return this.tokens >= 0 ? 0 : (-this.tokens / this.rate.perSecond) * 1000;
   }
 
