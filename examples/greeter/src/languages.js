@@ -1,0 +1,4 @@
+/** The word of greeting by language code. */
+export const greetings = {
+  en: 'Hello',
+};

@@ -1,0 +1,2 @@
+/** What is sold. */
+export const items = ["apples"];

@@ -1,0 +1,2 @@
+/** Amounts are whole cents. */
+export const CURRENCY = "EUR";

@@ -1,0 +1,2 @@
+/** Cents by item. */
+export const prices = {};

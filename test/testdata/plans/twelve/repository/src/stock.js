@@ -1,0 +1,2 @@
+/** Pieces by item. */
+export const stock = {};
