@@ -96,6 +96,13 @@ export class Hub {
     return this.connections.size;
   }
 
+  /** Connections that are not an agent's. */
+  get clientCount(): number {
+    let clients = 0;
+    for (const {granted} of this.connections.values()) if (granted.role !== 'agent') clients += 1;
+    return clients;
+  }
+
   /** An agent's newest connection has registered. */
   get onAgentConnected(): AgentLinks['onConnected'] {
     return this.links.onConnected;

@@ -11,6 +11,7 @@ import {childEnvironment, spawnVerb} from './selfCommand.ts';
 
 const START_TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
+const STOP_TIMEOUT_MS = 15_000;
 
 export interface LocalCoordinator {
   readonly endpoint: Endpoint;
@@ -109,4 +110,13 @@ async function logTail(file: string): Promise<string> {
   } finally {
     await handle.close();
   }
+}
+
+/** Asks the coordinator on the data directory to end, and waits for it. */
+export async function stopLocalCoordinator(directories: Directories, clock: Clock): Promise<void> {
+  const endpoint = await readEndpoint(directories.coordinator);
+  if (!endpoint || !processExists(endpoint.pid)) return;
+  process.kill(endpoint.pid, 'SIGTERM');
+  const until = clock.now() + STOP_TIMEOUT_MS;
+  while (processExists(endpoint.pid) && clock.now() < until) await delay(clock, POLL_MS);
 }

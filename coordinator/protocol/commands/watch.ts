@@ -1,11 +1,11 @@
 /** Views: what a client may watch. A snapshot at a revision, then every change in order; after a cut it resumes or is told to start anew. */
 import * as z from 'zod';
 import {ApprovalAnswer} from '../approval.ts';
-import {AttemptId, Identifier, SessionId, WallTime} from '../ids.ts';
+import {AttemptId, CommitId, Identifier, SessionId, WallTime} from '../ids.ts';
 import {AgentRecord} from '../model/agent.ts';
 import {AttemptRecord, RefusalRecord} from '../model/attempt.ts';
 import {ApprovalRecord, MemoryRecord, RefRecord} from '../model/facts.ts';
-import {SessionRecord} from '../model/session.ts';
+import {CommitBundle, SessionRecord} from '../model/session.ts';
 import {TaskRecord} from '../model/task.ts';
 import {TranscriptEvent} from '../transcript.ts';
 
@@ -115,12 +115,16 @@ export const ClusterInfo = z.object({
   sessions: z.number().int().nonnegative(),
 });
 
-/** Which of these commits the coordinators can hand out already: what a client need not upload. */
+/** Which of these commits the coordinators can hand out already, and how: what a client need not upload. */
 export const KnownCommits = z.object({
   repositoryId: z.string().max(128),
-  commits: z.array(z.string()).max(1024),
+  commits: z.array(CommitId).max(1024),
 });
-export const KnownCommitsResult = z.object({known: z.array(z.string())});
+export const KnownCommitsResult = z.object({
+  known: z.array(CommitId),
+  /** Bundles that lead to the known commits, prerequisites first. */
+  bundles: z.array(CommitBundle),
+});
 
 export const TokenCreate = z.object({
   role: z.enum(['agent', 'client']),

@@ -1,0 +1,170 @@
+/** `mcpx agent`: the process beside a Claude Code, joined to a coordinator on this or another machine. */
+import path from 'node:path';
+import {type Command, Option} from 'commander';
+import {runAgent} from '../agent/runAgent.ts';
+import {createLogger, type LogLevel} from '../observability/logger.ts';
+import {AgentCapability, PROFICIENCY_LEVELS} from '../protocol/capability.ts';
+import {systemClock} from '../runtime/clock.ts';
+import {CoordinatorError} from '../runtime/errors.ts';
+import {systemRandom} from '../runtime/random.ts';
+import {VERSION} from '../version.ts';
+import {type CommandIo, EXIT} from './io.ts';
+import {authorityOf} from './local/connect.ts';
+import {ensurePrivateDirectory, userDirectories} from './local/directories.ts';
+import {findLocalCoordinator} from './local/localCoordinator.ts';
+import {selfCommand} from './local/selfCommand.ts';
+import {count} from './run.ts';
+
+interface Options {
+  readonly join?: string[];
+  readonly token?: string;
+  readonly caPin?: string;
+  readonly id?: string;
+  readonly state?: string;
+  readonly slots: number;
+  readonly region?: string;
+  readonly capability: string[];
+  readonly tag: string[];
+  readonly account?: string;
+  readonly secrets?: string;
+  readonly claude?: string;
+  readonly reservedFor?: string;
+  readonly mode: 'internal' | 'external';
+  readonly rehearsal: boolean;
+  readonly untilStdinCloses: boolean;
+  readonly log: LogLevel;
+  readonly logFormat: 'json' | 'text';
+}
+
+export function addAgentCommand(program: Command, io: CommandIo, done: (exit: number) => void): void {
+  program
+    .command('agent')
+    .description(
+      'Runs an agent in the foreground: it joins a coordinator and works with the Claude Code of this machine.',
+    )
+    .option(
+      '--join <url...>',
+      "the coordinator's address, or several of one cluster; default: this user's own",
+    )
+    .option('--token <token>', 'agent token from "mcpx token create"; better in MCPX_TOKEN')
+    .option('--ca-pin <pin>', "sha256:… of the cluster's authority, as the join command has it")
+    .option('--id <id>', 'name of the agent; default: one that is made and kept')
+    .option('--state <directory>', 'its own folder for worktrees, spool and caches')
+    .option('--slots <n>', 'attempts at once', count, 2)
+    .option('--region <name>', 'where it is, for placement')
+    .option(
+      '--capability <domain[:level[:specialization,…]]...>',
+      'what it is good at, such as development:expert:typescript,react',
+      [],
+    )
+    .option('--tag <tag...>', 'tags that tasks may require', [])
+    .option('--account <name>', 'agents that spend from one account share its rate limits')
+    .option('--secrets <file>', 'JSON object of secrets that tasks may name; the environment is searched too')
+    .option('--claude <path|off>', 'the claude executable, or off to take no prompts')
+    .addOption(new Option('--reserved-for <session>').hideHelp())
+    .addOption(new Option('--mode <mode>').choices(['internal', 'external']).default('external').hideHelp())
+    .addOption(new Option('--rehearsal', 'ANTHROPIC_BASE_URL is a scripted server').default(false).hideHelp())
+    .addOption(new Option('--until-stdin-closes').default(false).hideHelp())
+    .addOption(
+      new Option('--log <level>', 'least severity that is logged')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
+    )
+    .addOption(new Option('--log-format <format>').choices(['json', 'text']).default('text'))
+    .action(async (options: Options) => done(await agentVerb(options, io)));
+}
+
+async function agentVerb(options: Options, io: CommandIo): Promise<number> {
+  const logger = createLogger({
+    sink: {write: line => io.stderr(`${line}\n`)},
+    level: options.log,
+    format: options.logFormat,
+    wallNow: systemClock.wallNow,
+  });
+  const hub = await hubOf(options, io);
+  const stateDirectory = path.resolve(
+    io.cwd,
+    options.state ?? path.join(userDirectories(io.env).agents, options.id ?? 'own'),
+  );
+  await ensurePrivateDirectory(stateDirectory);
+  const self = selfCommand();
+  const {stop, now} = stopSignals(options.untilStdinCloses);
+  const end = await runAgent({
+    stop,
+    now,
+    stateDirectory,
+    agentId: options.id,
+    hub,
+    mode: options.mode,
+    maxConcurrentTasks: options.slots,
+    version: VERSION,
+    region: options.region,
+    capabilities: options.capability.map(parseCapability),
+    tags: options.tag,
+    reservedFor: options.reservedFor,
+    account: options.account,
+    rehearsal: options.rehearsal,
+    env: io.env,
+    secretsFile: options.secrets === undefined ? undefined : path.resolve(io.cwd, options.secrets),
+    claude:
+      options.claude === undefined
+        ? undefined
+        : options.claude === 'off'
+          ? 'off'
+          : {executable: path.resolve(io.cwd, options.claude)},
+    supervisorCommand: [self.command, ...self.args, 'supervise'],
+    pid: process.pid,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+  });
+  if (end.kind === 'stopped') return EXIT.ok;
+  throw end.error;
+}
+
+/** The first signal drains: running attempts may finish. The second ends them. */
+function stopSignals(untilStdinCloses: boolean): {stop: AbortSignal; now: AbortSignal} {
+  const [stop, now] = [new AbortController(), new AbortController()];
+  const onSignal = (): void => (stop.signal.aborted ? now : stop).abort();
+  if (!untilStdinCloses) {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
+    return {stop: stop.signal, now: now.signal};
+  }
+  // A terminal's Ctrl-C reaches us too; whoever started us decides what it means.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => now.abort());
+  for (const event of ['end', 'error', 'close'] as const) process.stdin.on(event, () => now.abort());
+  process.stdin.resume();
+  return {stop: now.signal, now: now.signal};
+}
+
+async function hubOf(options: Options, io: CommandIo) {
+  const named = options.token ?? io.env['MCPX_TOKEN'];
+  const [first] = options.join ?? [];
+  if (options.join === undefined || first === undefined) {
+    const endpoint = await findLocalCoordinator(userDirectories(io.env));
+    if (endpoint)
+      return {urls: [endpoint.url], token: () => named ?? endpoint.agentToken, ca: () => endpoint.ca};
+    throw new CoordinatorError('config', 'no coordinator of yours runs here, and --join is not given', {
+      hint: 'mcpx token create, on the machine of the coordinator, prints the command to run here.',
+    });
+  }
+  for (const url of options.join)
+    if (!/^wss?:\/\//.test(url))
+      throw new CoordinatorError('config', `--join: "${url}" is not a ws:// or wss:// address`);
+  const ca = await authorityOf(first, options.caPin ?? io.env['MCPX_CA_PIN'], io);
+  return {urls: options.join, token: () => named, ca: () => ca};
+}
+
+function parseCapability(text: string): AgentCapability {
+  const [domain, level, specializations] = text.split(':');
+  const parsed = AgentCapability.safeParse({
+    domain,
+    proficiencyLevel: level === '' ? undefined : level,
+    specialization: specializations?.split(',').filter(Boolean),
+  });
+  if (parsed.success) return parsed.data;
+  throw new CoordinatorError('config', `--capability: "${text}" is not DOMAIN[:LEVEL[:SPECIALIZATION,…]]`, {
+    hint: `Levels: ${PROFICIENCY_LEVELS.join(' < ')}.`,
+  });
+}

@@ -1,0 +1,118 @@
+/** `mcpx coordinator`: the headless coordinator in the foreground. */
+
+import path from 'node:path';
+import {type Command, Option} from 'commander';
+import {loadSettings} from '../config.ts';
+import {startCoordinator} from '../coordinator.ts';
+import {createLogger, type LogLevel} from '../observability/logger.ts';
+import {systemClock} from '../runtime/clock.ts';
+import {CoordinatorError} from '../runtime/errors.ts';
+import {systemRandom} from '../runtime/random.ts';
+import {VERSION} from '../version.ts';
+import {type CommandIo, EXIT} from './io.ts';
+import {ensurePrivateDirectory, userDirectories} from './local/directories.ts';
+import {removeEndpoint, writeEndpoint} from './local/endpoint.ts';
+import {watchForLinger} from './local/linger.ts';
+
+interface Options {
+  readonly data?: string;
+  readonly listen: string;
+  readonly publicName: string[];
+  readonly tls: boolean;
+  readonly set: string[];
+  readonly linger: boolean;
+  readonly log: LogLevel;
+  readonly logFormat: 'json' | 'text';
+}
+
+const STOP_GRACE_MS = 10_000;
+
+export function addCoordinatorCommand(program: Command, io: CommandIo, done: (exit: number) => void): void {
+  program
+    .command('coordinator')
+    .description('Runs a coordinator in the foreground, for agents and clients on this and other machines.')
+    .option('--data <directory>', "where everything is kept; default: this user's data directory")
+    .option(
+      '--listen <host:port>',
+      'address to listen on; port 0 takes a free one and keeps it',
+      '127.0.0.1:0',
+    )
+    .option('--public-name <name...>', 'host names and addresses by which other machines reach it', [])
+    .option('--tls', "TLS by the cluster's own authority; needed on any address but loopback", false)
+    .option('--set <name=value...>', 'a setting; mcpx doctor --settings lists them', [])
+    .addOption(
+      new Option('--linger', 'end when no client and no unfinished session is left')
+        .default(false)
+        .hideHelp(),
+    )
+    .addOption(
+      new Option('--log <level>', 'least severity that is logged')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
+    )
+    .addOption(new Option('--log-format <format>').choices(['json', 'text']).default('text'))
+    .action(async (options: Options) => done(await runCoordinator(options, io)));
+}
+
+async function runCoordinator(options: Options, io: CommandIo): Promise<number> {
+  const directory = path.resolve(io.cwd, options.data ?? userDirectories(io.env).coordinator);
+  await ensurePrivateDirectory(directory);
+  const settings = await loadSettings(path.join(directory, 'settings.json'), io.env['MCPX_SET'], options.set);
+  const logger = createLogger({
+    sink: {write: line => io.stderr(`${line}\n`)},
+    level: options.log,
+    format: options.logFormat,
+    wallNow: systemClock.wallNow,
+  });
+  const coordinator = await startCoordinator({
+    directory,
+    address: parseAddress(options.listen),
+    tls: options.tls,
+    publicNames: options.publicName,
+    settings,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+  });
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort(signal));
+  await writeEndpoint(directory, {
+    pid: process.pid,
+    url: coordinator.url,
+    token: coordinator.clientToken,
+    agentToken: coordinator.agentToken,
+    ca: coordinator.authority,
+    coordinator: coordinator.id,
+    version: VERSION,
+    startedAt: systemClock.wallNow(),
+  });
+  logger.info('the coordinator is ready', {
+    url: coordinator.url,
+    data: directory,
+    coordinator: coordinator.id,
+  });
+  if (options.linger) watchForLinger(coordinator, settings.lingerMs, systemClock, () => stop.abort('idle'));
+  await new Promise<void>(resolve => {
+    stop.signal.addEventListener('abort', () => resolve(), {once: true});
+    coordinator.onFailed(error => {
+      logger.error('the coordinator cannot go on', {error});
+      resolve();
+    });
+  });
+  logger.info('the coordinator is stopping', {reason: String(stop.signal.reason ?? 'failure')});
+  await removeEndpoint(directory);
+  await coordinator.stop(STOP_GRACE_MS);
+  return stop.signal.aborted ? EXIT.ok : EXIT.failed;
+}
+
+function parseAddress(text: string): {host: string; port: number} {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  if (!host || !(port >= 0 && port < 65_536)) {
+    throw new CoordinatorError('config', `--listen: "${text}" is not HOST:PORT`, {
+      hint: 'For example 127.0.0.1:7600, [::1]:7600 or 0.0.0.0:7600 (the last with --tls).',
+    });
+  }
+  return {host, port};
+}

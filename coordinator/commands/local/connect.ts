@@ -1,0 +1,154 @@
+/** How a verb reaches a coordinator: the one that `--connect` or the current context names, or this user's own on this machine. */
+import {readFile} from 'node:fs/promises';
+import {ArtifactClient} from '../../artifacts/artifactClient.ts';
+import {connectClient, type McpxClient} from '../../client/mcpxClient.ts';
+import {nodeSocket} from '../../client/nodeSocket.ts';
+import type {Logger} from '../../observability/logger.ts';
+import type {Row, ViewSelector} from '../../protocol/commands/watch.ts';
+import {DEFAULT_TENANT} from '../../protocol/ids.ts';
+import {type Clock, systemClock} from '../../runtime/clock.ts';
+import {deferred} from '../../runtime/deferred.ts';
+import {CoordinatorError} from '../../runtime/errors.ts';
+import {systemRandom} from '../../runtime/random.ts';
+import {fetchAuthority} from '../../security/authorityPin.ts';
+import {VERSION} from '../../version.ts';
+import type {CommandIo} from '../io.ts';
+import {openContexts} from './contexts.ts';
+import {type Directories, userDirectories} from './directories.ts';
+import {findLocalCoordinator} from './localCoordinator.ts';
+
+export const CONNECT_TIMEOUT_MS = 15_000;
+const SNAPSHOT_TIMEOUT_MS = 30_000;
+
+/** Where a coordinator is, and what opens its door. */
+export interface Target {
+  readonly url: string;
+  readonly token: string | undefined;
+  /** PEM of the only authority to trust. */
+  readonly ca: string | undefined;
+}
+
+export interface ConnectOptions {
+  /** An address or the name of a context. */
+  readonly connect?: string | undefined;
+  readonly token?: string | undefined;
+  readonly caPin?: string | undefined;
+}
+
+/** Undefined when nothing is named and no coordinator of this user runs here. */
+export async function findTarget(
+  options: ConnectOptions,
+  io: CommandIo,
+  directories: Directories = userDirectories(io.env),
+): Promise<Target | undefined> {
+  const contexts = (await openContexts(directories.contextsFile)).data;
+  const named = options.connect ?? io.env['MCPX_CONNECT'] ?? contexts.current;
+  if (named === undefined) {
+    const endpoint = await findLocalCoordinator(directories);
+    return endpoint && {url: endpoint.url, token: endpoint.token, ca: endpoint.ca};
+  }
+  const context = contexts.contexts.find(other => other.name === named);
+  const url = context?.url ?? named;
+  if (!/^wss?:\/\//.test(url)) {
+    throw new CoordinatorError('config', `"${named}" is neither a ws:// or wss:// address nor a context`, {
+      hint: 'mcpx context list shows the names that are known.',
+    });
+  }
+  const token = options.token ?? io.env['MCPX_TOKEN'] ?? context?.token;
+  return {
+    url,
+    token,
+    ca: await authorityOf(url, options.caPin ?? io.env['MCPX_CA_PIN'] ?? context?.caPin, io),
+  };
+}
+
+export async function requireTarget(options: ConnectOptions, io: CommandIo): Promise<Target> {
+  const target = await findTarget(options, io);
+  if (target) return target;
+  throw new CoordinatorError('unavailable', 'no coordinator of yours runs on this machine', {
+    hint: 'Start one with "mcpx run PLAN" or "mcpx coordinator", or name another machine\'s with --connect.',
+  });
+}
+
+/** The authority that a pin names, fetched and checked; or the one in the file that MCPX_CA names; else the system's are trusted. */
+export async function authorityOf(
+  url: string,
+  pin: string | undefined,
+  io: CommandIo,
+): Promise<string | undefined> {
+  if (!url.startsWith('wss:')) return undefined;
+  if (pin !== undefined) return fetchAuthority(url, pin);
+  const file = io.env['MCPX_CA'];
+  return file === undefined ? undefined : readFile(file, 'utf8');
+}
+
+/** A connected client; dispose of it. */
+export async function openClient(
+  target: Target,
+  logger: Logger,
+  clock: Clock = systemClock,
+): Promise<McpxClient> {
+  const client = connectClient({
+    urls: [target.url],
+    token: () => target.token,
+    openSocket: nodeSocket({ca: () => target.ca}),
+    clock,
+    random: systemRandom,
+    logger,
+    implementation: {name: 'mcpx', version: VERSION},
+  });
+  try {
+    await client.whenConnected(CONNECT_TIMEOUT_MS);
+  } catch (error) {
+    client.dispose();
+    throw error;
+  }
+  return client;
+}
+
+export function artifactClient(target: Target, logger: Logger, clock: Clock = systemClock): ArtifactClient {
+  const baseUrl = new URL(target.url.replace(/^ws/, 'http')).origin;
+  return new ArtifactClient(() => ({baseUrl, tenant: DEFAULT_TENANT, token: target.token, ca: target.ca}), {
+    clock,
+    logger,
+    random: systemRandom,
+  });
+}
+
+/** The rows of a view as they are now. */
+export async function snapshotRows(
+  client: McpxClient,
+  selector: ViewSelector,
+  clock: Clock = systemClock,
+): Promise<Row[]> {
+  const arrived = deferred<Row[]>();
+  const watch = client.watch(selector, update => {
+    if (update.kind === 'failed') arrived.reject(update.error);
+    else arrived.resolve([...watch.rows.values()]);
+  });
+  const timer = clock.schedule(SNAPSHOT_TIMEOUT_MS, () =>
+    arrived.reject(new CoordinatorError('timeout', 'the coordinator did not send the view in time')),
+  );
+  try {
+    return await arrived.promise;
+  } finally {
+    timer.dispose();
+    watch.dispose();
+  }
+}
+
+/** Runs `work` with a connected client. */
+export async function withClient<T>(
+  options: ConnectOptions,
+  io: CommandIo,
+  logger: Logger,
+  work: (client: McpxClient, target: Target) => Promise<T>,
+): Promise<T> {
+  const target = await requireTarget(options, io);
+  const client = await openClient(target, logger);
+  try {
+    return await work(client, target);
+  } finally {
+    client.dispose();
+  }
+}

@@ -1,0 +1,142 @@
+/** `mcpx run`: one plan from start to result, with a coordinator and agents on this machine unless told otherwise. */
+import {writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import type {Command} from 'commander';
+import type {LocalRepository} from '../client/repository/localRepository.ts';
+import {createLogger, type Logger} from '../observability/logger.ts';
+import type {Plan} from '../protocol/plan/plan.ts';
+import {systemClock} from '../runtime/clock.ts';
+import {CoordinatorError} from '../runtime/errors.ts';
+import {newId, systemRandom} from '../runtime/random.ts';
+import {type CommandIo, EXIT} from './io.ts';
+import {loadPlan} from './plan.ts';
+import {startRehearsal} from './run/rehearsal.ts';
+import {type RunBeginning, RunSession} from './run/runSession.ts';
+import {sendWorkspace} from './run/sendWorkspace.ts';
+
+export interface RunOptions {
+  readonly agents?: number;
+  readonly slots: number;
+  readonly connect?: string;
+  readonly token?: string;
+  readonly caPin?: string;
+  readonly json: boolean;
+  readonly junit?: string;
+  readonly keep: boolean;
+  readonly rehearse: boolean;
+  readonly isolated: boolean;
+  readonly uncommitted: boolean;
+  readonly verbose: boolean;
+}
+
+const DEFAULT_AGENTS = 3;
+/** A plan of 100,000 tasks takes a while to be stored. */
+const START_TIMEOUT_MS = 120_000;
+
+export function addRunCommand(program: Command, io: CommandIo, done: (exit: number) => void): void {
+  program
+    .command('run <plan>')
+    .description('Runs a plan and ends with its result branch. Exit code 0 only if the session succeeded.')
+    .option('--agents <n>', 'agents to start on this machine; beats the plan', count)
+    .option('--slots <n>', 'attempts that one of these agents runs at once', count, 2)
+    .option('--connect <url|context>', 'use that coordinator and the agents that joined it')
+    .option('--token <token>', 'client token for --connect; better in MCPX_TOKEN')
+    .option('--ca-pin <pin>', 'sha256:… of the authority behind --connect')
+    .option('--json', 'end with one line of JSON on stdout; everything else goes to stderr', false)
+    .option('--junit <file>', 'write a JUnit report')
+    .option('--keep', 'keep every worktree', false)
+    .option('--rehearse', 'no model is called: the real Claude Code plays the script beside the plan', false)
+    .option('--isolated', 'a coordinator of its own in a temporary directory, gone at the end', false)
+    .option('--uncommitted', 'take uncommitted work along', false)
+    .option('--verbose', 'log what happens underneath', false)
+    .action(async (planFile: string, options: RunOptions) => done(await runPlan(planFile, options, io)));
+}
+
+export async function runPlan(planFile: string, options: RunOptions, io: CommandIo): Promise<number> {
+  const file = path.resolve(io.cwd, planFile);
+  const loaded = await loadPlan(file, io);
+  if (!loaded) return EXIT.usage;
+  const {plan} = loaded;
+  const logger = runLogger(options, io);
+  if (options.connect !== undefined && options.rehearse) {
+    throw new CoordinatorError('config', '--rehearse runs on this machine: it does not go with --connect');
+  }
+  const sessionId = newId(systemRandom, 's');
+  const rehearsal = options.rehearse ? await startRehearsal(file, systemClock, logger) : undefined;
+  try {
+    const session = new RunSession({
+      sessionId,
+      plan,
+      agents: options.connect === undefined ? wantedAgents(options, plan) : 0,
+      options,
+      rehearsalEnv: rehearsal?.env,
+      begin: beginning => beginSession(sessionId, plan, path.dirname(file), options, beginning, io),
+      clock: systemClock,
+      logger,
+      io: options.json ? {...io, stdout: io.stderr} : io,
+    });
+    const stopListening = onInterrupts(() => session.interrupt());
+    try {
+      const outcome = await session.run();
+      if (options.junit !== undefined) await writeFile(path.resolve(io.cwd, options.junit), outcome.junit);
+      if (options.json) io.stdout(`${outcome.json}\n`);
+      return outcome.exit;
+    } finally {
+      stopListening();
+    }
+  } finally {
+    await rehearsal?.stop();
+  }
+}
+
+async function beginSession(
+  sessionId: string,
+  plan: Plan,
+  planFolder: string,
+  options: RunOptions,
+  beginning: RunBeginning,
+  io: CommandIo,
+): Promise<LocalRepository | undefined> {
+  const {client} = beginning;
+  const workspace = await sendWorkspace({
+    ...beginning,
+    plan,
+    planFolder,
+    includeUncommitted: options.uncommitted,
+    clock: systemClock,
+    io,
+  });
+  await client.request(
+    'mcpx.orchestrate.session.start',
+    {sessionId, plan, workspace: workspace?.source, keep: options.keep, rehearsal: options.rehearse},
+    {retry: true, timeoutMs: START_TIMEOUT_MS},
+  );
+  return workspace?.repository;
+}
+
+function wantedAgents(options: RunOptions, plan: Plan): number {
+  return options.agents ?? plan.agents ?? Math.min(DEFAULT_AGENTS, plan.tasks.length);
+}
+
+function runLogger(options: RunOptions, io: CommandIo): Logger {
+  return createLogger({
+    sink: {write: line => io.stderr(`${line}\n`)},
+    level: options.verbose ? 'debug' : 'error',
+    format: 'text',
+    wallNow: systemClock.wallNow,
+  });
+}
+
+function onInterrupts(listener: () => void): () => void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, listener);
+  return () => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, listener);
+  };
+}
+
+export function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new CoordinatorError('config', `"${text}" is not a number of 1 or more`);
+  return value;
+}

@@ -1,0 +1,251 @@
+/** One run from connection to result: workspace sent, agents started, session followed, interrupts obeyed, result fetched. */
+import path from 'node:path';
+import type {ArtifactClient} from '../../artifacts/artifactClient.ts';
+import type {McpxClient} from '../../client/mcpxClient.ts';
+import type {LocalRepository} from '../../client/repository/localRepository.ts';
+import type {ViewWatch} from '../../client/viewWatch.ts';
+import type {Logger} from '../../observability/logger.ts';
+import {FINAL_SESSION_STATES} from '../../protocol/model/session.ts';
+import type {Plan} from '../../protocol/plan/plan.ts';
+import type {Clock} from '../../runtime/clock.ts';
+import {deferred} from '../../runtime/deferred.ts';
+import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
+import {CoordinatorError, describeError} from '../../runtime/errors.ts';
+import {type CommandIo, EXIT} from '../io.ts';
+import {artifactClient, openClient, requireTarget, type Target} from '../local/connect.ts';
+import {type Directories, directoriesUnder, userDirectories} from '../local/directories.ts';
+import {isolatedRoot} from '../local/isolatedRoot.ts';
+import {LocalAgents} from '../local/localAgents.ts';
+import {ensureLocalCoordinator, stopLocalCoordinator} from '../local/localCoordinator.ts';
+import {finalLine} from '../report/finalLine.ts';
+import {junitXml} from '../report/junit.ts';
+import {LiveProgress, PlainProgress, type Progress} from '../report/progress.ts';
+import {readSession, type SessionReport} from '../report/sessionReport.ts';
+import {summary} from '../report/summary.ts';
+import {terminalColors, wantsColors} from '../report/terminalText.ts';
+import type {RunOptions} from '../run.ts';
+import {bringResult} from './bringResult.ts';
+
+/** Local agents that were asked to end are killed after this; their supervisors end what they ran. */
+const AGENT_STOP_MS = 10_000;
+/** A cut of this length from a local coordinator means that it is gone, and it is started again. */
+const REVIVE_AFTER_MS = 1000;
+const LOOK_MS = 100;
+
+/** What a run brings into being, or takes up again. */
+export interface RunBeginning {
+  readonly client: McpxClient;
+  readonly artifacts: ArtifactClient;
+  readonly signal: AbortSignal;
+}
+
+export interface RunSessionParts {
+  readonly sessionId: string;
+  /** For titles and the order of tasks, where it is known. */
+  readonly plan?: Plan | undefined;
+  /** Agents to start here; 0 with `--connect`. */
+  readonly agents: number;
+  readonly options: Pick<RunOptions, 'connect' | 'token' | 'caPin' | 'slots' | 'isolated'>;
+  readonly rehearsalEnv: Readonly<Record<string, string>> | undefined;
+  /** Called once the agents are on their way. Resolves with the repository that the result goes into. */
+  readonly begin: (beginning: RunBeginning) => Promise<LocalRepository | undefined>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly io: CommandIo;
+}
+
+export interface RunOutcome {
+  readonly exit: number;
+  readonly json: string;
+  readonly junit: string;
+}
+
+export class RunSession {
+  private readonly owned = new DisposableStore();
+  private readonly cancelled = new AbortController();
+  private readonly directories: Directories;
+  private client: McpxClient | undefined;
+  private agents: LocalAgents | undefined;
+  private interrupts = 0;
+
+  constructor(private readonly parts: RunSessionParts) {
+    this.directories = parts.options.isolated
+      ? directoriesUnder(isolatedRoot(parts.sessionId))
+      : userDirectories(parts.io.env);
+  }
+
+  /** The first asks the session to end, the second kills. */
+  interrupt(): void {
+    this.interrupts += 1;
+    const {io, sessionId} = this.parts;
+    if (this.interrupts === 1) {
+      io.stderr('\nCancelling: running attempts are stopped. Once more kills them.\n');
+      this.cancelled.abort(new CoordinatorError('cancelled', 'cancelled'));
+      this.client
+        ?.request('mcpx.orchestrate.session.end', {
+          sessionId,
+          mode: 'cancel',
+          reason: 'cancelled by its owner',
+        })
+        .catch((error: unknown) => this.parts.logger.warn('the session was not cancelled', {error}));
+    } else {
+      this.agents?.kill();
+    }
+  }
+
+  async run(): Promise<RunOutcome> {
+    try {
+      return await this.follow();
+    } finally {
+      this.owned.dispose();
+      await this.agents?.stop(AGENT_STOP_MS);
+      if (this.parts.options.isolated) await stopLocalCoordinator(this.directories, this.parts.clock);
+    }
+  }
+
+  private async follow(): Promise<RunOutcome> {
+    const {parts} = this;
+    const {signal} = this.cancelled;
+    const target = await this.findCoordinator();
+    const client = this.owned.add(await openClient(target, parts.logger, parts.clock));
+    this.client = client;
+    if (parts.options.connect === undefined) this.owned.add(this.revive(client));
+    const artifacts = this.owned.add(artifactClient(target, parts.logger, parts.clock));
+    await this.startAgents(target);
+    const repository = await parts.begin({client, artifacts, signal});
+    // An interrupt that came before the session existed has not reached it.
+    if (signal.aborted)
+      await client.request(
+        'mcpx.orchestrate.session.end',
+        {sessionId: parts.sessionId, mode: 'cancel'},
+        {retry: true},
+      );
+    return this.conclude(await this.watchToEnd(client), repository, artifacts);
+  }
+
+  private async findCoordinator(): Promise<Target> {
+    const {options, io, clock} = this.parts;
+    if (options.connect !== undefined) return requireTarget(options, io);
+    const {endpoint} = await ensureLocalCoordinator(this.directories, io.env, clock, this.cancelled.signal);
+    return {url: endpoint.url, token: endpoint.token, ca: endpoint.ca};
+  }
+
+  private async startAgents(target: Target): Promise<void> {
+    const {parts} = this;
+    if (parts.agents === 0) return;
+    const {endpoint} = await ensureLocalCoordinator(
+      this.directories,
+      parts.io.env,
+      parts.clock,
+      this.cancelled.signal,
+    );
+    this.agents = new LocalAgents({
+      endpoint: {...endpoint, url: target.url},
+      sessionId: parts.sessionId,
+      count: parts.agents,
+      slots: parts.options.slots,
+      directories: this.directories,
+      env: parts.io.env,
+      rehearsalEnv: parts.rehearsalEnv,
+      clock: parts.clock,
+      logger: parts.logger,
+    });
+    await this.agents.start();
+  }
+
+  /** Starts the local coordinator again when it has died: it finds everything as it left it. */
+  private revive(client: McpxClient): Disposable {
+    const {io, clock, logger} = this.parts;
+    let timer: Disposable | undefined;
+    const states = client.onState(state => {
+      if (state.kind === 'connected') {
+        timer?.dispose();
+        timer = undefined;
+      } else if (state.kind === 'waiting' && !timer) {
+        timer = clock.schedule(REVIVE_AFTER_MS, () => {
+          timer = undefined;
+          ensureLocalCoordinator(this.directories, io.env, clock).then(
+            ({started}) => started && io.stderr('The coordinator had gone and was started again.\n'),
+            (error: unknown) => logger.error('the coordinator could not be started again', {error}),
+          );
+        });
+      }
+    });
+    return {
+      dispose: () => {
+        states.dispose();
+        timer?.dispose();
+      },
+    };
+  }
+
+  /** Resolves with the report of the ended session. */
+  private async watchToEnd(client: McpxClient): Promise<SessionReport> {
+    const {parts} = this;
+    const {sessionId, plan, clock} = parts;
+    const progress = this.createProgress();
+    const over = deferred<SessionReport>();
+    const views: ViewWatch[] = [];
+    let pending: Disposable | undefined;
+    const look = (): void => {
+      pending = undefined;
+      const report = readSession(
+        views.flatMap(view => [...view.rows.values()]),
+        sessionId,
+        plan,
+      );
+      if (!report) return;
+      progress.update(report);
+      if (FINAL_SESSION_STATES.has(report.session.state)) over.resolve(report);
+    };
+    // Every look reads all rows: at most a few a second, however fast they change.
+    const onUpdate = (): void => {
+      pending ??= clock.schedule(LOOK_MS, look);
+    };
+    views.push(
+      client.watch({view: 'session', sessionId}, onUpdate),
+      client.watch({view: 'approvals', sessionId}, onUpdate),
+      client.watch({view: 'agents'}, onUpdate),
+    );
+    try {
+      return await over.promise;
+    } finally {
+      progress.stop();
+      for (const view of views) view.dispose();
+      pending?.dispose();
+    }
+  }
+
+  private createProgress(): Progress {
+    const {io, clock} = this.parts;
+    const colors = terminalColors(wantsColors(io.env, io.interactive));
+    return io.interactive
+      ? new LiveProgress(process.stdout, clock, colors)
+      : new PlainProgress(text => io.stdout(text), clock);
+  }
+
+  private async conclude(
+    report: SessionReport,
+    repository: LocalRepository | undefined,
+    artifacts: ArtifactClient,
+  ): Promise<RunOutcome> {
+    const {io, clock, logger} = this.parts;
+    const {session} = report;
+    let complete = session.state === 'succeeded';
+    if (session.result && repository) {
+      try {
+        await bringResult(session, repository, artifacts, logger, io);
+      } catch (error) {
+        complete = false;
+        io.stderr(
+          `The coordinator keeps the result, but it could not be fetched into ${path.basename(repository.root)}: ${describeError(error)}\n`,
+        );
+      }
+    }
+    const wallNow = clock.wallNow();
+    const colors = terminalColors(wantsColors(io.env, io.interactive));
+    io.stdout(`${summary(report, {wallNow, columns: io.columns, colors})}\n`);
+    const exit = complete ? EXIT.ok : session.state === 'cancelled' ? EXIT.cancelled : EXIT.failed;
+    return {exit, json: finalLine(report, wallNow), junit: junitXml(report, wallNow)};
+  }
+}

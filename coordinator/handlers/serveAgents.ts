@@ -1,0 +1,23 @@
+/** Which service answers which command of an agent, and what an agent is told without asking. */
+import type {Services} from '../coordinator.ts';
+
+/** Give every handler before the hub listens. */
+export function serveAgents(services: Services): void {
+  const {hub, lead, registry, pauses, effects, memory, approvals, usage, transcripts} = services;
+  hub.handle('mcpx.agent.register', (params, {principal}) => registry.register(params, principal));
+  hub.handle('mcpx.agent.goodbye', (params, {principal}) => registry.goodbye(params, principal));
+  hub.handle('mcpx.agent.rateLimited', (params, {principal}) => pauses.rateLimited(params, principal));
+  hub.handle('mcpx.metrics.report', (params, {principal}) => {
+    usage.metrics(params, principal);
+    return Promise.resolve({});
+  });
+  hub.handle('mcpx.orchestrate.task.complete', (params, {principal}) => effects.complete(params, principal));
+  hub.handle('mcpx.ref.update', (params, {principal}) => effects.updateRef(params, principal));
+  hub.handle('mcpx.memory.put', (params, {principal}) => memory.put(params, principal));
+  hub.handle('mcpx.memory.get', (params, {principal}) => memory.get(params, principal));
+  hub.handle('mcpx.coordinate.dependency.resolve', (params, {principal}) =>
+    lead.resolveDependencies(params, principal),
+  );
+  hub.handle('mcpx.status.update', (params, {principal}) => transcripts.update(params, principal));
+  hub.handle('mcpx.approval.ask', (params, {principal}) => approvals.ask(params, principal));
+}

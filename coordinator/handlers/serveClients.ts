@@ -1,0 +1,109 @@
+/** Which service answers which command of a client, and what is passed on to agents. */
+import type {Services} from '../coordinator.ts';
+import type {Caller} from '../hub/caller.ts';
+import {ProtocolError} from '../protocol/errors.ts';
+import {tenantKeys} from '../protocol/model/keys.ts';
+import {SessionRecord} from '../protocol/model/session.ts';
+import {PROTOCOL_VERSION} from '../protocol/version.ts';
+import type {DisposableStore} from '../runtime/disposable.ts';
+import {readRecords} from '../store/records.ts';
+import {VERSION} from '../version.ts';
+import {TranscriptFollowers} from './transcriptFollowers.ts';
+
+/** Give every handler before the hub listens. */
+export function serveClients(services: Services, owned: DisposableStore): void {
+  const {hub, lead, registry, approvals, transcripts, attempts, tokens, identity} = services;
+  const channel = hub.agentChannel();
+
+  hub.handle('mcpx.orchestrate.session.start', (params, {principal}) => lead.startSession(params, principal));
+  hub.handle('mcpx.orchestrate.session.end', (params, {principal}) => lead.endSession(params, principal));
+  hub.handle('mcpx.session.control', (params, {principal}) => lead.controlSession(params, principal));
+  hub.handle('mcpx.fleet.stop', (params, {principal}) => lead.stopFleet(params, principal));
+  hub.handle('mcpx.approval.answer', (params, {principal}) => approvals.answer(params, principal));
+  hub.handle('mcpx.agent.drain', (params, {principal}) => registry.drain(params, principal));
+  hub.handle('mcpx.agent.remove', (params, {principal}) => registry.remove(params, principal));
+  hub.handle('mcpx.health.check', (params, {principal}) =>
+    principal.role === 'agent' ? registry.heartbeat(params, principal) : Promise.resolve(health(services)),
+  );
+  hub.handle('mcpx.attempt.control', params => {
+    const attempt = attempts.get(params.attemptId);
+    if (!attempt) throw new ProtocolError('notFound', `attempt ${params.attemptId} is not running`);
+    return channel.send(attempt.agentId, 'mcpx.attempt.control', params);
+  });
+  hub.handle('mcpx.token.create', async (params, {principal}) => {
+    const made = await tokens.create({
+      tenant: principal.tenant,
+      role: params.role,
+      ttlSeconds: params.ttlSeconds,
+      label: params.label,
+      principal,
+    });
+    return {...made, caPin: identity.authorityPin, url: identity.url()};
+  });
+  hub.handle('mcpx.transcript.read', (params, {principal}) => transcripts.read(params, principal));
+  const followers = owned.add(new TranscriptFollowers(transcripts));
+  hub.handle('mcpx.transcript.follow', (params, caller) => Promise.resolve(followers.follow(params, caller)));
+  hub.handle('mcpx.cluster.info', (_params, caller) => clusterInfo(services, caller));
+  hub.handle('mcpx.commits.known', (params, {principal}) => knownCommits(services, params, principal.tenant));
+
+  owned.add(
+    approvals.onAnswered(({agentId, attemptId, approvalId, answer}) => {
+      // An agent that is away asks again when it is back.
+      channel.send(agentId, 'mcpx.approval.deliver', {attemptId, approvalId, answer}).catch(() => undefined);
+    }),
+  );
+}
+
+function health({store, identity}: Services) {
+  const {degraded} = store.status();
+  return {
+    id: identity.coordinator,
+    status: degraded === undefined ? ('ok' as const) : ('degraded' as const),
+    detail: degraded,
+    at: identity.startedAt,
+  };
+}
+
+async function clusterInfo({store, lead, identity}: Services, {principal}: Caller) {
+  const status = store.status();
+  const keys = tenantKeys(principal.tenant);
+  const [lives, sessions] = await Promise.all([store.range(keys.agentLives), store.range(keys.sessions)]);
+  return {
+    coordinator: identity.coordinator,
+    version: VERSION,
+    protocol: PROTOCOL_VERSION,
+    store: {
+      driver: status.driver,
+      incarnation: status.incarnation,
+      revision: status.revision,
+      keys: status.keys,
+      bytesOnDisk: status.bytesOnDisk,
+      degraded: status.degraded,
+    },
+    lead: lead.status().lead,
+    startedAt: identity.startedAt,
+    agents: lives.kvs.length,
+    sessions: sessions.kvs.length,
+  };
+}
+
+/** Commits that earlier sessions of the same repository started from: their bundles are here. */
+async function knownCommits(
+  {store}: Services,
+  {repositoryId, commits}: {repositoryId: string; commits: readonly string[]},
+  tenant: string,
+) {
+  const {records} = await readRecords(store, SessionRecord, tenantKeys(tenant).sessions);
+  const wanted = new Set(commits);
+  for (const {value} of records) {
+    const {workspace} = value;
+    if (
+      workspace?.repositoryId === repositoryId &&
+      wanted.has(workspace.commit) &&
+      workspace.bundles.length > 0
+    ) {
+      return {known: [workspace.commit], bundles: workspace.bundles};
+    }
+  }
+  return {known: [], bundles: []};
+}

@@ -1,0 +1,59 @@
+/** The mcpx command: every verb, its options, and the one place where an error becomes text and an exit code. */
+import {Command, CommanderError} from 'commander';
+import {addAgentCommand} from './commands/agent.ts';
+import {addApprovalCommands} from './commands/approvals.ts';
+import {addContextCommands} from './commands/context.ts';
+import {addCoordinatorCommand} from './commands/coordinator.ts';
+import {addDoctorCommand} from './commands/doctor.ts';
+import {EXIT, processIo} from './commands/io.ts';
+import {addMemoryCommands} from './commands/memory.ts';
+import {addPlanCommands} from './commands/plan.ts';
+import {addRunCommand} from './commands/run.ts';
+import {addSessionCommands} from './commands/sessions.ts';
+import {addStatusCommand} from './commands/status.ts';
+import {addStopCommand} from './commands/stop.ts';
+import {addSuperviseCommand} from './commands/supervise.ts';
+import {addTokenCommands} from './commands/token.ts';
+import {isProtocolError} from './protocol/errors.ts';
+import {describeError, isCoordinatorError} from './runtime/errors.ts';
+import {VERSION} from './version.ts';
+
+async function main(): Promise<number> {
+  const io = processIo();
+  let exit: number = EXIT.ok;
+  const done = (code: number): void => {
+    exit = code;
+  };
+  const program = new Command('mcpx')
+    .description('Distributed teams of Claude Code: run a plan over agents on many machines.')
+    .version(VERSION, '-V, --version')
+    .showHelpAfterError('(mcpx --help lists the verbs)')
+    .exitOverride()
+    .configureOutput({writeOut: text => io.stdout(text), writeErr: text => io.stderr(text)});
+  addRunCommand(program, io, done);
+  addPlanCommands(program, io, done);
+  addStatusCommand(program, io, done);
+  addSessionCommands(program, io, done);
+  addApprovalCommands(program, io, done);
+  addStopCommand(program, io, done);
+  addCoordinatorCommand(program, io, done);
+  addAgentCommand(program, io, done);
+  addTokenCommands(program, io, done);
+  addMemoryCommands(program, io, done);
+  addContextCommands(program, io, done);
+  addDoctorCommand(program, io, done);
+  addSuperviseCommand(program, io, done);
+  try {
+    await program.parseAsync(process.argv);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    io.stderr(`mcpx: ${describeError(error)}\n`);
+    if (isCoordinatorError(error) && error.hint) io.stderr(`${error.hint}\n`);
+    if (!isCoordinatorError(error) && !isProtocolError(error) && error instanceof Error)
+      io.stderr(`${error.stack ?? ''}\n`);
+    return isCoordinatorError(error, 'config') ? EXIT.usage : EXIT.failed;
+  }
+  return exit;
+}
+
+process.exitCode = await main();
