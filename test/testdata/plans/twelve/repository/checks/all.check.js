@@ -32,15 +32,16 @@ test("the command prints an invoice", () => {
 });
 
 test("each dependent saw the edits it depends on", () => {
-  for (const [file, text] of [
-    ["seen/prices.txt", /pears[^]*format/],
+  // In any order: a search may go through files side by side.
+  for (const [file, ...texts] of [
+    ["seen/prices.txt", /pears/, /format/],
     ["seen/stock.txt", /pears/],
     ["seen/discounts.txt", /pears: 200/],
-    ["seen/order.txt", /discounted[^]*pears: 5|pears: 5[^]*discounted/],
-    ["seen/invoice.txt", /order[^]*withTax/],
+    ["seen/order.txt", /discounted/, /pears: 5/],
+    ["seen/invoice.txt", /order/, /withTax/],
     ["seen/checkPrices.txt", /^300$/m],
   ])
-    assert.match(read(file), text, file);
+    for (const text of texts) assert.match(read(file), text, file);
 });
 
 test("the documents are there", () => {
