@@ -144,7 +144,7 @@ export class Approvals implements Disposable {
       if (!before) throw new ProtocolError('notFound', `there is no approval ${approvalId}`);
       checkWaiting(before.value);
       checkAnswer(before.value.request, answer);
-      const {attemptId} = before.value;
+      const attemptId = askerOf(before.value);
       const state = {kind: 'answered' as const, answer, by: principal.id, at: clock.wallNow()};
       const get: Op[] = attemptId === undefined ? [] : [{kind: 'get', key: fences.keys.live(attemptId)}];
       const result = await audit.auditedTxn(
@@ -178,7 +178,7 @@ export class Approvals implements Disposable {
 
   private changed({key, now, before}: RecordChange<ApprovalRecord>): void {
     const record = (now ?? before)?.value;
-    const attemptId = record?.attemptId;
+    const attemptId = record && askerOf(record);
     if (attemptId === undefined) return;
     const waits = now?.value.state.kind === 'waiting';
     const keys = this.waiting.get(attemptId) ?? new Set();
@@ -208,7 +208,7 @@ export class Approvals implements Disposable {
     const {fences, clock} = this.options;
     let record: Stored<ApprovalRecord> | undefined = this.records.get(key);
     for (let tries = fences.settings.maxTries; tries > 0 && record?.value.state.kind === 'waiting'; tries--) {
-      const {attemptId} = record.value;
+      const attemptId = askerOf(record.value);
       const state = {kind: 'withdrawn' as const, at: clock.wallNow()};
       const result = await fences.store.txn({
         compare: [
@@ -237,6 +237,11 @@ function askedBefore(record: ApprovalRecord, fence: Fence): z.infer<typeof Appro
     case 'withdrawn':
       throw staleFence(fence, 'its question was withdrawn');
   }
+}
+
+/** The attempt that waits for the answer. A decision is about one, and waited for by the lead, whatever became of the attempt. */
+function askerOf(record: ApprovalRecord): string | undefined {
+  return record.request.kind === 'decision' ? undefined : record.attemptId;
 }
 
 function checkWaiting({id, state}: ApprovalRecord): void {

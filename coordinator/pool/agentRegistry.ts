@@ -222,11 +222,11 @@ export class AgentRegistry implements Disposable {
   }
 
   private async enrol(params: AgentRegister, principal: Principal): Promise<void> {
-    const {clock, coordinatorId, logger} = this.options;
+    const {audit, clock, coordinatorId, logger} = this.options;
     const {leaseSeconds, maxTries} = this.settings;
     const agentId = params.instance.id;
     const registered = await registerAgent(
-      {store: this.store, keys: this.keys, clock, coordinatorId, leaseSeconds, maxTries},
+      {store: this.store, keys: this.keys, audit, clock, coordinatorId, leaseSeconds, maxTries},
       params,
       principal,
     );

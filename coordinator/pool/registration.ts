@@ -10,9 +10,10 @@ import {AgentLive, AgentRecord} from '../protocol/model/agent.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import type {Clock} from '../runtime/clock.ts';
+import type {AuditLog} from '../security/audit.ts';
 import type {Principal} from '../security/principal.ts';
 import {absent, found, type Stored, storedRecord, unchanged} from '../store/records.ts';
-import type {KeyValue, Store} from '../store/store.ts';
+import type {KeyValue, Store, Txn} from '../store/store.ts';
 
 export interface Registered {
   readonly live: KeyValue;
@@ -25,6 +26,7 @@ export interface Registered {
 export interface RegistrationOptions {
   readonly store: Store;
   readonly keys: TenantKeys;
+  readonly audit: AuditLog;
   readonly clock: Clock;
   readonly coordinatorId: string;
   readonly leaseSeconds: number;
@@ -98,7 +100,7 @@ async function commit(
   {live, record}: Present,
   lease: string,
 ): Promise<{live: KeyValue; record: KeyValue; lease: string} | undefined> {
-  const {store, keys, coordinatorId} = options;
+  const {store, keys, audit, coordinatorId} = options;
   const agentId = params.instance.id;
   const liveKey = keys.agentLive(agentId);
   const recordKey = keys.agent(agentId);
@@ -110,7 +112,7 @@ async function commit(
     coordinator: coordinatorId,
     replaced: [...(live ? replacedBy(live.value) : []), ...replaced].slice(-MAX_REMEMBERED),
   };
-  const result = await store.txn({
+  const txn: Txn = {
     compare: [live ? unchanged(live) : absent(liveKey), record ? unchanged(record) : absent(recordKey)],
     then: [
       {kind: 'put', key: liveKey, value: JSON.stringify(liveValue), lease},
@@ -118,10 +120,23 @@ async function commit(
       {kind: 'get', key: liveKey},
       {kind: 'get', key: recordKey},
     ],
-  });
-  const newLive = found(result.responses[2]);
-  const newRecord = found(result.responses[3]);
-  return result.succeeded && newLive && newRecord ? {live: newLive, record: newRecord, lease} : undefined;
+  };
+  // A process that comes back is no news; one that joins is.
+  const result =
+    record?.value.incarnation === params.incarnation
+      ? await store.txn(txn)
+      : await audit.auditedTxn(txn, {
+          action: 'agent.join',
+          subject: `agent ${agentId}`,
+          detail: {incarnation: params.incarnation, replaced: replaced[0] ?? null},
+          principal,
+          refusals: false,
+        });
+  if (!result.succeeded) return undefined;
+  // An answer that was lost left no responses.
+  const newLive = found(result.responses[2]) ?? (await store.get(liveKey));
+  const newRecord = found(result.responses[3]) ?? (await store.get(recordKey));
+  return newLive && newRecord && {live: newLive, record: newRecord, lease};
 }
 
 function agentRecord(

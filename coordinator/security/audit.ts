@@ -47,7 +47,8 @@ interface Head {
   readonly hash: string;
 }
 
-const DEFAULT_MAX_WAITING = 1000;
+/** A whole fleet may join at once. */
+const DEFAULT_MAX_WAITING = 10_000;
 const MAX_OPENINGS = 8;
 
 export class AuditLog {

@@ -115,6 +115,7 @@ export class TranscriptService implements Disposable {
       return {ackedSeq: await this.segments.lastSeq(attemptId, 'local')};
     const transcript = await this.opened(fence, principal);
     await transcript.add(firstSeq, events, this.room(transcript));
+    if (params.final) await transcript.flush();
     const wanted = Math.min(firstSeq + events.length - 1, transcript.tail.lastSeq);
     return {ackedSeq: await transcript.durable(wanted)};
   }

@@ -6,7 +6,8 @@ import type {ApprovalAnswer, ApprovalRequest} from '../../coordinator/protocol/a
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import {ApprovalRecord} from '../../coordinator/protocol/model/facts.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
-import {readRecord} from '../../coordinator/store/records.ts';
+import {putRecord, readRecord} from '../../coordinator/store/records.ts';
+import type {Store} from '../../coordinator/store/store.ts';
 import {
   agentPrincipal,
   client,
@@ -28,8 +29,8 @@ describe('approvals', () => {
   let stops: (() => Promise<void>)[];
   let approvals: Approvals;
 
-  const coordinator = async (id: string): Promise<Approvals> => {
-    const services: EffectServices = await effectServices(test.store, systemClock, id);
+  const coordinator = async (id: string, store: Store = test.store): Promise<Approvals> => {
+    const services: EffectServices = await effectServices(store, systemClock, id);
     const made = new Approvals({...services, clock: systemClock, logger: silentLogger});
     await made.start();
     stops.push(async () => {
@@ -135,6 +136,49 @@ describe('approvals', () => {
     await endAttempt(test.store, second.attemptId, {outcome: 'lost'});
     await assert.rejects(ask(second, 'p-9'), error => isProtocolError(error, 'staleFence'));
     assert.equal(await record('p-9'), undefined);
+  });
+
+  it('leaves the lead’s own questions about an attempt to the lead', async () => {
+    const told: AnsweredApproval[] = [];
+    approvals.onAnswered(one => told.push(one));
+    const attempt = await placeAttempt(test.store);
+    await ask(attempt, 'p-2');
+    const asked = await record('p-2');
+    const request: ApprovalRequest = {kind: 'decision', subject: 'losses', message: 'lost three times'};
+    await test.store.txn({then: [putRecord(keys.approval('s-1', 'p-1'), {...asked, id: 'p-1', request})]});
+    await endAttempt(test.store, attempt.attemptId, {outcome: 'lost'});
+    await eventually(async () => assert.equal((await record('p-2'))?.state.kind, 'withdrawn'));
+    await answer();
+    assert.equal((await record())?.state.kind, 'answered');
+    await approvals.stop();
+    assert.deepEqual(told, []);
+  });
+
+  it('withdraws a question that is seen after the end of its attempt', async () => {
+    const held: (() => void)[] = [];
+    const late = await coordinator(
+      'c-2',
+      new Proxy(test.store, {
+        get(store, name) {
+          const member: unknown = Reflect.get(store, name, store);
+          if (name !== 'watch') return typeof member === 'function' ? member.bind(store) : member;
+          return (...[prefix, options, listener]: Parameters<Store['watch']>) =>
+            store.watch(prefix, options, message => {
+              if (prefix === keys.allApprovals) held.push(() => listener(message));
+              else listener(message);
+            });
+        },
+      }),
+    );
+    const attempt = await placeAttempt(test.store);
+    await ask(attempt);
+    await approvals.stop();
+    await endAttempt(test.store, attempt.attemptId, {outcome: 'lost'});
+    await eventually(async () => assert.equal(held.length, 1));
+    await new Promise(resolve => setImmediate(resolve));
+    for (const deliver of held.splice(0)) deliver();
+    await eventually(async () => assert.equal((await record())?.state.kind, 'withdrawn'));
+    await late.stop();
   });
 
   it('wants an answer that fits the question', async () => {

@@ -175,39 +175,64 @@ describe('completion of an attempt', () => {
   it('accepts at most one report under a fence, whatever is interleaved', async () => {
     let session = 0;
     const step = fc.oneof(
-      fc.record({kind: fc.constant('complete' as const), by: fc.nat(1), report: fc.nat(2)}),
-      fc.record({kind: fc.constantFrom('cancel' as const, 'lose' as const)}),
+      {
+        weight: 5,
+        arbitrary: fc.record({
+          kind: fc.constant('complete' as const),
+          attempt: fc.nat(2),
+          by: fc.nat(1),
+          report: fc.nat(2),
+        }),
+      },
+      {weight: 2, arbitrary: fc.record({kind: fc.constantFrom('cancel' as const, 'supersede' as const)})},
+      {weight: 1, arbitrary: fc.record({kind: fc.constant('breathe' as const)})},
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(step, {minLength: 2, maxLength: 12}), async steps => {
-        const attempt = await placeAttempt(test.store, {sessionId: `s-${session++}`});
+      fc.asyncProperty(fc.array(step, {minLength: 2, maxLength: 16}), async steps => {
+        const sessionId = `s-${session++}`;
+        const attempts = [await placeAttempt(test.store, {sessionId})];
         const both = [newEffects(), newEffects()];
-        const accepted = new Set<number>();
-        let refused = 0;
-        await Promise.all(
-          steps.map(async one => {
-            if (one.kind !== 'complete') {
-              const outcome = one.kind === 'cancel' ? 'cancelled' : 'lost';
-              return endAttempt(test.store, attempt.attemptId, {outcome});
-            }
-            try {
-              await complete(attempt, succeeded(`report ${one.report}`), both[one.by]);
-              accepted.add(one.report);
-            } catch (error) {
-              if (isProtocolError(error, 'staleFence')) refused += 1;
-              else if (!isProtocolError(error, 'conflict')) throw error;
-            }
-          }),
-        );
-        assert.ok(accepted.size <= 1, `accepted ${[...accepted]}`);
-        const final = await record(attempt.attemptId);
-        const [only] = accepted;
-        assert.deepEqual(final.report, only === undefined ? undefined : succeeded(`report ${only}`));
-        assert.equal(final.refused, refused);
-        assert.equal((await refusals(attempt.sessionId)).length, refused);
+        const accepted = new Map<string, Set<number>>();
+        const refused = new Map<string, number>();
+        const report = async (attempt: PlacedAttempt, by: number, which: number): Promise<void> => {
+          const {attemptId} = attempt;
+          try {
+            await complete(attempt, succeeded(`report ${which}`), both[by]);
+            accepted.set(attemptId, (accepted.get(attemptId) ?? new Set()).add(which));
+          } catch (error) {
+            if (isProtocolError(error, 'staleFence'))
+              refused.set(attemptId, (refused.get(attemptId) ?? 0) + 1);
+            else if (!isProtocolError(error, 'conflict')) throw error;
+          }
+        };
+        const pending: Promise<void>[] = [];
+        for (const one of steps) {
+          const current = attempts.at(-1) as PlacedAttempt;
+          if (one.kind === 'breathe') await new Promise(resolve => setImmediate(resolve));
+          else if (one.kind === 'cancel')
+            pending.push(endAttempt(test.store, current.attemptId, {outcome: 'cancelled'}));
+          else if (one.kind === 'complete')
+            pending.push(
+              report(attempts[one.attempt % attempts.length] as PlacedAttempt, one.by, one.report),
+            );
+          else {
+            await endAttempt(test.store, current.attemptId, {outcome: 'lost'});
+            attempts.push(await placeAttempt(test.store, {sessionId, number: attempts.length + 1}));
+          }
+        }
+        await Promise.all(pending);
+        const kept = await refusals(sessionId);
+        for (const {attemptId} of attempts) {
+          const [only, ...more] = accepted.get(attemptId) ?? [];
+          assert.deepEqual(more, []);
+          const final = await record(attemptId);
+          assert.deepEqual(final.report, only === undefined ? undefined : succeeded(`report ${only}`));
+          assert.equal(final.refused, refused.get(attemptId) ?? 0);
+          assert.equal(kept.filter(refusal => refusal.attemptId === attemptId).length, final.refused);
+        }
         for (const service of services.splice(1)) service.dispose();
       }),
-      {numRuns: 60},
+      {numRuns: 80},
     );
   });
 });

@@ -7,11 +7,13 @@ import {AgentRegistry} from '../../coordinator/pool/agentRegistry.ts';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import type {InstanceStatus} from '../../coordinator/protocol/instance.ts';
 import {AgentLive, AgentRecord} from '../../coordinator/protocol/model/agent.ts';
+import {AuditRecord} from '../../coordinator/protocol/model/facts.ts';
 import {ManualClock} from '../../coordinator/runtime/clock.ts';
 import {DisposableStore} from '../../coordinator/runtime/disposable.ts';
+import {CoordinatorError} from '../../coordinator/runtime/errors.ts';
 import {AuditLog} from '../../coordinator/security/audit.ts';
 import {readRecord} from '../../coordinator/store/records.ts';
-import type {StoreEvent} from '../../coordinator/store/store.ts';
+import type {Store, StoreEvent} from '../../coordinator/store/store.ts';
 import {
   agentPrincipal,
   client,
@@ -35,20 +37,20 @@ describe('agent registry', () => {
   let test: TestStore;
   let running: Coordinator[];
 
-  const coordinator = async (id = 'c-1'): Promise<Coordinator> => {
+  const coordinator = async (id = 'c-1', store: Store = test.store): Promise<Coordinator> => {
     const owned = new DisposableStore();
-    const parts = {store: test.store, tenant: TENANT, clock, logger: silentLogger};
+    const parts = {store, tenant: TENANT, clock, logger: silentLogger};
     const attempts = owned.add(new LiveAttempts(parts));
     const directory = owned.add(new AgentDirectory({...parts, attempts}));
     const audit = new AuditLog({
-      store: test.store,
+      store,
       tenant: TENANT,
       writerId: id,
       clock,
       logger: silentLogger,
     });
     const registry = new AgentRegistry({
-      store: test.store,
+      store,
       tenant: TENANT,
       coordinatorId: id,
       directory,
@@ -275,7 +277,15 @@ describe('agent registry', () => {
     assert.equal((await beat(c, 'inc-0001')).status, 'draining');
     assert.equal(await status(), 'maintenance');
     const {kvs} = await test.store.range(keys.audit);
-    assert.ok(kvs.some(kv => kv.value.includes('agent.drain') && kv.value.includes('client:ada')));
+    const audited = kvs.map(({value}) => AuditRecord.parse(JSON.parse(value)));
+    assert.deepEqual(
+      audited.map(({action, principal}) => [action, principal]),
+      [
+        ['audit.opened', 'coordinator:c-1'],
+        ['agent.join', 'agent:a-1'],
+        ['agent.drain', 'client:ada'],
+      ],
+    );
     await c.registry.drain({agentId: 'a-1', drain: false}, client);
     assert.equal(await status(), 'idle');
   });
@@ -300,6 +310,62 @@ describe('agent registry', () => {
       isProtocolError(error, 'forbidden'),
     );
     await c.registry.register(registration('a-1', 'inc-0002'), agent);
+  });
+
+  it('forgets an agent that is gone', async () => {
+    const c = await coordinator();
+    await c.registry.register(registration('a-1', 'inc-0001'), agent);
+    await c.registry.goodbye({agentId: 'a-1', incarnation: 'inc-0001', reason: 'stopped'}, agent);
+    await assert.rejects(c.registry.remove({agentId: 'a-1'}, agent), error =>
+      isProtocolError(error, 'forbidden'),
+    );
+    await c.registry.remove({agentId: 'a-1'}, client);
+    assert.equal(await test.store.get(keys.agent('a-1')), undefined);
+    await assert.rejects(c.registry.remove({agentId: 'a-1'}, client), error =>
+      isProtocolError(error, 'notFound'),
+    );
+  });
+
+  it('keeps an agent while the store has no majority', async () => {
+    let away = false;
+    const store = new Proxy(test.store, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name, target);
+        if (name === 'keepAlive' && away)
+          return () => Promise.reject(new CoordinatorError('unavailable', 'no majority'));
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
+    const c = await coordinator('c-1', store);
+    await c.registry.register(registration('a-1', 'inc-0001'), agent);
+    away = true;
+    assert.equal((await beat(c, 'inc-0001')).status, 'degraded');
+    away = false;
+    assert.equal((await beat(c, 'inc-0001')).status, 'ok');
+  });
+
+  it('keeps the health of an agent and writes it now and then', async () => {
+    const c = await coordinator();
+    await c.registry.register(registration('a-1', 'inc-0001'), agent);
+    const health = async () =>
+      (await readRecord(test.store, AgentRecord, keys.agent('a-1')))?.value.instance.healthcheck;
+    for (let n = 0; n < 20; n++) {
+      clock.advance(3000);
+      await c.registry.heartbeat(
+        // The agent's clock is an hour behind; every other heartbeat is 200 ms late.
+        {agentId: 'a-1', incarnation: 'inc-0001', sentAt: clock.wallNow() - 3_600_000 - (n % 2) * 200},
+        agent,
+      );
+    }
+    clock.advance(1000);
+    await eventually(async () => {
+      const now = await health();
+      assert.ok(now && now.lastSeen >= clock.wallNow() - 60_000);
+      assert.ok(now.responseTime > 40 && now.responseTime < 160, `${now.responseTime}`);
+      assert.ok(now.errorRate < 0.1);
+    });
+    for (let n = 0; n < 20; n++) c.registry.observe('a-1', {ok: false});
+    assert.equal((await beat(c, 'inc-0001')).status, 'degraded');
   });
 
   it('lets an agent speak for itself only', async () => {
