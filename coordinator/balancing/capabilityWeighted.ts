@@ -3,8 +3,8 @@ import {type AgentCapability, type CapabilityRequirement, proficiencyRank} from 
 import type {TaskSpecification} from '../protocol/plan/plan.ts';
 import {type Candidate, type PlacementRule, RuleBalancer, rankBy} from './strategy.ts';
 
-/** What each feature, scaled to 0..1, is worth. */
-export const CAPABILITY_WEIGHTS = {match: 4, free: 2, local: 1} as const;
+/** What each feature, scaled to 0..1, is worth. An idle agent beats a half-taken one that holds the inputs. */
+export const CAPABILITY_WEIGHTS = {match: 4, free: 3, local: 1} as const;
 
 const HIGHEST_RANK = proficiencyRank('specialist');
 

@@ -52,6 +52,7 @@ export class TranscriptSender {
     if (this.isIdle || this.ended.signal.aborted) return Promise.resolve();
     this.drained ??= deferred();
     this.timer.dispose();
+    if (this.sending) this.hurry();
     this.flush();
     return this.drained.promise;
   }
@@ -61,6 +62,15 @@ export class TranscriptSender {
     this.ended.abort();
     this.timer.dispose();
     this.drained?.resolve();
+  }
+
+  /** What is under way waits for the hub to make it durable with what follows: nothing does. */
+  private hurry(): void {
+    const {attemptId, spool, link, logger} = this.options;
+    const update = {attemptId, fence: spool.fence, firstSeq: 1, events: [], final: true};
+    link.request('mcpx.status.update', update).catch((error: unknown) => {
+      logger.debug('a transcript could not be hurried; it takes its time', {attemptId, error});
+    });
   }
 
   private get isIdle(): boolean {
@@ -96,12 +106,13 @@ export class TranscriptSender {
     const {usage} = this;
     this.usage = undefined;
     const before = spool.ackedSeq;
-    const update = {attemptId, fence: spool.fence, firstSeq, events, usage};
+    const final = this.drained !== undefined;
+    const update = {attemptId, fence: spool.fence, firstSeq, events, usage, final};
     const {ackedSeq} = await link.deliver('mcpx.status.update', update, {signal});
     spool.acknowledge(ackedSeq);
     // A hub that takes a message without keeping its events is not to be flooded.
     if (events.length > 0 && spool.ackedSeq === before) await link.pause(undefined, signal);
-    else if (!this.isIdle && events.length < settings.batchEvents)
+    else if (!this.isIdle && !this.drained && events.length < settings.batchEvents)
       await delay(clock, settings.flushMs, signal);
   }
 
@@ -110,6 +121,6 @@ export class TranscriptSender {
     const {attemptId, logger} = this.options;
     this.end();
     if (isProtocolError(error, 'staleFence')) this.options.stale();
-    else logger.error('the hub refuses a transcript; the rest of it is not sent', {attemptId, error});
+    else logger.error('the rest of a transcript cannot be sent', {attemptId, error});
   }
 }

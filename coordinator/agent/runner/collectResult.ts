@@ -2,6 +2,7 @@
 import {isProtocolError} from '../../protocol/errors.ts';
 import type {AttemptReport} from '../../protocol/model/attempt.ts';
 import type {CommitBundle} from '../../protocol/model/session.ts';
+import type {TaskSpecification} from '../../protocol/plan/plan.ts';
 import {describeError} from '../../runtime/errors.ts';
 import type {CommitRequest, CommitResult} from '../workspace/commitWork.ts';
 import type {Workspace} from '../workspace/workspace.ts';
@@ -74,12 +75,20 @@ function refusal({reason, message}: Extract<CommitResult, {kind: 'refused'}>): A
 function commitRequest({assign}: Attempt, report: AttemptReport, at: number): CommitRequest {
   const {task, taskId, sessionId, attemptId} = assign;
   const summary = report.outcome === 'succeeded' ? report.result.summary : '';
-  const firstLine = summary.trim().split('\n')[0] ?? '';
-  const subject = `${taskId}: ${task.title ?? (firstLine || 'unfinished work')}`;
+  const subject = `${taskId}: ${task.title ?? (firstLine(summary) || firstLine(workText(task.work)))}`;
   return {
     message: `${subject.slice(0, SUBJECT_CHARACTERS)}\n\n${summary}`,
     trailers: {'MCPX-Session': sessionId, 'MCPX-Task': taskId, 'MCPX-Attempt': attemptId},
     author: AUTHOR,
     at,
   };
+}
+
+function firstLine(text: string): string {
+  return text.trim().split('\n')[0] ?? '';
+}
+
+function workText(work: TaskSpecification['work']): string {
+  if (work.kind === 'prompt') return work.prompt;
+  return work.kind === 'run' ? work.command : work.kind;
 }

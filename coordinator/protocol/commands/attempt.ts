@@ -80,6 +80,8 @@ export const StatusUpdate = z.object({
   firstSeq: z.number().int().positive(),
   events: z.array(TranscriptEvent).max(1024),
   usage: Usage.optional(),
+  /** The attempt is about to complete: what has come is made durable at once instead of with what would follow. */
+  final: z.boolean().optional(),
 });
 export type StatusUpdate = z.infer<typeof StatusUpdate>;
 /** Every event up to here is durable; the agent may forget it. */
