@@ -162,6 +162,7 @@ export class Lead {
     const release = this.election.hold(held, reason => end(reason));
     const onStop = (): void => end('the coordinator is stopping');
     signal.addEventListener('abort', onStop, {once: true});
+    if (signal.aborted) onStop();
     let opened: LeadTerm | undefined;
     try {
       opened = await LeadTerm.open({...this.options, settings: this.settings, onEnd: end}, held);

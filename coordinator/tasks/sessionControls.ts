@@ -48,7 +48,11 @@ export class SessionControls {
         pauseReason: undefined,
         failure: reason ?? session.record.failure ?? 'ended by a person',
       }),
-      {action: `session.${mode}`, principal: principal.id, detail: {reason}},
+      {
+        action: `session.${mode}`,
+        principal: principal.id,
+        detail: {mode, ...(reason === undefined ? {} : {reason})},
+      },
     );
     this.reconsider(session);
     return record;

@@ -2,6 +2,7 @@
 import type {Logger} from '../observability/logger.ts';
 import type {Clock} from '../runtime/clock.ts';
 import type {HubClock} from '../runtime/hubClock.ts';
+import type {JsonValue} from '../runtime/json.ts';
 import type {Random} from '../runtime/random.ts';
 import type {Store, Txn, TxnResult} from '../store/store.ts';
 import type {AgentChannel} from './agentChannel.ts';
@@ -17,7 +18,7 @@ export interface AuditEntry {
   readonly principal: string;
   readonly action: string;
   readonly subject: string;
-  readonly detail?: Readonly<Record<string, unknown>>;
+  readonly detail?: {readonly [key: string]: JsonValue};
 }
 
 /** Commits `txn` with the audit record of `entry` in it. Errors as those of `Store.txn`. */

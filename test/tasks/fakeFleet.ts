@@ -27,7 +27,9 @@ export type Work = (
 ) => Promise<AttemptReport | undefined> | AttemptReport | undefined;
 export type GateRun = (gate: QualityGateConfig, attemptId: string) => GateEvidence;
 
-export const succeed: Work = () => ({outcome: 'succeeded', result: {summary: 'done'}});
+export const done: AttemptReport = {outcome: 'succeeded', result: {summary: 'done'}};
+
+export const succeed: Work = () => done;
 
 export function failing(
   kind: 'exit' | 'rateLimit' | 'auth' | 'crashed',

@@ -170,10 +170,10 @@ export class Harness {
     return this.until(() => this.task(taskId, id), test);
   }
 
-  /** Reads again after every change of the store until `test` holds. */
-  async until<T>(read: () => Promise<T>, test: (value: T) => boolean): Promise<T> {
+  /** Reads again after every change of the store below `prefix` until `test` holds. */
+  async until<T>(read: () => Promise<T>, test: (value: T) => boolean, prefix = ''): Promise<T> {
     let changed: () => void = () => undefined;
-    const watch = this.store.watch('t/', {}, () => changed());
+    const watch = this.store.watch(`${keys.base}${prefix}`, {}, () => changed());
     try {
       for (;;) {
         const next = new Promise<void>(resolve => {
