@@ -87,8 +87,9 @@ function yamlDiagnostic(error: YAMLError, lines: LineCounter): PlanDiagnostic {
   };
 }
 
+/** The library quotes the text of the plan as it is. */
 function oneLine(message: string): string {
-  const line = message.split('\n', 1)[0] ?? '';
+  const line = (message.split('\n', 1)[0] ?? '').replaceAll(/\p{Cc}/gu, character => codePoint(character, 0));
   return line.length > 200 ? `${line.slice(0, 199)}…` : line;
 }
 

@@ -32,7 +32,7 @@ export const PlanPermissions = z.strictObject({
     .enum(['ask', 'acceptEdits', 'dontAsk', 'plan', 'bypass'])
     .default('acceptEdits')
     .describe(
-      'ask: a person answers each request. acceptEdits: edits are allowed, the rest follows allow and deny, then a person is asked. dontAsk: whatever is not allowed is denied. bypass: everything is allowed (only in a sandbox).',
+      'ask: a person answers each request. acceptEdits: edits are allowed, other tools where allow says so, the rest is denied. dontAsk: only what allow says is allowed. plan: it reads and plans, and changes nothing. bypass: everything is allowed (only in a sandbox).',
     ),
   allow: z
     .array(z.string().max(512))
