@@ -26,7 +26,45 @@ export function parseFrame(text: string): Frame {
   }
   if (Array.isArray(value)) return fault(undefined, 'invalidRequest', 'batches are not accepted');
   if (!isMembers(value)) return fault(undefined, 'invalidRequest', 'the frame is not a JSON-RPC message');
-  return 'method' in value ? parseCall(value) : parseResponse(value);
+  const frame = 'method' in value ? parseCall(value) : parseResponse(value);
+  if (frame.kind === 'fault' || !isTooDeep(text)) return frame;
+  const id = frame.kind === 'request' ? (value['id'] as string | number) : undefined;
+  return fault(id, 'invalidRequest', `nested deeper than ${MAX_DEPTH}`);
+}
+
+/** Deeper JSON ends the stack of whoever follows it down. */
+const MAX_DEPTH = 200;
+
+/** `text` is valid JSON. */
+function isTooDeep(text: string): boolean {
+  if (text.length <= 2 * MAX_DEPTH) return false;
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = stringEnd(text, at);
+    else if (code === OPEN_BRACKET || code === OPEN_BRACE) {
+      depth += 1;
+      if (depth > MAX_DEPTH) return true;
+    } else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) depth -= 1;
+  }
+  return false;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+/** Where the string that opens at `start` closes. */
+function stringEnd(text: string, start: number): number {
+  for (let at = text.indexOf('"', start + 1); at > 0; at = text.indexOf('"', at + 1)) {
+    let escapes = 0;
+    while (text.charCodeAt(at - 1 - escapes) === BACKSLASH) escapes += 1;
+    if (escapes % 2 === 0) return at;
+  }
+  return text.length;
 }
 
 function parseCall(value: Members): Frame {

@@ -36,7 +36,7 @@ import {
 } from '../protocol/negotiation.ts';
 import {DEFAULT_REQUEST_TIMEOUT_MS} from '../protocol/version.ts';
 import {deferred} from '../runtime/deferred.ts';
-import {callError, paramsError, wireError} from './wireErrors.ts';
+import {callError, paramsError, parseParams, wireError} from './wireErrors.ts';
 
 export interface PeerOptions {
   readonly implementation: {readonly name: string; readonly version: string};
@@ -279,9 +279,7 @@ export class Peer {
     if ('later' in spec)
       throw new ProtocolError('notAvailable', `${method} is not available in this version`);
     const {body, context} = decodeContext(params);
-    const parsed = spec.params.safeParse(body ?? {});
-    if (!parsed.success) throw paramsError(method, parsed.error);
-    return {method, params: parsed.data, context, signal, progress} as IncomingCall;
+    return {method, params: parseParams(method, body), context, signal, progress} as IncomingCall;
   }
 
   private served(method: string): CallHandler {

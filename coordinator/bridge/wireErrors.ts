@@ -1,6 +1,7 @@
 /** Errors across the wire: what a handler threw becomes a `ProtocolError`, and what the SDK or the peer reports becomes one again. */
 import {ErrorCode, McpError} from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod';
+import {type Method, methodSpec, type Params} from '../protocol/commands/table.ts';
 import {type ErrorName, ProtocolError} from '../protocol/errors.ts';
 import {CoordinatorError, type CoordinatorErrorCode} from '../runtime/errors.ts';
 
@@ -54,4 +55,19 @@ export function paramsError(method: string, error: z.core.$ZodError): ProtocolEr
   const first = issues[0];
   const where = first && first.path !== '' ? `${first.path}: ` : '';
   return new ProtocolError('invalidParams', `${method}: ${where}${first?.message ?? 'malformed'}`, {issues});
+}
+
+/** Parameters by the method's schema, or `invalidParams`. */
+export function parseParams<M extends Method>(method: M, params: unknown): Params<M> {
+  const {params: schema} = methodSpec(method);
+  let parsed: z.ZodSafeParseResult<unknown>;
+  try {
+    parsed = schema.safeParse(params ?? {});
+  } catch (error) {
+    // A schema of any JSON follows it down until the stack ends.
+    if (error instanceof RangeError) throw new ProtocolError('invalidParams', `${method}: nested too deeply`);
+    throw error;
+  }
+  if (!parsed.success) throw paramsError(method, parsed.error);
+  return parsed.data as Params<M>;
 }

@@ -1,7 +1,7 @@
 /** MCPX as a service to the rest of a coordinator: commands to instances, one or many, and messages of theirs that came another way than a socket. */
 
 import type {IncomingCall} from '../bridge/peer.ts';
-import {paramsError, wireError} from '../bridge/wireErrors.ts';
+import {parseParams, wireError} from '../bridge/wireErrors.ts';
 import type {MCPXCommand, ParamsInput, Result} from '../protocol/commands/table.ts';
 import {isMethod, METHODS} from '../protocol/commands/table.ts';
 import type {MCPXMessage} from '../protocol/envelope.ts';
@@ -71,9 +71,7 @@ export class MCPXProtocol {
     const spec = METHODS[method];
     if ('later' in spec)
       throw new ProtocolError('notAvailable', `${method} is not available in this version`);
-    const parsed = spec.params.safeParse(params ?? {});
-    if (!parsed.success) throw paramsError(method, parsed.error);
-    const call = {method, params: parsed.data} as Pick<IncomingCall, 'method' | 'params'>;
+    const call = {method, params: parseParams(method, params)} as Pick<IncomingCall, 'method' | 'params'>;
     const context = {orchestration, coordination, distribution};
     return this.options.dispatch(call, localCaller(this.options.principal, {context}));
   }

@@ -75,6 +75,12 @@ export class RawSocket {
     }
   }
 
+  /** Resolves when so many frames have come in all, or the socket has closed. */
+  async count(frames: number): Promise<void> {
+    while (this.frames.length < frames && this.socket.readyState !== WebSocket.CLOSED)
+      await new Promise<void>(resolve => this.waiting.push(resolve));
+  }
+
   private wake(): void {
     const waiting = this.waiting;
     this.waiting = [];
