@@ -246,6 +246,7 @@ async function assemble(
     identity: {coordinator, startedAt: clock.wallNow(), authorityPin: authority?.pin, url: () => url},
   };
   serveAgents(services);
+  owned.add(registry.onRemoved(agentId => hub.dismissAgent(agentId)));
   serveClients(services, owned);
   watches.register(hub);
   await Promise.all([attempts.start(), directory.start(), watches.start()]);

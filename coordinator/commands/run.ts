@@ -54,7 +54,7 @@ export function addRunCommand(program: Command, io: CommandIo, done: (exit: numb
 
 export async function runPlan(planFile: string, options: RunOptions, io: CommandIo): Promise<number> {
   const file = path.resolve(io.cwd, planFile);
-  const loaded = await loadPlan(file, io);
+  const loaded = await loadPlan(planFile, io);
   if (!loaded) return EXIT.usage;
   const {plan} = loaded;
   const logger = runLogger(options, io);

@@ -159,6 +159,15 @@ export class Hub {
       if (matches(connection.granted)) connection.close(CLOSE_CODES.unauthorized, 'the token was revoked');
   }
 
+  /** Closes an agent's connections for good: it does not come back by itself. */
+  dismissAgent(agentId: string, tenant: string = DEFAULT_TENANT): void {
+    for (const connection of this.connections.values()) {
+      const {principal} = connection;
+      if (principal.agentId === agentId && principal.tenant === tenant)
+        connection.close(CLOSE_CODES.replaced, 'the agent was removed');
+    }
+  }
+
   /** Takes nothing new, lets requests in work end for at most `graceMs`, and closes every connection with 1001. */
   stop(options: {graceMs: number}): Promise<void> {
     this.stopped ??= this.drain(options.graceMs);
