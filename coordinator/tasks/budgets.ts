@@ -3,8 +3,7 @@ import type {SpendRecord} from '../protocol/model/facts.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import {putRecord} from '../store/records.ts';
 import type {Compare, Op} from '../store/store.ts';
-import type {Fleet, SessionNode, TaskNode} from './fleet.ts';
-import {taskSpentUsd} from './nodes.ts';
+import {type Fleet, type SessionNode, type TaskNode, taskSpentUsd} from './fleet.ts';
 
 interface DaySpend {
   readonly day: string;

@@ -28,6 +28,8 @@ import {nowOf, type Term} from './term.ts';
 /** What the conductor sets in motion outside the records of one task. */
 export interface Consequences {
   promptsStopped(session: SessionNode): boolean;
+  /** An attempt of the session may have spent something. */
+  spent(session: SessionNode): void;
   assigned(attempt: AttemptNode): void;
   ended(attempt: AttemptNode, record: AttemptRecord): void;
   verify(attempt: AttemptNode): void;
@@ -431,7 +433,7 @@ export class Conductor {
       return;
     }
     const record = attempt && current.get(attempt.key);
-    if (attempt && record) takeAttempt(attempt, record);
+    if (attempt && record && takeAttempt(attempt, record)) this.consequences.spent(task.session);
     this.catchUp(task);
   }
 
@@ -441,7 +443,7 @@ export class Conductor {
     if (attempt?.seen) {
       const seen = attempt.seen;
       attempt.seen = undefined;
-      takeAttempt(attempt, seen);
+      if (takeAttempt(attempt, seen)) this.consequences.spent(task.session);
     }
     task.dirty = false;
     this.evaluate(task);

@@ -12,6 +12,7 @@ import {
   needsOf,
   type SessionNode,
   type TaskNode,
+  taskSpentUsd,
 } from './fleet.ts';
 import {isPrompt} from './readyQueue.ts';
 
@@ -99,7 +100,7 @@ function ofWaiting(task: TaskNode, context: DecisionContext): Decision {
     return NONE;
   }
   const {budgetUsd} = task.spec;
-  if (budgetUsd !== undefined && record.usage.costUsd >= budgetUsd)
+  if (budgetUsd !== undefined && taskSpentUsd(task) >= budgetUsd)
     return {kind: 'fail', failure: {kind: 'budget', message: `its budget of $${budgetUsd} is spent`}};
   if (session.record.state !== 'running') return NONE;
   if (record.notBefore !== undefined && record.notBefore > context.hubNow)
@@ -135,6 +136,9 @@ function ofAttempt(task: TaskNode, attempt: AttemptNode, context: DecisionContex
         : {kind: 'fail', failure};
     }
   }
+  const {budgetUsd} = task.spec;
+  if (budgetUsd !== undefined && taskSpentUsd(task) > budgetUsd)
+    return {kind: 'fail', failure: {kind: 'budget', message: `its budget of $${budgetUsd} is spent`}};
   if (attempt.rejected === 'refused') return {kind: 'requeue', outcome: 'cancelled'};
   if (attempt.rejected) return ofFailure(task, attempt, attempt.rejected, context);
   const {session} = task;

@@ -192,6 +192,11 @@ export function needsOf(node: TaskNode): readonly string[] {
   return node.mergedBy === undefined ? node.spec.dependsOn : [node.mergedBy];
 }
 
+/** Dollars of the task so far, its running attempt included. */
+export function taskSpentUsd(task: TaskNode): number {
+  return task.record.usage.costUsd + (task.attempt?.record.usage.costUsd ?? 0);
+}
+
 export function isDoom(state: TaskState): boolean {
   return state === 'failed' || state === 'cancelled' || state === 'rolledBack';
 }

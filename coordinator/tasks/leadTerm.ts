@@ -23,7 +23,6 @@ import {
 } from './fleet.ts';
 import {Loader} from './loader.ts';
 import {insertMerge} from './mergeInputs.ts';
-import {taskSpentUsd} from './nodes.ts';
 import {isPrompt, ReadyQueue} from './readyQueue.ts';
 import {Retention} from './retention.ts';
 import {Scheduler} from './scheduler.ts';
@@ -115,6 +114,7 @@ export class LeadTerm implements Disposable {
     const ends = new SessionEnds(term, this.sessions, session => this.sessionEnded(session));
     this.conductor = new Conductor(term, {
       promptsStopped: session => this.promptsStopped(session),
+      spent: session => this.spent(session),
       assigned: attempt => this.dispatcher.assign(attempt),
       ended: (attempt, record) => {
         this.dispatcher.ended(attempt, record);
@@ -129,7 +129,10 @@ export class LeadTerm implements Disposable {
     this.timekeeper = new Timekeeper(term, this.conductor, this.sessions, this.budgets);
     this.loader = new Loader(term, this.budgets, this.approvals);
     this.events = new StoreEvents(term, this.approvals, {
-      attemptChanged: attempt => this.attemptChanged(attempt),
+      attemptChanged: attempt => {
+        this.conductor.evaluate(attempt.task);
+        this.spent(attempt.task.session);
+      },
       agentChanged: agent => this.agentChanged(agent),
       accountChanged: () => this.conductor.schedule(),
     });
@@ -245,16 +248,8 @@ export class LeadTerm implements Disposable {
     this.conductor.evaluate(attempt.task);
   }
 
-  private attemptChanged(attempt: AttemptNode): void {
-    const {task} = attempt;
-    const {session, spec} = task;
-    if (
-      spec.budgetUsd !== undefined &&
-      attempt.record.state !== 'reported' &&
-      taskSpentUsd(task) > spec.budgetUsd
-    )
-      task.wanted ??= {kind: 'budget', message: `its budget of $${spec.budgetUsd} is spent`};
-    this.conductor.evaluate(task);
+  /** Call when an attempt may have spent something. */
+  private spent(session: SessionNode): void {
     if (this.promptsStopped(session)) this.stopSpending(session);
   }
 

@@ -164,8 +164,3 @@ export function takeAttempt(attempt: AttemptNode, kv: KeyValue): boolean {
   attempt.record = record;
   return true;
 }
-
-/** Dollars of the task so far, its running attempt included. */
-export function taskSpentUsd(task: TaskNode): number {
-  return task.record.usage.costUsd + (task.attempt?.record.usage.costUsd ?? 0);
-}
