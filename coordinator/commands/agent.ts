@@ -1,11 +1,12 @@
 /** `mcpx agent`: the process beside a Claude Code, joined to a coordinator on this or another machine. */
 import path from 'node:path';
 import {type Command, Option} from 'commander';
+import type {AgentEnd} from '../agent/agent.ts';
 import {runAgent} from '../agent/runAgent.ts';
 import {createLogger, type LogLevel} from '../observability/logger.ts';
 import {AgentCapability, PROFICIENCY_LEVELS} from '../protocol/capability.ts';
 import {systemClock} from '../runtime/clock.ts';
-import {CoordinatorError} from '../runtime/errors.ts';
+import {CoordinatorError, isCoordinatorError} from '../runtime/errors.ts';
 import {systemRandom} from '../runtime/random.ts';
 import {VERSION} from '../version.ts';
 import {type CommandIo, EXIT} from './io.ts';
@@ -21,6 +22,7 @@ interface Options {
   readonly caPin?: string;
   readonly id?: string;
   readonly state?: string;
+  readonly statePool?: string;
   readonly slots: number;
   readonly region?: string;
   readonly capability: string[];
@@ -35,6 +37,8 @@ interface Options {
   readonly log: LogLevel;
   readonly logFormat: 'json' | 'text';
 }
+
+const MAX_LOCAL_AGENTS = 1024;
 
 export function addAgentCommand(program: Command, io: CommandIo, done: (exit: number) => void): void {
   program
@@ -61,6 +65,7 @@ export function addAgentCommand(program: Command, io: CommandIo, done: (exit: nu
     .option('--account <name>', 'agents that spend from one account share its rate limits')
     .option('--secrets <file>', 'JSON object of secrets that tasks may name; the environment is searched too')
     .option('--claude <path|off>', 'the claude executable, or off to take no prompts')
+    .addOption(new Option('--state-pool <directory>', 'works in the first free folder of it').hideHelp())
     .addOption(new Option('--reserved-for <session>').hideHelp())
     .addOption(new Option('--mode <mode>').choices(['internal', 'external']).default('external').hideHelp())
     .addOption(new Option('--rehearsal', 'ANTHROPIC_BASE_URL is a scripted server').default(false).hideHelp())
@@ -82,19 +87,45 @@ async function agentVerb(options: Options, io: CommandIo): Promise<number> {
     wallNow: systemClock.wallNow,
   });
   const hub = await hubOf(options, io);
-  const stateDirectory = path.resolve(
+  const signals = stopSignals(options.untilStdinCloses);
+  const run = (stateDirectory: string, agentId: string | undefined): Promise<AgentEnd> =>
+    runAgent({...signals, ...agentOptions(options, io), stateDirectory, agentId, hub, logger});
+  const end =
+    options.statePool === undefined
+      ? await run(await ownFolder(options, io), options.id)
+      : await runInPool(options.statePool, run);
+  if (end.kind === 'stopped') return EXIT.ok;
+  throw end.error;
+}
+
+async function ownFolder(options: Options, io: CommandIo): Promise<string> {
+  const folder = path.resolve(
     io.cwd,
     options.state ?? path.join(userDirectories(io.env).agents, options.id ?? 'own'),
   );
-  await ensurePrivateDirectory(stateDirectory);
+  await ensurePrivateDirectory(folder);
+  return folder;
+}
+
+/** Caches live in the folders, so runs share them; agents of other runs may have some just now. */
+async function runInPool(
+  pool: string,
+  run: (stateDirectory: string, agentId: string) => Promise<AgentEnd>,
+): Promise<AgentEnd> {
+  for (let number = 1; ; number++) {
+    const folder = path.join(pool, `local-${number}`);
+    await ensurePrivateDirectory(folder);
+    try {
+      return await run(folder, `local-${number}`);
+    } catch (error) {
+      if (!isCoordinatorError(error, 'conflict') || number >= MAX_LOCAL_AGENTS) throw error;
+    }
+  }
+}
+
+function agentOptions(options: Options, io: CommandIo) {
   const self = selfCommand();
-  const {stop, now} = stopSignals(options.untilStdinCloses);
-  const end = await runAgent({
-    stop,
-    now,
-    stateDirectory,
-    agentId: options.id,
-    hub,
+  return {
     mode: options.mode,
     maxConcurrentTasks: options.slots,
     version: VERSION,
@@ -106,20 +137,17 @@ async function agentVerb(options: Options, io: CommandIo): Promise<number> {
     rehearsal: options.rehearsal,
     env: io.env,
     secretsFile: options.secrets === undefined ? undefined : path.resolve(io.cwd, options.secrets),
-    claude:
-      options.claude === undefined
-        ? undefined
-        : options.claude === 'off'
-          ? 'off'
-          : {executable: path.resolve(io.cwd, options.claude)},
-    supervisorCommand: [self.command, ...self.args, 'supervise'],
+    claude: claudeChoice(options.claude, io),
+    supervisorCommand: [self.command, ...self.args, 'supervise'] as const,
     pid: process.pid,
     clock: systemClock,
     random: systemRandom,
-    logger,
-  });
-  if (end.kind === 'stopped') return EXIT.ok;
-  throw end.error;
+  };
+}
+
+function claudeChoice(named: string | undefined, io: CommandIo): 'off' | {executable: string} | undefined {
+  if (named === undefined || named === 'off') return named;
+  return {executable: path.resolve(io.cwd, named)};
 }
 
 /** The first signal drains: running attempts may finish. The second ends them. */

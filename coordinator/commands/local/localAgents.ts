@@ -1,6 +1,6 @@
 /** The agents that a run starts on this machine: each in its own process, restarted when it dies, gone when we are. */
 import type {ChildProcess} from 'node:child_process';
-import {mkdir} from 'node:fs/promises';
+import {mkdir, readdir, rm, stat} from 'node:fs/promises';
 import path from 'node:path';
 import type {Logger} from '../../observability/logger.ts';
 import type {Clock} from '../../runtime/clock.ts';
@@ -13,6 +13,7 @@ const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 15_000;
 /** An agent that ran this long died of something new. */
 const HEALTHY_AFTER_MS = 30_000;
+const KEEP_LOGS_MS = 14 * 86_400_000;
 
 export interface LocalAgentsOptions {
   readonly endpoint: Endpoint;
@@ -48,6 +49,7 @@ export class LocalAgents {
   async start(): Promise<void> {
     await mkdir(this.options.directories.agents, {recursive: true, mode: 0o700});
     await mkdir(this.options.directories.logs, {recursive: true, mode: 0o700});
+    await dropOldLogs(this.options.directories.logs, this.options.clock.wallNow() - KEEP_LOGS_MS);
     for (let index = 1; index <= this.options.count; index++) {
       const agent: LocalAgent = {
         index,
@@ -98,20 +100,12 @@ export class LocalAgents {
       'agent',
       '--join',
       options.endpoint.url,
-      '--id',
-      name,
-      '--state',
-      path.join(options.directories.agents, `local-${agent.index}`),
-    ];
-    args.push(
+      '--state-pool',
+      options.directories.agents,
       '--slots',
       String(options.slots),
-      '--reserved-for',
-      options.sessionId,
-      '--mode',
-      'internal',
-      '--until-stdin-closes',
-    );
+    ];
+    args.push('--reserved-for', options.sessionId, '--mode', 'internal', '--until-stdin-closes');
     if (options.rehearsalEnv) args.push('--rehearsal');
     const env = childEnvironment(options.env, {
       MCPX_TOKEN: options.endpoint.agentToken,
@@ -136,5 +130,15 @@ export class LocalAgents {
       agent.restart = options.clock.schedule(agent.backoffMs, () => this.spawn(agent));
       agent.backoffMs = Math.min(agent.backoffMs * 2, LONGEST_BACKOFF_MS);
     });
+  }
+}
+
+/** Every run leaves a log for each of its agents. */
+async function dropOldLogs(folder: string, before: number): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith('agent-')) continue;
+    const file = path.join(folder, name);
+    const {mtimeMs} = await stat(file);
+    if (mtimeMs < before) await rm(file, {force: true});
   }
 }
