@@ -66,6 +66,8 @@ export function encodeMessage(message: MCPXMessage): MCPMessage {
   const {orchestration, coordination, distribution, ...mcp} = message;
   const context: MCPXContext = {orchestration, coordination, distribution};
   if (mcp.result !== undefined) return {...mcp, result: encodeContext(mcp.result, context) ?? {}};
+  // An error has no place for a context; its receiver knows the request.
+  if (mcp.error !== undefined) return mcp;
   const params = encodeContext(mcp.params, context);
   return params === undefined ? mcp : {...mcp, params};
 }
