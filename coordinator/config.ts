@@ -27,6 +27,7 @@ export const Settings = z.strictObject({
   keepSessionsMs: ms
     .default(14 * 86_400_000)
     .describe('Ended sessions older than this are forgotten, in ms.'),
+  retentionMs: count.default(60_000).describe('How often ended sessions are looked through, in ms.'),
   historyRevisions: count
     .default(20_000)
     .describe('Old revisions that the store keeps for watches to resume from and for reads of the past.'),

@@ -226,6 +226,7 @@ async function assemble(
       lossGraceMs: settings.lossGraceMs,
       keepSessions: settings.keepSessions,
       keepSessionsMs: settings.keepSessionsMs,
+      retentionMs: settings.retentionMs,
       ...(settings.dailyBudgetUsd === undefined ? {} : {fleetBudgetUsdPerDay: settings.dailyBudgetUsd}),
     },
   });
