@@ -123,7 +123,7 @@ export class Agent {
       const patience = delay(clock, this.settings.stopTimeoutMs, signal).catch(() => undefined);
       await Promise.race([Promise.all([this.attempts.settled(), this.recovered]), patience]);
     }
-    await this.attempts.stopAll({kind: 'agentStopped'}, signal.aborted ? 0 : this.settings.cancelGraceMs);
+    await this.attempts.close(signal.aborted ? 0 : this.settings.cancelGraceMs);
     this.owned.dispose();
     await this.link.stop(reason);
     // The link's end ends whatever still waited for it.

@@ -1,4 +1,6 @@
 /** A hub over a real WebSocket that tests script: it keeps what agents send, answers as told, and loses connections on demand. */
+import {once} from 'node:events';
+import * as http from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {type WebSocket, WebSocketServer} from 'ws';
 import {CLOSE_CODES} from '../../coordinator/bridge/closeCodes.ts';
@@ -38,29 +40,30 @@ export class FakeHub {
   private refusing = false;
 
   private constructor(
-    private readonly server: WebSocketServer,
+    private readonly server: http.Server,
+    private readonly socketServer: WebSocketServer,
     readonly url: string,
   ) {
-    server.on('connection', socket => this.accept(socket));
+    socketServer.on('connection', socket => this.accept(socket));
   }
 
-  static async listen(port = 0): Promise<FakeHub> {
-    const server = new WebSocketServer({
-      port,
-      host: '127.0.0.1',
-      handleProtocols: offered => [...offered][0] ?? false,
-    });
-    await new Promise<void>((resolve, reject) => {
-      server.once('listening', resolve);
-      server.once('error', reject);
-    });
-    const address = server.address() as AddressInfo;
-    return new FakeHub(server, `ws://127.0.0.1:${address.port}`);
+  /** `routes` serves plain HTTP on the same port, such as artifacts. */
+  static async listen(routes?: http.RequestListener): Promise<FakeHub> {
+    const server = http.createServer(routes);
+    const handleProtocols = (offered: Set<string>): string | false => [...offered][0] ?? false;
+    const socketServer = new WebSocketServer({server, handleProtocols});
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const {port} = server.address() as AddressInfo;
+    return new FakeHub(server, socketServer, `ws://127.0.0.1:${port}`);
   }
 
   async close(): Promise<void> {
     this.cut();
-    await new Promise(resolve => this.server.close(resolve));
+    this.socketServer.close();
+    this.server.closeAllConnections();
+    this.server.close();
+    await once(this.server, 'close');
   }
 
   /** Loses every connection; with `stayAway` new ones too, until `welcome`. */

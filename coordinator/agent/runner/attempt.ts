@@ -118,11 +118,13 @@ export class Attempt implements DriverHost {
       this.pointless.abort(reason);
     }
     this.work.abort(reason);
+    // Nothing runs that would notice: it ends here.
+    const final = cause.kind === 'stale' || cause.kind === 'agentStopped' ? cause.kind : undefined;
+    if (final && !states.occupiesSlot(this.current)) void this.end(final);
     if (force)
       supervisor
         .killTree(this.id)
         .catch((error: unknown) => logger.error('cannot end an attempt', {attemptId: this.id, error}));
-    if (cause.kind === 'stale' && !states.occupiesSlot(this.current)) void this.end('stale');
   }
 
   /** The hub needs its folder no more. */

@@ -127,7 +127,14 @@ export class Attempts {
     }
   }
 
-  /** Resolves when no attempt is at work and every completion has been taken; gated ones are not waited for. */
+  /** The agent leaves: ends all work, and what waits for its gates or for the hub. */
+  async close(graceMs: number): Promise<void> {
+    this.draining = true;
+    await this.stopAll({kind: 'agentStopped'}, graceMs);
+    for (const attempt of this.all()) attempt.stop({kind: 'agentStopped'}, false);
+  }
+
+  /** Resolves when no attempt is at work and every completion has been taken and released. */
   async settled(): Promise<void> {
     while (this.running.size > 0) await Promise.all(this.running);
   }
