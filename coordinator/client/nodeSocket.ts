@@ -34,10 +34,10 @@ export function nodeSocket(options: NodeSocketOptions = {}): OpenSocket {
       else events.onFrame(data.toString());
     });
     socket.on('ping', () => events.onAlive());
-    socket.on('unexpected-response', (request, response) => {
+    socket.on('unexpected-response', (_request, response) => {
       failure = refusal(url, response.statusCode ?? 0);
       response.resume();
-      request.destroy();
+      socket.terminate();
     });
     socket.on('error', error => {
       failure ??= unreachable(url, error);

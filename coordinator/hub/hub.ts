@@ -12,7 +12,7 @@ import type {Method} from '../protocol/commands/table.ts';
 import {DEFAULT_TENANT} from '../protocol/ids.ts';
 import {PROTOCOL_VERSION} from '../protocol/version.ts';
 import {type Clock, delay, every} from '../runtime/clock.ts';
-import {DisposableStore} from '../runtime/disposable.ts';
+import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import {newId, type Random} from '../runtime/random.ts';
 import type {Principal} from '../security/principal.ts';
 import type {AgentChannel} from '../tasks/agentChannel.ts';
@@ -20,6 +20,7 @@ import {AgentLinks} from './agentLinks.ts';
 import {type Caller, connectionCaller} from './caller.ts';
 import {type CommandHandler, Commands} from './commands.ts';
 import {HubConnection} from './connection.ts';
+import {Dialer, type DialTarget} from './dialer.ts';
 import {
   type Authenticate,
   chooseSubprotocol,
@@ -134,6 +135,16 @@ export class Hub {
 
   listen(address: {host: string; port: number}): Promise<{host: string; port: number}> {
     return this.front.listen(address.host, address.port);
+  }
+
+  /** Connects to an agent that listens, and keeps connecting until disposed. The agent registers as it does on a connection of its own. */
+  dial(target: DialTarget): Disposable {
+    const {clock, random, logger} = this.options;
+    const {minRedialBackoffMs, maxRedialBackoffMs, maxFrameBytes} = this.settings;
+    const settings = {minBackoffMs: minRedialBackoffMs, maxBackoffMs: maxRedialBackoffMs, maxFrameBytes};
+    const accept = (socket: WebSocket, raw: Duplex, principal: Principal): void =>
+      void this.accept(socket, raw, principal);
+    return this.lifetime.add(new Dialer(target, {clock, random, logger, settings, accept}));
   }
 
   renewTls(tls: TlsMaterial): void {

@@ -23,6 +23,7 @@ export const HubSettings = z.object({
   authenticationTimeoutMs: ms(10_000, 'time to check a token'),
   maxQueuedCommands: count(256, 'commands that wait for one disconnected agent'),
   maxQueuedBytes: bytes(4 * 1024 ** 2, 'size of the commands that wait for one disconnected agent'),
+  minRedialBackoffMs: ms(500, 'shortest wait before an agent that listens is dialled again'),
   maxRedialBackoffMs: ms(30_000, 'longest wait before an agent that listens is dialled again'),
 });
 export type HubSettings = z.infer<typeof HubSettings>;

@@ -6,6 +6,7 @@ export class CuttingProxy {
   cuts = 0;
   private readonly pairs = new Set<{client: net.Socket; upstream: net.Socket; left: number}>();
   private refusing = false;
+  private stalled = false;
 
   private constructor(
     private readonly server: net.Server,
@@ -24,6 +25,11 @@ export class CuttingProxy {
   /** New connections are closed at once. */
   refuse(refusing: boolean): void {
     this.refusing = refusing;
+  }
+
+  /** Nothing comes from the hub any more, and nothing is closed. */
+  stall(stalled: boolean): void {
+    this.stalled = stalled;
   }
 
   cut(): void {
@@ -51,6 +57,7 @@ export class CuttingProxy {
     this.pairs.add(pair);
     client.pipe(upstream);
     upstream.on('data', (chunk: Buffer) => {
+      if (this.stalled) return;
       client.write(chunk.subarray(0, Math.min(chunk.length, pair.left)));
       pair.left -= chunk.length;
       if (pair.left <= 0) this.drop(pair);

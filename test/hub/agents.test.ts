@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
-import type {CallHandler} from '../../coordinator/bridge/peer.ts';
+import {once} from 'node:events';
+import type {AddressInfo} from 'node:net';
+import {type WebSocket, WebSocketServer} from 'ws';
+import {FrameTransport} from '../../coordinator/bridge/frameTransport.ts';
+import {type CallHandler, Peer} from '../../coordinator/bridge/peer.ts';
 import type {ConnectionOptions} from '../../coordinator/client/connection.ts';
 import {localCaller} from '../../coordinator/hub/caller.ts';
 import {MCPXProtocol} from '../../coordinator/hub/mcpxProtocol.ts';
+import {silentLogger} from '../../coordinator/observability/logger.ts';
 import {ERROR_CODES, isProtocolError, ProtocolError} from '../../coordinator/protocol/errors.ts';
 import {deferred} from '../../coordinator/runtime/deferred.ts';
 import {type HubFixture, hubFixture, PRINCIPALS, REGISTERED, registration} from './support.ts';
@@ -105,8 +110,8 @@ describe('commands to agents', () => {
     );
     await new Promise(resolve => fixture.hub.onAgentConnected(resolve));
     const retried = send('a-1', '5');
-    const once = send('a-1', '6', {retry: false});
-    const refused = assert.rejects(once, error => isProtocolError(error, 'agentDisconnected'));
+    const single = send('a-1', '6', {retry: false});
+    const refused = assert.rejects(single, error => isProtocolError(error, 'agentDisconnected'));
     await reached.promise;
     first.dispose();
     await refused;
@@ -243,5 +248,47 @@ describe('MCPX messages inside the coordinator', () => {
       isProtocolError(error, 'forbidden'),
     );
     await fixture.close();
+  });
+});
+
+describe('an agent that listens', () => {
+  it('is dialled by the hub, again after a cut, and registers as any other', async () => {
+    const server = new WebSocketServer({port: 0, host: '127.0.0.1', perMessageDeflate: false});
+    await once(server, 'listening');
+    const tokens: (string | undefined)[] = [];
+    const sockets: WebSocket[] = [];
+    server.on('connection', (socket, request) => {
+      tokens.push(request.headers.authorization);
+      sockets.push(socket);
+      const transport = new FrameTransport({
+        send: text => socket.send(text),
+        close: (code, reason) => socket.close(code, reason),
+      });
+      socket.on('message', data => transport.receive(data.toString()));
+      socket.on('close', () => transport.end());
+      const peer = new Peer({implementation: {name: 'a-9', version: '0'}, logger: silentLogger});
+      peer.handle(counting);
+      peer.attach(transport);
+      peer
+        .initialize()
+        .then(() => peer.request('mcpx.agent.register', registration('a-9')))
+        .catch((error: unknown) => assert.fail(String(error)));
+    });
+    const fixture = await hubFixture({settings: {minRedialBackoffMs: 5}}, hub =>
+      hub.handle('mcpx.agent.register', () => Promise.resolve(REGISTERED)),
+    );
+    const {port} = server.address() as AddressInfo;
+    const dialled = fixture.hub.dial({url: `ws://127.0.0.1:${port}`, token: 'for-the-agent', agentId: 'a-9'});
+    const send = (reason: string) =>
+      fixture.hub.agentChannel().send('a-9', 'mcpx.agent.stopAll', {...STOP, reason});
+    assert.deepEqual(await send('3'), {killed: 3});
+    sockets[0]?.terminate();
+    await new Promise(resolve => fixture.hub.onAgentDisconnected(resolve));
+    assert.deepEqual(await send('4'), {killed: 4});
+    assert.deepEqual(tokens, ['Bearer for-the-agent', 'Bearer for-the-agent']);
+    dialled.dispose();
+    await fixture.close();
+    for (const socket of sockets) socket.terminate();
+    server.close();
   });
 });
