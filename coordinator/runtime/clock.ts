@@ -19,9 +19,11 @@ export const systemClock: Clock = {
   schedule(delayMs, fire, options) {
     const until = performance.now() + delayMs;
     let timer: ReturnType<typeof setTimeout>;
+    // Node fires up to a millisecond early.
+    const due = (): void => (performance.now() < until ? arm() : fire());
     const arm = (): void => {
-      const left = Math.max(0, until - performance.now());
-      timer = setTimeout(left > LONGEST_TIMER_MS ? arm : fire, Math.min(left, LONGEST_TIMER_MS));
+      const leftMs = Math.max(0, Math.ceil(until - performance.now()));
+      timer = setTimeout(due, Math.min(leftMs, LONGEST_TIMER_MS));
       if (options?.background) timer.unref();
     };
     arm();
