@@ -33,6 +33,11 @@ export class RaftLog {
     return this.entries.at(-1)?.term ?? this.offset.term;
   }
 
+  /** The last entry that the driver was given to persist. */
+  get handedOutIndex(): number {
+    return this.handedOut;
+  }
+
   get stable(): number {
     return this.stableIndex;
   }
@@ -54,6 +59,21 @@ export class RaftLog {
   append(entry: Entry): void {
     assert(entry.index === this.lastIndex + 1, `entry ${entry.index} does not follow ${this.lastIndex}`);
     this.entries.push(entry);
+  }
+
+  /** Drops the entries from `index` on, which a leader of a later term is about to replace. */
+  truncateFrom(index: number): void {
+    assert(index > this.committedIndex, `entry ${index} is committed`);
+    this.entries.length = Math.max(0, index - this.firstIndex);
+    this.stableIndex = Math.min(this.stableIndex, index - 1);
+    this.handedOut = Math.min(this.handedOut, index - 1);
+  }
+
+  /** The last entry, at `index` or before, of a term not above `term`: where two logs may agree, found without asking about each entry. */
+  lastOfTerm(index: number, term: number): number {
+    let at = Math.min(index, this.lastIndex);
+    while (at > this.offset.index && (this.term(at) ?? 0) > term) at -= 1;
+    return at;
   }
 
   /** Entries from `low` to `high` inclusive, as many as fit in `maxBytes`, at least one. */
@@ -95,6 +115,10 @@ export class RaftLog {
     if (index <= this.committedIndex) return;
     assert(index <= this.lastIndex, `commit ${index} is beyond the last entry ${this.lastIndex}`);
     this.committedIndex = index;
+  }
+
+  get hasApplicable(): boolean {
+    return Math.min(this.committedIndex, this.stableIndex) > this.appliedIndex;
   }
 
   /** Entries that may be applied: committed and on this node's disk. */

@@ -1,121 +1,146 @@
 /**
  * A Raft node as a pure state machine in the shape of etcd's: inputs are messages, ticks and proposals; the output is a `Ready`, which the driver
- * carries out and acknowledges with `advance`. One voter: it elects itself, and an entry is committed once it is on the voter's own disk.
+ * carries out and acknowledges with `advance`. Elections and replication are the paper's; the membership is fixed.
  */
 import {assert} from '../runtime/assert.ts';
-import {majority, quorumIndex} from './quorum.ts';
-import {RaftLog} from './raftLog.ts';
-import {type Entry, type EntryKind, type HardState, NO_HARD_STATE, type Ready, type Role} from './types.ts';
-
-export interface RaftConfig {
-  readonly id: string;
-  readonly voters: readonly string[];
-  /** What the driver found on disk. */
-  readonly hardState?: HardState;
-  /** Where `entries` start: the snapshot's mark, with everything up to it applied. */
-  readonly start?: {readonly index: number; readonly term: number};
-  readonly entries?: readonly Entry[];
-  /** Most bytes of entries in one `Ready`. */
-  readonly maxReadyBytes?: number;
-}
-
-const DEFAULT_READY_BYTES = 4 * 1024 * 1024;
-const NO_DATA = new Uint8Array(0);
+import {countVote} from './candidate.ts';
+import {handleAppend, handleVote} from './follower.ts';
+import {commit, handleAppendReply, hasAppends, sendAppends, sendHeartbeats} from './leader.ts';
+import {type RaftConfig, RaftCore} from './raftCore.ts';
+import {type HardState, type Message, NO_HARD_STATE, type Ready, type Role} from './types.ts';
 
 export class RaftNode {
-  readonly id: string;
-  private readonly voters: readonly string[];
-  private readonly log: RaftLog;
-  private readonly maxReadyBytes: number;
-  private term: number;
-  private vote: string;
-  private currentRole: Role = 'follower';
-  private currentLeader: string | undefined;
-  /** What the driver was last told to persist. */
+  private readonly core: RaftCore;
+  /** What the driver was last told to persist, and acknowledged. */
   private saved: HardState;
   private outstanding: Ready | undefined;
 
   constructor(config: RaftConfig) {
-    assert(
-      config.voters.length === 1 && config.voters[0] === config.id,
-      'this node drives one voter, itself',
-    );
-    this.id = config.id;
-    this.voters = config.voters;
-    this.log = new RaftLog(config.start ?? {index: 0, term: 0}, config.entries ?? []);
-    this.maxReadyBytes = config.maxReadyBytes ?? DEFAULT_READY_BYTES;
+    this.core = new RaftCore(config);
     this.saved = config.hardState ?? NO_HARD_STATE;
-    this.term = Math.max(this.saved.term, this.log.lastTerm);
-    this.vote = this.term === this.saved.term ? this.saved.vote : '';
+  }
+
+  get id(): string {
+    return this.core.id;
   }
 
   get role(): Role {
-    return this.currentRole;
+    return this.core.role;
   }
 
   get leader(): string | undefined {
-    return this.currentLeader;
+    return this.core.leader;
   }
 
   get currentTerm(): number {
-    return this.term;
+    return this.core.term;
   }
 
   get lastIndex(): number {
-    return this.log.lastIndex;
+    return this.core.log.lastIndex;
   }
 
   get committed(): number {
-    return this.log.committed;
+    return this.core.log.committed;
   }
 
   get applied(): number {
-    return this.log.applied;
+    return this.core.log.applied;
   }
 
-  /** Starts an election (§5.2). The vote for itself counts once it is on disk, which `advance` reports. */
+  /** Starts an election, unless this node leads. */
   campaign(): void {
-    if (this.currentRole === 'leader') return;
-    this.term += 1;
-    this.vote = this.id;
-    this.currentRole = 'candidate';
-    this.currentLeader = undefined;
+    if (this.core.role !== 'leader') this.core.becomeCandidate();
   }
 
-  /** Appends `data` to the leader's log; undefined when this node does not lead. The place says when it is committed. */
+  /** A period of the driver's clock has passed. */
+  tick(): void {
+    const {core} = this;
+    core.elapsed += 1;
+    if (core.role !== 'leader') {
+      if (core.elapsed >= core.timeout) this.campaign();
+    } else if (core.elapsed >= core.heartbeatTicks) {
+      core.elapsed = 0;
+      sendHeartbeats(core);
+    }
+  }
+
+  /** A message has arrived. Messages may be lost, repeated, late and out of order, but not altered. */
+  step(message: Message): void {
+    const {core} = this;
+    if (message.to !== core.id || !core.voters.includes(message.from)) return;
+    if (message.term < core.term) {
+      this.answerOutdated(message);
+      return;
+    }
+    if (message.term > core.term) core.observeTerm(message.term);
+    switch (message.kind) {
+      case 'append':
+        assert(core.role !== 'leader', `two leaders in term ${core.term}`);
+        core.follow(message.from);
+        handleAppend(core, message);
+        break;
+      case 'vote':
+        handleVote(core, message);
+        break;
+      case 'voteReply':
+        if (core.role === 'candidate') countVote(core, message.from, message.granted);
+        break;
+      case 'appendReply':
+        if (core.role === 'leader') handleAppendReply(core, message);
+        break;
+    }
+  }
+
+  /** Appends `data` to the leader's log; undefined when this node does not lead. Committed is what comes back at that place with that term. */
   propose(data: Uint8Array): {readonly index: number; readonly term: number} | undefined {
-    if (this.currentRole !== 'leader') return undefined;
-    return this.append('command', data);
+    return this.core.role === 'leader' ? this.core.append('command', data) : undefined;
   }
 
   get hasReady(): boolean {
+    const {core} = this;
     if (this.outstanding) return false;
-    return this.hardStateChanged() || this.log.unstable(1).length > 0 || this.log.applicable(1).length > 0;
+    return (
+      core.messages.length > 0 ||
+      this.hardStateChanged() ||
+      core.log.lastIndex > core.log.handedOutIndex ||
+      core.log.hasApplicable ||
+      hasAppends(core)
+    );
   }
 
   /** What to do now. Call `advance` with it when its persistence and application are done, before the next one. */
   ready(): Ready {
     assert(!this.outstanding, 'the last ready was not advanced');
-    const entries = this.log.unstable(this.maxReadyBytes);
-    const committed = this.log.applicable(this.maxReadyBytes);
+    const {core} = this;
+    const entries = core.log.unstable(core.maxBytes);
+    const committed = core.log.applicable(core.maxBytes);
     const last = entries.at(-1);
-    if (last) this.log.handOut(last.index);
-    const hardState = this.hardStateChanged() || entries.length > 0 ? this.hardState() : undefined;
-    this.outstanding = {hardState, entries, messages: [], committed};
+    if (last) core.log.handOut(last.index);
+    if (core.role === 'leader') sendAppends(core);
+    // An answer waits until all that it vouches for is handed out with it or before it.
+    const isCovered = (message: Message): boolean =>
+      message.kind !== 'appendReply' || !message.accepted || message.index <= core.log.handedOutIndex;
+    const messages = core.messages.filter(isCovered);
+    core.messages = core.messages.filter(message => !isCovered(message));
+    const changed = this.hardStateChanged() || entries.length > 0;
+    const hardState = changed ? {term: core.term, vote: core.vote, commit: core.log.committed} : undefined;
+    this.outstanding = {hardState, entries, messages, committed};
     return this.outstanding;
   }
 
   advance(ready: Ready): void {
     assert(this.outstanding === ready, 'advance what ready gave');
+    const {core} = this;
     this.outstanding = undefined;
     if (ready.hardState) this.saved = ready.hardState;
     const persisted = ready.entries.at(-1);
-    if (persisted) this.log.stableTo(persisted.index, persisted.term);
+    if (persisted) core.log.stableTo(persisted.index, persisted.term);
     const applied = ready.committed.at(-1);
-    if (applied) this.log.appliedTo(applied.index);
-    if (this.currentRole === 'candidate' && this.saved.term === this.term && this.saved.vote === this.id)
-      this.lead();
-    if (this.currentRole === 'leader') this.commit();
+    if (applied) core.log.appliedTo(applied.index);
+    const voted = this.saved.term === core.term && this.saved.vote === core.id;
+    if (core.role === 'candidate' && voted && !core.votes.has(core.id)) countVote(core, core.id, true);
+    if (core.role === 'leader') commit(core);
   }
 
   /**
@@ -124,45 +149,41 @@ export class RaftNode {
    */
   abandon(ready: Ready): void {
     assert(this.outstanding === ready, 'abandon what ready gave');
+    const {core} = this;
     this.outstanding = undefined;
     const applied = ready.committed.at(-1);
-    if (applied) this.log.appliedTo(applied.index);
-    this.log.forgetUnstable();
-    this.term = Math.max(this.saved.term, this.log.lastTerm);
-    this.vote = this.term === this.saved.term ? this.saved.vote : '';
-    this.currentRole = 'follower';
-    this.currentLeader = undefined;
+    if (applied) core.log.appliedTo(applied.index);
+    core.log.forgetUnstable();
+    core.messages = [];
+    core.term = Math.max(this.saved.term, core.log.lastTerm);
+    core.vote = core.term === this.saved.term ? this.saved.vote : '';
+    core.follow(undefined);
   }
 
-  /** Frees memory: nobody asks one voter for old entries. */
+  /** Frees memory of applied entries that no follower needs. */
   compactTo(index: number): void {
-    this.log.compactTo(index);
+    this.core.log.compactTo(index);
   }
 
-  private lead(): void {
-    assert(majority(this.voters.length) === 1, 'one vote is a majority of one voter only');
-    this.currentRole = 'leader';
-    this.currentLeader = this.id;
-    this.append('empty', NO_DATA);
-  }
-
-  private append(kind: EntryKind, data: Uint8Array): {index: number; term: number} {
-    const place = {index: this.log.lastIndex + 1, term: this.term};
-    this.log.append({...place, kind, data});
-    return place;
-  }
-
-  /** Only an entry of the leader's own term commits by counting (§5.4.2, figure 8). */
-  private commit(): void {
-    const index = quorumIndex([this.log.stable]);
-    if (this.log.term(index) === this.term) this.log.commitTo(index);
-  }
-
-  private hardState(): HardState {
-    return {term: this.term, vote: this.vote, commit: this.log.committed};
+  /** An old leader or candidate learns of the newer term from any answer. */
+  private answerOutdated(message: Message): void {
+    const {core} = this;
+    const to = message.from;
+    if (message.kind === 'vote')
+      core.send({kind: 'voteReply', to, from: core.id, term: core.term, granted: false});
+    else if (message.kind === 'append')
+      core.send({
+        kind: 'appendReply',
+        to,
+        from: core.id,
+        term: core.term,
+        accepted: false,
+        previousIndex: message.previousIndex,
+        index: core.log.committed,
+      });
   }
 
   private hardStateChanged(): boolean {
-    return this.saved.term !== this.term || this.saved.vote !== this.vote;
+    return this.saved.term !== this.core.term || this.saved.vote !== this.core.vote;
   }
 }

@@ -29,7 +29,7 @@ export interface SnapshotMark {
 
 export type Role = 'follower' | 'candidate' | 'leader';
 
-/** Figure 2 of the paper, with `to` and `from` as node ids. */
+/** Figure 2 of the paper, with `to` and `from` as node ids. An `append` without entries is a heartbeat. */
 export type Message =
   | {
       readonly kind: 'vote';
@@ -63,7 +63,9 @@ export type Message =
       readonly from: string;
       readonly term: number;
       readonly accepted: boolean;
-      /** Accepted: the last entry that now matches. Refused: where the leader should try next. */
+      /** `previousIndex` of the message that this answers. */
+      readonly previousIndex: number;
+      /** Accepted: the last entry that is known to match. Refused: the last one that may match. */
       readonly index: number;
     };
 
