@@ -88,7 +88,11 @@ async function started(
   const host: DriverHost = {
     event: event => attempt.event(event),
     usage: usage => attempt.usage(usage),
-    ask: (request, signal) => attempt.ask(request, signal),
+    ask: async (request, signal) => {
+      // A driver may ask before its start has returned, and so before the attempt counts as running.
+      await Promise.resolve();
+      return attempt.ask(request, signal);
+    },
     rateLimited: limit => attempt.rateLimited(limit),
     claudeSession: id => {
       place?.dispose();
