@@ -90,10 +90,16 @@ async function agentVerb(options: Options, io: CommandIo): Promise<number> {
   const signals = stopSignals(options.untilStdinCloses);
   const run = (stateDirectory: string, agentId: string | undefined): Promise<AgentEnd> =>
     runAgent({...signals, ...agentOptions(options, io), stateDirectory, agentId, hub, logger});
-  const end =
-    options.statePool === undefined
-      ? await run(await ownFolder(options, io), options.id)
-      : await runInPool(options.statePool, run);
+  let end: AgentEnd;
+  try {
+    end =
+      options.statePool === undefined
+        ? await run(await ownFolder(options, io), options.id)
+        : await runInPool(options.statePool, run);
+  } finally {
+    // Whoever started us holds it open while they wait for our end.
+    if (options.untilStdinCloses) process.stdin.destroy();
+  }
   if (end.kind === 'stopped') return EXIT.ok;
   throw end.error;
 }
