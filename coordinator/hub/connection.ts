@@ -27,6 +27,9 @@ export interface ConnectionServices {
   readonly draining: () => boolean;
 }
 
+/** For a backlog whose end the stream does not announce. */
+const DRAIN_POLL_MS = 20;
+
 export class HubConnection implements Outbox {
   /** Who may do what over it; an agent's is completed when it registers. */
   principal: Principal;
@@ -94,7 +97,7 @@ export class HubConnection implements Outbox {
   /** Streams that mind the backlog go on from here. */
   onceDrained(listener: () => void): Disposable {
     const {raw} = this;
-    if (!raw.writableNeedDrain) return this.services.clock.schedule(0, listener);
+    if (!raw.writableNeedDrain) return this.services.clock.schedule(DRAIN_POLL_MS, listener);
     raw.once('drain', listener);
     return {dispose: () => void raw.off('drain', listener)};
   }

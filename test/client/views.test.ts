@@ -4,7 +4,8 @@ import {nodeSocket} from '../../coordinator/client/nodeSocket.ts';
 import {rowKey, type ViewUpdate, type ViewWatch} from '../../coordinator/client/viewWatch.ts';
 import {WatchService} from '../../coordinator/hub/watch/watchService.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
-import type {Row} from '../../coordinator/protocol/commands/watch.ts';
+import type {Row, WatchEvent} from '../../coordinator/protocol/commands/watch.ts';
+import {ERROR_CODES} from '../../coordinator/protocol/errors.ts';
 import {tenantKeys} from '../../coordinator/protocol/model/keys.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {deferred} from '../../coordinator/runtime/deferred.ts';
@@ -12,6 +13,7 @@ import {seededRandom, systemRandom} from '../../coordinator/runtime/random.ts';
 import {putRecord} from '../../coordinator/store/records.ts';
 import type {Store} from '../../coordinator/store/store.ts';
 import {openTestStore, type TestStore} from '../fixtures/openTestStore.ts';
+import {type JsonFrame, RawSocket} from '../hub/rawSocket.ts';
 import {type HubFixture, hubFixture, registration} from '../hub/support.ts';
 import {CuttingProxy} from './cuttingProxy.ts';
 
@@ -30,7 +32,7 @@ function putMemory(store: Store, key: string, value: number): Promise<{revision:
 async function reached(watch: ViewWatch, revision: number): Promise<void> {
   const done = deferred<void>();
   const look = (): void => {
-    if ((watch.cursor?.revision ?? 0) >= revision) done.resolve();
+    if (watch.cursor && watch.cursor.revision >= revision) done.resolve();
   };
   const listening = watch.onUpdate(look);
   look();
@@ -241,5 +243,142 @@ describe('views of a client', () => {
       updates.map(update => update.kind === 'changes' && update.upserts.map(rowKey)),
       [['memory/b']],
     );
+  });
+
+  /** Watches, stops reading, and goes on when more has changed than the sockets of a kernel take in. */
+  async function slowReader(ringRevisions: number): Promise<{raw: RawSocket; last: number}> {
+    await setUp({maxBacklogBytes: 128 * 1024, ringRevisions});
+    const raw = await RawSocket.greeted(fixture.url);
+    await raw.ask(1, 'mcpx.watch.open', {watchId: 'w', selector: {view: 'memory', sessionId: 's'}});
+    await raw.next(frame => frame.method === 'mcpx.watch.event');
+    raw.socket.pause();
+    const big = {...memoryRecord(0), value: 'x'.repeat(60_000)};
+    let last = 0;
+    for (let step = 0; step < 60; step++) {
+      const then = Array.from({length: 10}, (_, at) => putRecord(keys.memoryKey('s', `k${step}-${at}`), big));
+      last = (await test.store.txn({then})).revision;
+    }
+    raw.socket.resume();
+    return {raw, last};
+  }
+
+  const eventOf = (frame: JsonFrame): WatchEvent | undefined =>
+    frame.params as unknown as WatchEvent | undefined;
+
+  it('lets a client that reads slowly catch up, in order, with nothing left out', async function () {
+    this.timeout(30_000);
+    const {raw, last} = await slowReader(10_000);
+    await raw.next(frame => {
+      const event = eventOf(frame)?.event;
+      return event?.kind === 'changes' && event.cursor.revision === last;
+    });
+    const all = raw.frames.flatMap(frame => eventOf(frame) ?? []);
+    assert.deepEqual(
+      all.map(({seq}) => seq),
+      all.map((_, at) => at + 1),
+    );
+    const ids = all.flatMap(({event}) => (event.kind === 'changes' ? event.upserts.map(({id}) => id) : []));
+    assert.deepEqual([ids.length, new Set(ids).size], [600, 600]);
+  });
+
+  it('resets a client that falls behind the recent changes; nothing is kept for it', async function () {
+    this.timeout(30_000);
+    const {raw} = await slowReader(20);
+    await raw.next(frame => eventOf(frame)?.event.kind === 'reset');
+    const all = raw.frames.flatMap(frame => eventOf(frame) ?? []);
+    assert.deepEqual(
+      all.map(({seq}) => seq),
+      all.map((_, at) => at + 1),
+    );
+    const rows = all.reduce((sum, {event}) => sum + (event.kind === 'changes' ? event.upserts.length : 0), 0);
+    assert.ok(rows < 400, `${rows} of 600 rows of 60 kB were buffered`);
+  });
+
+  it('sends a snapshot of many rows in chunks, at one revision', async () => {
+    await setUp();
+    const text = 'x'.repeat(20_000);
+    for (let at = 0; at < 60; at += 20) {
+      const then = Array.from({length: 20}, (_, step) =>
+        putRecord(keys.memoryKey('s', `k${at + step}`), {...memoryRecord(0), value: text}),
+      );
+      await test.store.txn({then});
+    }
+    const raw = await RawSocket.greeted(fixture.url);
+    await raw.ask(1, 'mcpx.watch.open', {watchId: 'w', selector: {view: 'memory', sessionId: 's'}});
+    const isLast = (frame: JsonFrame): boolean => {
+      const event = eventOf(frame)?.event;
+      return event?.kind === 'rows' && event.complete;
+    };
+    await raw.next(isLast);
+    const chunks = raw.frames.flatMap(({params}) =>
+      params ? [(params as unknown as WatchEvent).event] : [],
+    );
+    assert.ok(chunks.length > 2);
+    assert.equal(
+      chunks.reduce((sum, chunk) => sum + (chunk.kind === 'rows' ? chunk.rows.length : 0), 0),
+      60,
+    );
+    assert.deepEqual(
+      new Set(chunks.map(chunk => chunk.kind === 'rows' && chunk.cursor.revision)),
+      new Set([3]),
+    );
+  });
+
+  it('refuses a watch that is open already, and too many', async () => {
+    await setUp({maxWatches: 2});
+    const raw = await RawSocket.greeted(fixture.url);
+    const open = (id: number, watchId: string) =>
+      raw.ask(id, 'mcpx.watch.open', {watchId, selector: {view: 'sessions'}});
+    assert.ok((await open(1, 'a')).result);
+    assert.equal((await open(2, 'a')).error?.code, ERROR_CODES.conflict);
+    assert.ok((await open(3, 'b')).result);
+    assert.equal((await open(4, 'c')).error?.code, ERROR_CODES.overloaded);
+    await raw.ask(5, 'mcpx.watch.close', {watchId: 'a'});
+    assert.ok((await open(6, 'c')).result);
+  });
+
+  it('shows approvals while they wait for a person, and no longer', async () => {
+    await setUp();
+    const approval = {
+      ...written,
+      id: 'p1',
+      sessionId: 's',
+      taskId: 't',
+      request: {kind: 'decision', subject: 'losses', message: 'again?'},
+      state: {kind: 'waiting'},
+      askedAt: 1,
+    };
+    const put = (state: object) =>
+      test.store.txn({then: [putRecord(keys.approval('s', 'p1'), {...approval, state})]});
+    const {revision} = await put({kind: 'waiting'});
+    const client = connect();
+    const [all, one] = [client.watch({view: 'approvals'}), client.watch({view: 'approvals', sessionId: 's'})];
+    for (const watch of [all, one]) await reached(watch, revision);
+    assert.deepEqual([all.rows.size, one.rows.size], [1, 1]);
+    const answered = await put({kind: 'withdrawn', at: 2});
+    for (const watch of [all, one]) await reached(watch, answered.revision);
+    assert.deepEqual([all.rows.size, one.rows.size], [0, 0]);
+  });
+
+  it('carries the cursor of a quiet view forward', async () => {
+    await setUp({ringRevisions: 20});
+    const watch = connect().watch({view: 'memory', sessionId: 'quiet'});
+    await reached(watch, 0);
+    for (let step = 0; step < 100; step++) await putMemory(test.store, 'loud', step);
+    await reached(watch, 80);
+    assert.equal(watch.rows.size, 0);
+  });
+
+  it('leaves out a record that cannot be read, and shows the others', async () => {
+    await setUp();
+    await test.store.txn({then: [{kind: 'put', key: keys.memoryKey('s', 'broken'), value: '{"v":1'}]});
+    const watch = connect().watch({view: 'memory', sessionId: 's'});
+    await reached(watch, (await putMemory(test.store, 'good', 1)).revision);
+    await reached(
+      watch,
+      (await test.store.txn({then: [{kind: 'put', key: keys.memoryKey('s', 'late'), value: 'null'}]}))
+        .revision,
+    );
+    assert.deepEqual([...watch.rows.keys()], ['memory/good']);
   });
 });

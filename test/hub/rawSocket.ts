@@ -10,6 +10,7 @@ export interface JsonFrame {
   readonly result?: Readonly<Record<string, unknown>>;
   readonly error?: {readonly code: number; readonly message: string; readonly data?: unknown};
   readonly method?: string;
+  readonly params?: Readonly<Record<string, unknown>>;
 }
 
 export class RawSocket {

@@ -17,26 +17,24 @@ const EVENT_BYTES = 256 * 1024;
  * The events that bring a watcher of `channel` to revision `upTo`. Only the last change of a row within one event is told, so that the final
  * state and the order of revisions hold.
  */
-export function changeEvents(
+export function* changeEvents(
   entries: Iterable<RingEntry>,
   channel: string,
   upTo: number,
   store: string,
   logger: Logger,
-): EncodedEvent[] {
-  const events: EncodedEvent[] = [];
+): Generator<EncodedEvent> {
   let pending = new Map<string, RowChange>();
   let bytes = 0;
   let last = 0;
-  const flush = (revision: number): void => {
-    events.push({revision, text: changesText({store, revision}, pending.values(), logger)});
-    pending = new Map();
-    bytes = 0;
-  };
   for (const entry of entries) {
     const own = entry.changes.filter(change => change.channels.includes(channel));
     if (own.length === 0) continue;
-    if (bytes > EVENT_BYTES) flush(last);
+    if (bytes > EVENT_BYTES) {
+      yield {revision: last, text: changesText({store, revision: last}, pending.values(), logger)};
+      pending = new Map();
+      bytes = 0;
+    }
     for (const change of own) {
       const name = `${change.kind}/${change.id}`;
       // Moved to the end, so that the rows come in the order of their last change.
@@ -46,8 +44,8 @@ export function changeEvents(
     }
     last = entry.revision;
   }
-  if (pending.size > 0) flush(upTo);
-  return events;
+  if (pending.size > 0)
+    yield {revision: upTo, text: changesText({store, revision: upTo}, pending.values(), logger)};
 }
 
 /** An event without changes: it carries the cursor of a quiet view forward. */

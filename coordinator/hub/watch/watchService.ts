@@ -73,7 +73,7 @@ export class WatchService implements Disposable {
     try {
       if (from && from.store === store && this.feed.ring.covers(from.revision)) {
         watcher.position = from.revision;
-        this.soon(() => this.goLive(watcher));
+        this.soon(() => void this.catchUp(watcher));
         return {kind: 'resumed', cursor: from};
       }
       const notBefore = from?.store === store ? from.revision : 0;
@@ -121,9 +121,7 @@ export class WatchService implements Disposable {
     const left = (this.perConnection.get(connectionId) ?? 1) - 1;
     if (left > 0) this.perConnection.set(connectionId, left);
     else this.perConnection.delete(connectionId);
-    const channel = this.channels.get(watcher.channel);
-    channel?.watchers.delete(watcher);
-    if (channel?.watchers.size === 0) this.channels.delete(watcher.channel);
+    this.leave(watcher);
   }
 
   /** After the answer to `open`, which the client needs first. */
@@ -137,29 +135,32 @@ export class WatchService implements Disposable {
       if (watcher.isEnded) return;
       watcher.sendRows(text);
     }
-    this.goLive(watcher);
+    await this.catchUp(watcher);
   }
 
-  /** Tells what happened since its position, and from now on takes part in every flush. */
-  private goLive(watcher: Watcher): void {
-    if (watcher.isEnded) return;
-    const {ring, revision} = this.feed;
-    if (!ring.covers(watcher.position)) {
-      watcher.reset('too many changes during the snapshot');
-      return;
+  /**
+   * Tells what happened since its position, as fast as the client reads, and then lets it take part in every flush. What it has not read stays in
+   * the ring, and nowhere else.
+   */
+  private async catchUp(watcher: Watcher): Promise<void> {
+    const {logger} = this.options;
+    while (!watcher.isEnded) {
+      const {ring, revision} = this.feed;
+      if (!ring.covers(watcher.position)) {
+        watcher.reset('the client fell behind the recent changes');
+        return;
+      }
+      const {incarnation} = this.store.status();
+      const missed = ring.after(watcher.position);
+      if (watcher.tell(changeEvents(missed, watcher.channel, revision, incarnation, logger))) {
+        this.join(watcher);
+        return;
+      }
+      await watcher.drained();
     }
-    const {incarnation} = this.store.status();
-    const missed = changeEvents(
-      ring.after(watcher.position),
-      watcher.channel,
-      revision,
-      incarnation,
-      this.options.logger,
-    );
-    if (!watcher.tell(missed)) {
-      watcher.reset('the client reads too slowly');
-      return;
-    }
+  }
+
+  private join(watcher: Watcher): void {
     watcher.live = true;
     let channel = this.channels.get(watcher.channel);
     if (!channel) {
@@ -167,6 +168,14 @@ export class WatchService implements Disposable {
       this.channels.set(watcher.channel, channel);
     }
     channel.watchers.add(watcher);
+  }
+
+  /** A watcher that is not read catches up later. */
+  private leave(watcher: Watcher): void {
+    watcher.live = false;
+    const channel = this.channels.get(watcher.channel);
+    channel?.watchers.delete(watcher);
+    if (channel?.watchers.size === 0) this.channels.delete(watcher.channel);
   }
 
   private onEntry(entry: RingEntry): void {
@@ -206,10 +215,12 @@ export class WatchService implements Disposable {
       if (skip < 0) continue;
       let events = encoded.get(skip);
       if (!events) {
-        events = changeEvents(entries.slice(skip), name, revision, incarnation, this.options.logger);
+        events = [...changeEvents(entries.slice(skip), name, revision, incarnation, this.options.logger)];
         encoded.set(skip, events);
       }
-      if (!watcher.tell(events)) watcher.reset('the client reads too slowly');
+      if (watcher.tell(events)) continue;
+      this.leave(watcher);
+      void this.catchUp(watcher);
     }
   }
 

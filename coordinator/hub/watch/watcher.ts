@@ -32,8 +32,8 @@ export class Watcher implements Disposable {
     return this.outbox.backlog > this.maxBacklog;
   }
 
-  /** Events beyond its position; false when it is too far behind to get them. */
-  tell(events: readonly EncodedEvent[]): boolean {
+  /** Tells the events beyond its position; false when the client has to read first. */
+  tell(events: Iterable<EncodedEvent>): boolean {
     for (const {revision, text} of events) {
       if (revision <= this.position) continue;
       if (this.isBackedUp) return false;
