@@ -1,0 +1,84 @@
+/** What goes wrong in a run, drawn from its seed: which faults, in which order, upon whom, and for how long. How they are inflicted is inflict.ts. */
+import {type Random, seededRandom} from '../../coordinator/runtime/random.ts';
+
+export const FAULT_KINDS = [
+  'killAgent',
+  'killCoordinator',
+  'killBoth',
+  'cutLong',
+  'cutShort',
+  'zombieAsleep',
+  'zombieLate',
+  'pauseCoordinator',
+  'sleep',
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+export interface Fault {
+  readonly kind: FaultKind;
+  /** After the hold runs. */
+  readonly afterMs: number;
+  /** Upon the agent that has the hold, or upon another one. */
+  readonly target: 'holder' | 'other';
+  /** Whether the hold may end while the fault lasts, or only after it. */
+  readonly release: 'during' | 'after';
+  /** Pause before what was killed starts again. */
+  readonly restartMs: number;
+}
+
+/** Times of a run; all in ms but the lease. */
+export interface Tempo {
+  readonly leaseSeconds: number;
+  readonly lossGraceMs: number;
+  readonly longCutMs: number;
+  readonly pauseMs: number;
+  readonly sleepMs: number;
+}
+
+/** As installed: agents are given up after 10 s of silence and 15 s of grace. */
+export const REAL_TEMPO: Tempo = {
+  leaseSeconds: 10,
+  lossGraceMs: 15_000,
+  longCutMs: 30_000,
+  pauseMs: 60_000,
+  sleepMs: 60_000,
+};
+
+/** A fifth of it: every fault is as long as before when measured in leases. */
+export const QUICK_TEMPO: Tempo = {
+  leaseSeconds: 3,
+  lossGraceMs: 2000,
+  longCutMs: 8000,
+  pauseMs: 12_000,
+  sleepMs: 12_000,
+};
+
+/** Three different kinds; each kind comes first in turn as seeds count up. */
+export function drawFaults(seed: number): Fault[] {
+  const random = seededRandom(seed);
+  const first = FAULT_KINDS[seed % FAULT_KINDS.length] ?? 'killAgent';
+  const others = shuffled(
+    FAULT_KINDS.filter(kind => kind !== first),
+    random,
+  );
+  return shuffled([first, ...others.slice(0, 2)], random).map(kind => ({
+    kind,
+    afterMs: Math.round(random.next() * 800),
+    target: random.next() < 0.7 ? 'holder' : 'other',
+    release: random.next() < 0.5 ? 'during' : 'after',
+    restartMs: Math.round(random.next() ** 2 * 4000),
+  }));
+}
+
+export function describeFault({kind, afterMs, target, release, restartMs}: Fault): string {
+  const restart = kind.startsWith('kill') ? `, again after ${restartMs} ms` : '';
+  const whom = ['killCoordinator', 'pauseCoordinator', 'sleep'].includes(kind) ? '' : ` of the ${target}`;
+  return `${kind}${whom} at +${afterMs} ms${restart}, hold ends ${release}`;
+}
+
+function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const left = [...items];
+  const result: T[] = [];
+  while (left.length > 0) result.push(...left.splice(Math.floor(random.next() * left.length), 1));
+  return result;
+}
