@@ -50,6 +50,11 @@ export class Budgets {
     return Number.isFinite(this.usdPerDay) && this.spentToday(tenant) >= this.usdPerDay;
   }
 
+  /** Nothing that costs money may run in the session now. */
+  isStopped(session: SessionNode): boolean {
+    return this.isSessionSpent(session) || this.isDaySpent(session.tenant);
+  }
+
   /** Stored, and not yet stored. */
   spentToday(tenant: string): number {
     const known = this.days.get(tenant);

@@ -28,8 +28,8 @@ const NOTHING_AHEAD = {
 export function assigned(
   task: TaskNode,
   agent: AgentNode,
-  coordinator: string,
-  principal: string,
+  placement: AttemptRecord['placement'],
+  {coordinator, principal}: {readonly coordinator: string; readonly principal: string},
   now: Now,
 ): Change & {readonly attempt: AttemptRecord} {
   const number = task.record.attempts + 1;
@@ -45,6 +45,7 @@ export function assigned(
     coordinator,
     state: 'assigned',
     assignedAt: now.wall,
+    placement,
     gated: task.spec.gates.length > 0,
     usage: NO_USAGE,
     refused: 0,
@@ -196,6 +197,7 @@ function endAttempt(
     endedAt: attempt.record.endedAt ?? wallNow,
     unreachableSince: undefined,
     ...patch,
+    ...(attempt.oversized ? {report: undefined, gates: undefined} : {}),
     outcome,
   });
 }
@@ -207,5 +209,5 @@ function outcomeOf(how: 'fail' | 'cancel', failure: Failure): AttemptOutcome {
 
 function evidenceOf(attempt: AttemptNode): GateEvidence[] | undefined {
   const verdict = attempt.verification?.verdict;
-  return verdict ? boundedEvidence(verdict.evidence) : undefined;
+  return verdict && !attempt.oversized ? boundedEvidence(verdict.evidence) : undefined;
 }

@@ -21,6 +21,8 @@ export interface Step {
   committed(revision: number): void;
   /** The comparisons do not hold. */
   refused(current: CurrentKeys): void;
+  /** The step alone breaks a limit of the store. */
+  tooLarge?(error: Error): void;
   /** The lead is lost or the store closed: whether it was applied is not known. */
   abandoned?(): void;
 }
@@ -148,6 +150,10 @@ export class Committer {
         else this.sortOut(batch, currentKeys(result.responses));
         return;
       } catch (error) {
+        if (isCoordinatorError(error, 'limit') && !this.stopped) {
+          this.divide(batch, error);
+          return;
+        }
         if (this.stopped || !this.mayRetry(error, batch)) {
           this.options.logger.error('a transaction of the lead failed', {error, steps: batch.length});
           for (const {step} of batch) step.abandoned?.();
@@ -161,6 +167,22 @@ export class Committer {
         }
       }
     }
+  }
+
+  /** Finds the step that is too large: each goes again on its own. */
+  private divide(batch: readonly Queued[], error: Error): void {
+    const [only, ...others] = batch;
+    if (only && others.length === 0 && only.step.tooLarge) {
+      only.step.tooLarge(error);
+      return;
+    }
+    if (others.length === 0) {
+      this.options.logger.error('a step of the lead breaks a limit of the store', {error});
+      only?.step.abandoned?.();
+      this.options.onFenced();
+      return;
+    }
+    for (const queued of batch) this.launch([queued]);
   }
 
   private mayRetry(error: unknown, batch: Queued[]): boolean {

@@ -16,22 +16,22 @@ import {
   type AttemptNode,
   isFinalTask,
   isWorkedOff,
-  replaceTask,
   type SessionNode,
   type TaskNode,
 } from './fleet.ts';
 import {Heap} from './heap.ts';
-import {attemptNode, takeAttempt} from './nodes.ts';
+import {attemptNode} from './nodes.ts';
 import type {Placement} from './scheduler.ts';
+import {TaskSteps} from './taskSteps.ts';
 import {nowOf, type Term} from './term.ts';
 
 /** What the conductor sets in motion outside the records of one task. */
 export interface Consequences {
-  promptsStopped(session: SessionNode): boolean;
   /** An attempt of the session may have spent something. */
   spent(session: SessionNode): void;
   assigned(attempt: AttemptNode): void;
   ended(attempt: AttemptNode, record: AttemptRecord): void;
+  finished(task: TaskNode): void;
   verify(attempt: AttemptNode): void;
   /** Puts the question to a person, in the transaction that parks the task. */
   question(task: TaskNode, subject: 'losses' | 'onLost', message: string): Op;
@@ -45,32 +45,32 @@ export interface MergeStep {
   committed(revision: number): void;
 }
 
-interface Submission {
-  readonly change: changes.Change;
-  readonly compare?: readonly Compare[];
-  readonly ops?: readonly Op[];
-  /** Runs when the task's own records are in place, before anything is decided anew. */
-  committed?(revision: number): void;
-  refused?(current: CurrentKeys): void;
-}
-
 interface Sleeper {
   readonly until: number;
   readonly task: TaskNode;
 }
 
 export class Conductor {
+  readonly steps: TaskSteps;
   private readonly context: DecisionContext;
   private readonly sleepers = new Heap<Sleeper>((a, b) => a.until < b.until);
   private readonly losses = new Map<string, Set<TaskNode>>();
-  private readonly awaited = new Map<TaskNode, (() => void)[]>();
   private scheduling = false;
 
   constructor(
     private readonly term: Term,
     private readonly consequences: Consequences,
   ) {
-    const {settings, random, hub, scheduler} = term;
+    this.steps = new TaskSteps(term, {
+      evaluate: task => this.evaluate(task),
+      ended: (attempt, record) => {
+        consequences.ended(attempt, record);
+        this.schedule();
+      },
+      finished: task => consequences.finished(task),
+      spent: session => consequences.spent(session),
+    });
+    const {settings, random, hub, scheduler, budgets} = term;
     this.context = {
       get hubNow() {
         return hub.now();
@@ -78,18 +78,15 @@ export class Conductor {
       lossGraceMs: settings.lossGraceMs,
       rateLimitWaitMs: settings.rateLimitWaitMs,
       random: () => random.next(),
-      promptsStopped: session => consequences.promptsStopped(session),
+      promptsStopped: session => budgets.isStopped(session),
       hasOtherAgent: (task, agentId) => scheduler.hasOther(task, agentId),
     };
   }
 
-  /** Looks at a task about which something may have changed. */
+  /** Looks at a task about which something may have changed; one whose step is under way is looked at after it. */
   evaluate(task: TaskNode): void {
     if (task.session.closed || task.session.held) return;
-    if (task.busy) {
-      task.dirty = true;
-      return;
-    }
+    if (task.busy) return;
     const decision = decide(task, this.context);
     if (decision.kind !== 'queue') this.term.queue.remove(task);
     this.act(task, decision);
@@ -137,49 +134,12 @@ export class Conductor {
     }
   }
 
-  /** Resolves when the task has come to its end; never when the term ends first. */
-  whenFinal(task: TaskNode): Promise<void> {
-    if (isFinalTask(task)) return Promise.resolve();
-    return new Promise(resolve => {
-      const others = this.awaited.get(task) ?? [];
-      this.awaited.set(task, [...others, resolve]);
-    });
-  }
-
   /** Records that the agent has started to work on the attempt. */
   start(attempt: AttemptNode): void {
     const {task} = attempt;
     if (task.busy || task.attempt !== attempt || attempt.record.state !== 'assigned') return;
     const {task: record, attempt: started} = changes.started(task, attempt, nowOf(this.term));
-    this.rewriteAttempt(task, attempt, {task: record}, started);
-  }
-
-  /** Stores a new state of the current attempt without ending it, and with it the task's. */
-  rewriteAttempt(
-    task: TaskNode,
-    attempt: AttemptNode,
-    change: changes.Change,
-    record: AttemptRecord,
-    committed?: () => void,
-  ): void {
-    const put = putRecord(attempt.key, record);
-    const text = put.kind === 'put' ? put.value : undefined;
-    this.submit(task, {
-      change,
-      compare: [this.unchangedAttempt(attempt)],
-      ops: [put],
-      committed: revision => {
-        attempt.record = record;
-        attempt.mod = revision;
-        attempt.written = text;
-        committed?.();
-      },
-    });
-  }
-
-  /** Stores a new state of a task that changes nothing but itself. */
-  rewriteTask(task: TaskNode, change: changes.Change, committed?: () => void): void {
-    this.submit(task, committed ? {change, committed} : {change});
+    this.steps.rewriteAttempt(attempt, {task: record}, started);
   }
 
   private act(task: TaskNode, decision: Decision): void {
@@ -202,16 +162,16 @@ export class Conductor {
         if (attempt.record.state === 'verifying') this.consequences.verify(attempt);
         else {
           const {task: record, attempt: verifying} = changes.verifying(task, attempt);
-          this.rewriteAttempt(task, attempt, {task: record}, verifying, () =>
+          this.steps.rewriteAttempt(attempt, {task: record}, verifying, () =>
             this.consequences.verify(attempt),
           );
         }
         return;
       case 'cancel':
-        this.submit(task, {change: changes.finished(task, 'cancel', decision.failure, now)});
+        this.steps.submit(task, {change: changes.finished(task, 'cancel', decision.failure, now)});
         return;
       case 'fail':
-        this.submit(task, {change: changes.finished(task, 'fail', decision.failure, now)});
+        this.steps.submit(task, {change: changes.finished(task, 'fail', decision.failure, now)});
         return;
       case 'unpark':
         this.unpark(task);
@@ -232,7 +192,7 @@ export class Conductor {
     const now = nowOf(this.term);
     switch (decision.kind) {
       case 'accept':
-        this.submit(task, {
+        this.steps.submit(task, {
           change: changes.accepted(task, attempt, now),
           ops: this.resultRef(attempt),
         });
@@ -240,7 +200,7 @@ export class Conductor {
       case 'retry': {
         const {failure, avoidAgent} = decision.retry;
         const change = changes.retried(task, attempt, decision.retry, now);
-        this.submit(task, {
+        this.steps.submit(task, {
           change,
           committed: () => {
             if (failure.kind !== 'rateLimit')
@@ -251,7 +211,7 @@ export class Conductor {
         return;
       }
       case 'requeue':
-        this.submit(task, {
+        this.steps.submit(task, {
           change: changes.requeued(task, attempt, decision, now),
           committed: () => {
             if (decision.outcome === 'lost') this.rememberLoss(task, attempt);
@@ -259,7 +219,7 @@ export class Conductor {
         });
         return;
       case 'park':
-        this.submit(task, {
+        this.steps.submit(task, {
           change: changes.parked(task, attempt, decision.message, now),
           ops: [this.consequences.question(task, decision.subject, decision.message)],
           committed: () => {
@@ -269,7 +229,7 @@ export class Conductor {
         return;
       case 'mergeInputs': {
         const merge = this.consequences.mergeInputs(task, decision.failure);
-        this.submit(task, {
+        this.steps.submit(task, {
           change: changes.blocked(task, attempt, decision.failure, now),
           compare: merge.compare,
           ops: merge.ops,
@@ -284,7 +244,7 @@ export class Conductor {
 
   private unpark(task: TaskNode): void {
     const change = {task: {...task.record, losses: 0, waitingFor: undefined}};
-    this.submit(task, {
+    this.steps.submit(task, {
       change,
       committed: () => {
         task.answer = undefined;
@@ -296,10 +256,10 @@ export class Conductor {
   private refund(task: TaskNode): void {
     const losses = Math.max(0, task.record.losses - task.refunds);
     task.refunds = 0;
-    this.submit(task, {change: {task: {...task.record, losses}}});
+    this.steps.submit(task, {change: {task: {...task.record, losses}}});
   }
 
-  private assign({task, agent}: Placement): void {
+  private assign({task, agent, score, features}: Placement): void {
     const {term} = this;
     const live = agent.live;
     if (task.busy || task.session.closed || task.session.held || !live) {
@@ -308,13 +268,8 @@ export class Conductor {
       return;
     }
     const replaced = task.attempt;
-    const {attempt: record, ...change} = changes.assigned(
-      task,
-      agent,
-      term.coordinator,
-      term.principal,
-      nowOf(term),
-    );
+    const placement = {strategy: task.session.rule.name, score, features: {...features}};
+    const {attempt: record, ...change} = changes.assigned(task, agent, placement, term, nowOf(term));
     const {keys} = task.session;
     const liveValue: AttemptLive = {
       v: RECORD_VERSION,
@@ -323,7 +278,7 @@ export class Conductor {
       agentIncarnation: record.agentIncarnation,
     };
     const put = putRecord(keys.attempt(record.id), record);
-    this.submit(task, {
+    this.steps.submit(task, {
       change,
       compare: [{key: keys.agentLive(agent.id), target: 'mod', op: '=', operand: live.mod}],
       ops: [put, putRecord(keys.live(record.id), liveValue)],
@@ -339,7 +294,7 @@ export class Conductor {
       },
       refused: current => {
         agent.reserved -= 1;
-        this.refreshLive(agent, keys.agentLive(agent.id), current);
+        if (current) this.refreshLive(agent, keys.agentLive(agent.id), current);
       },
     });
   }
@@ -362,95 +317,6 @@ export class Conductor {
       at: this.term.clock.wallNow(),
     };
     return [putRecord(session.keys.ref(session.id, spec.id), ref)];
-  }
-
-  private submit(task: TaskNode, submission: Submission): void {
-    const {change} = submission;
-    const {attempt, session} = task;
-    const compare: Compare[] = [{key: task.key, target: 'mod', op: '=', operand: task.mod}];
-    const ops: Op[] = [putRecord(task.key, change.task)];
-    if (attempt && change.ended) {
-      const live = session.keys.live(attempt.record.id);
-      compare.push(this.unchangedAttempt(attempt), {
-        key: live,
-        target: 'create',
-        op: '=',
-        operand: attempt.fence,
-      });
-      ops.push(putRecord(attempt.key, change.ended), {kind: 'delete', key: live});
-    }
-    if (submission.compare) compare.push(...submission.compare);
-    if (submission.ops) ops.push(...submission.ops);
-    task.busy = true;
-    this.term.committer.submit({
-      compare,
-      ops,
-      committed: revision => this.committed(task, attempt, submission, revision),
-      refused: current => this.refused(task, attempt, submission, current),
-    });
-  }
-
-  private committed(
-    task: TaskNode,
-    attempt: AttemptNode | undefined,
-    {change, committed}: Submission,
-    revision: number,
-  ): void {
-    task.busy = false;
-    if (attempt && change.ended) {
-      task.attempt = undefined;
-      attempt.agent.attempts.delete(attempt);
-      attempt.talk.abort();
-    }
-    const wasFinal = isFinalTask(task);
-    replaceTask(task, change.task, revision);
-    committed?.(revision);
-    if (attempt && change.ended) {
-      this.consequences.ended(attempt, change.ended);
-      this.schedule();
-    }
-    this.catchUp(task);
-    if (!wasFinal && isFinalTask(task)) {
-      task.wanted = undefined;
-      for (const resolve of this.awaited.get(task) ?? []) resolve();
-      this.awaited.delete(task);
-      for (const dependent of task.dependents)
-        if (dependent.missing === 0 || dependent.doomed > 0) this.evaluate(dependent);
-    }
-  }
-
-  private refused(
-    task: TaskNode,
-    attempt: AttemptNode | undefined,
-    {refused}: Submission,
-    current: CurrentKeys,
-  ): void {
-    task.busy = false;
-    refused?.(current);
-    const stored = current.get(task.key);
-    if (stored?.modRevision !== task.mod) {
-      this.term.depose(`task ${task.key} was changed by somebody else`);
-      return;
-    }
-    const record = attempt && current.get(attempt.key);
-    if (attempt && record && takeAttempt(attempt, record)) this.consequences.spent(task.session);
-    this.catchUp(task);
-  }
-
-  /** Takes in what happened while a step was under way, and looks at the task again. */
-  private catchUp(task: TaskNode): void {
-    const {attempt} = task;
-    if (attempt?.seen) {
-      const seen = attempt.seen;
-      attempt.seen = undefined;
-      if (takeAttempt(attempt, seen)) this.consequences.spent(task.session);
-    }
-    task.dirty = false;
-    this.evaluate(task);
-  }
-
-  private unchangedAttempt(attempt: AttemptNode): Compare {
-    return {key: attempt.key, target: 'mod', op: '=', operand: attempt.mod};
   }
 
   /** What the refusal says of the agent's live key, which the watch has yet to tell. */

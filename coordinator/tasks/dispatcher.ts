@@ -6,7 +6,6 @@ import type {AttemptRecord} from '../protocol/model/attempt.ts';
 import type {Failure} from '../protocol/model/task.ts';
 import {delay} from '../runtime/clock.ts';
 import {describeError} from '../runtime/errors.ts';
-import type {Budgets} from './budgets.ts';
 import {assignedWorkspace, type ResultSources, resultOf} from './bundles.ts';
 import {type AttemptNode, agentOf, needsOf, type SessionNode} from './fleet.ts';
 import {nowOf, type Term} from './term.ts';
@@ -23,7 +22,6 @@ export interface DeliveryOutcome {
 export class Dispatcher {
   constructor(
     private readonly term: Term,
-    private readonly budgets: Budgets,
     private readonly outcome: DeliveryOutcome,
   ) {}
 
@@ -73,7 +71,7 @@ export class Dispatcher {
   private assignment(attempt: AttemptNode): ParamsInput<'mcpx.orchestrate.task.assign'> {
     const {task, record, fence} = attempt;
     const {session, spec} = task;
-    const left = this.budgets.leftUsd(task);
+    const left = this.term.budgets.leftUsd(task);
     const assign: TaskAssign = {
       attemptId: record.id,
       fence: {store: this.term.incarnation, attempt: record.id, revision: fence},

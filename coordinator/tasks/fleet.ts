@@ -48,8 +48,6 @@ export interface TaskNode {
   attempt: AttemptNode | undefined;
   /** A step of it is on its way to the store; meanwhile nothing is decided about it. */
   busy: boolean;
-  /** Something happened while it was busy. */
-  dirty: boolean;
   /** Wanted end, decided outside the task: by a person, a deadline, the session's end. */
   wanted: Failure | undefined;
   /** Agents on which it failed by the machine's fault, in order of id. */
@@ -89,6 +87,8 @@ export interface AttemptNode {
   accepted: boolean;
   /** The agent would not take it, or could not make anything of it. */
   rejected: 'refused' | Failure | undefined;
+  /** What it reported does not fit into the records of its end. */
+  oversized: boolean;
   /** Ends whatever is being said to the agent about it. */
   readonly talk: AbortController;
   verification: Verification | undefined;

@@ -50,6 +50,8 @@ export type LeadStatus =
     };
 
 const RESTART_MS = 500;
+/** A store without a majority must not keep the process from ending; what is not stored is counted again by the next lead. */
+const FLUSH_MS = 2000;
 
 export class Lead {
   private readonly settings: LeadSettings;
@@ -153,7 +155,7 @@ export class Lead {
 
   /** Resolves when the term is over. */
   private async reign(held: Held): Promise<void> {
-    const {logger, coordinator} = this.options;
+    const {clock, logger, coordinator} = this.options;
     const {signal} = this.stopping;
     let end: (reason: string) => void = () => undefined;
     const ended = new Promise<string>(resolve => {
@@ -165,7 +167,7 @@ export class Lead {
     if (signal.aborted) onStop();
     let opened: LeadTerm | undefined;
     try {
-      opened = await LeadTerm.open({...this.options, settings: this.settings, onEnd: end}, held);
+      opened = await LeadTerm.open({...this.options, settings: this.settings}, held, end);
       this.current = opened;
       this.lead = coordinator;
       logger.info('this coordinator leads', {
@@ -175,7 +177,7 @@ export class Lead {
       this.termChanged.emit();
       const reason = await ended;
       logger.info('this coordinator leads no more', {reason});
-      if (signal.aborted) await opened.flush();
+      if (signal.aborted) await Promise.race([opened.flush(), delay(clock, FLUSH_MS)]);
     } finally {
       signal.removeEventListener('abort', onStop);
       this.current = undefined;

@@ -1,53 +1,36 @@
 /** One term of leadership: puts the parts together, loads what is unfinished, and follows the store until the lead is lost. */
 import * as z from 'zod';
-import type {Logger} from '../observability/logger.ts';
 import {ALL_TENANTS_PREFIX, SYSTEM_KEYS, tenantKeys} from '../protocol/model/keys.ts';
 import {parseRecord, recordFields} from '../protocol/model/record.ts';
 import {every} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
-import {HubClock} from '../runtime/hubClock.ts';
 import type {WatchMessage} from '../store/store.ts';
 import {Approvals} from './approvals.ts';
-import {Budgets} from './budgets.ts';
-import {Committer} from './committer.ts';
 import {Conductor} from './conductor.ts';
 import {coolDown, Dispatcher} from './dispatcher.ts';
 import type {Held} from './election.ts';
-import {
-  type AgentNode,
-  type AttemptNode,
-  Fleet,
-  isFinalTask,
-  type SessionNode,
-  type TaskNode,
-} from './fleet.ts';
+import {type AgentNode, type AttemptNode, isFinalTask, type SessionNode, type TaskNode} from './fleet.ts';
 import {Loader} from './loader.ts';
 import {insertMerge} from './mergeInputs.ts';
-import {isPrompt, ReadyQueue} from './readyQueue.ts';
+import {isPrompt} from './readyQueue.ts';
 import {Retention} from './retention.ts';
-import {Scheduler} from './scheduler.ts';
 import {SessionControls} from './sessionControls.ts';
 import {SessionEnds} from './sessionEnds.ts';
 import {removeTasks, SessionStarts} from './sessionStarts.ts';
 import {SessionWriter} from './sessions.ts';
 import {StoreEvents} from './storeEvents.ts';
 import type {Term} from './term.ts';
+import {createTerm, type TermOptions} from './termParts.ts';
 import {Timekeeper} from './timekeeper.ts';
 import {Verifier} from './verifier.ts';
 
 export const HubTimeRecord = z.looseObject({...recordFields, hubTimeMs: z.number().nonnegative()});
-
-export type TermOptions = Pick<
-  Term,
-  'store' | 'channel' | 'plans' | 'auditedTxn' | 'clock' | 'random' | 'settings' | 'coordinator'
-> & {readonly logger: Logger; readonly onEnd: (reason: string) => void};
 
 export class LeadTerm implements Disposable {
   readonly term: Term;
   readonly controls: SessionControls;
   readonly starts: SessionStarts;
   private readonly owned = new DisposableStore();
-  private readonly budgets: Budgets;
   private readonly conductor: Conductor;
   private readonly dispatcher: Dispatcher;
   private readonly sessions: SessionWriter;
@@ -60,52 +43,19 @@ export class LeadTerm implements Disposable {
   private isOver = false;
 
   private constructor(
-    private readonly options: TermOptions,
+    options: TermOptions,
     held: Held,
     hubTimeMs: number,
+    private readonly onEnd: (reason: string) => void,
   ) {
     const end = new AbortController();
     this.owned.add({dispose: () => end.abort()});
-    const fleet = new Fleet();
-    const queue = new ReadyQueue();
-    const {store, clock, settings, logger, coordinator} = options;
-    const committer = new Committer(
-      store,
-      {key: SYSTEM_KEYS.lead, target: 'create', op: '=', operand: held.createRevision},
-      {
-        clock,
-        logger,
-        maxInFlight: settings.maxTxnsInFlight,
-        onFenced: () => this.depose('somebody else leads'),
-      },
-    );
-    this.owned.add({dispose: () => committer.stop()});
-    const principal = `coordinator:${coordinator}`;
-    const scheduler = new Scheduler(
-      fleet,
-      queue,
-      placement =>
-        placement.session.record.state === 'running' &&
-        !placement.session.held &&
-        !(placement.isPrompt && this.promptsStopped(placement.session)),
-    );
-    this.term = {
-      ...options,
-      incarnation: store.status().incarnation,
-      committer,
-      fleet,
-      queue,
-      scheduler,
-      hub: new HubClock(clock, hubTimeMs),
-      principal,
-      signal: end.signal,
-      depose: reason => this.depose(reason),
-    };
-    const {term} = this;
-    this.budgets = new Budgets(fleet, () => clock.wallNow(), settings.fleetBudgetUsdPerDay, principal);
-    this.sessions = new SessionWriter(term, this.budgets);
+    const term = createTerm(options, held, hubTimeMs, end.signal, reason => this.depose(reason));
+    this.term = term;
+    this.owned.add({dispose: () => term.committer.stop()});
+    this.sessions = new SessionWriter(term);
     this.approvals = new Approvals(term, task => this.conductor.evaluate(task));
-    this.dispatcher = new Dispatcher(term, this.budgets, {
+    this.dispatcher = new Dispatcher(term, {
       accepted: attempt => this.confirmed(attempt),
       refused: (attempt, reason) => this.refusedBy(attempt, reason),
       undeliverable: (attempt, failure) => this.rejected(attempt, failure),
@@ -113,21 +63,21 @@ export class LeadTerm implements Disposable {
     const verifier = new Verifier(term, attempt => this.conductor.evaluate(attempt.task));
     const ends = new SessionEnds(term, this.sessions, session => this.sessionEnded(session));
     this.conductor = new Conductor(term, {
-      promptsStopped: session => this.promptsStopped(session),
       spent: session => this.spent(session),
       assigned: attempt => this.dispatcher.assign(attempt),
       ended: (attempt, record) => {
         this.dispatcher.ended(attempt, record);
         this.approvals.withdrawAttempt(attempt);
       },
+      finished: task => this.approvals.withdrawDecisions(task),
       verify: attempt => verifier.begin(attempt),
       question: (task, subject, message) => this.approvals.question(task, subject, message),
       mergeInputs: (task, failure) =>
-        insertMerge(task, failure, principal, merge => this.conductor.evaluate(merge)),
+        insertMerge(task, failure, term.principal, merge => this.conductor.evaluate(merge)),
       workedOff: session => ends.workedOff(session),
     });
-    this.timekeeper = new Timekeeper(term, this.conductor, this.sessions, this.budgets);
-    this.loader = new Loader(term, this.budgets, this.approvals);
+    this.timekeeper = new Timekeeper(term, this.conductor, this.sessions);
+    this.loader = new Loader(term, this.approvals);
     this.events = new StoreEvents(term, this.approvals, {
       attemptChanged: attempt => {
         this.conductor.evaluate(attempt.task);
@@ -136,24 +86,18 @@ export class LeadTerm implements Disposable {
       agentChanged: agent => this.agentChanged(agent),
       accountChanged: () => this.conductor.schedule(),
     });
-    this.starts = new SessionStarts(term, session => this.adopt(session, true));
-    this.controls = new SessionControls({
-      term,
-      conductor: this.conductor,
-      sessions: this.sessions,
-      budgets: this.budgets,
-      approvals: this.approvals,
-      loader: this.loader,
-      adopt: session => this.adopt(session, false),
-    });
+    this.starts = new SessionStarts(term, session => this.adopt(session));
+    const {conductor, sessions, approvals, loader} = this;
+    const adopt = (session: SessionNode): void => this.adopt(session);
+    this.controls = new SessionControls({term, conductor, sessions, approvals, loader, adopt});
     this.retention = new Retention(term);
   }
 
   /** Resolves when everything unfinished is loaded and being worked on. */
-  static async open(options: TermOptions, held: Held): Promise<LeadTerm> {
+  static async open(options: TermOptions, held: Held, onEnd: (reason: string) => void): Promise<LeadTerm> {
     const stored = await options.store.get(SYSTEM_KEYS.hubTime);
     const hubTimeMs = stored ? parseRecord(HubTimeRecord, stored.key, stored.value).hubTimeMs : 0;
-    const opened = new LeadTerm(options, held, hubTimeMs);
+    const opened = new LeadTerm(options, held, hubTimeMs, onEnd);
     try {
       await opened.begin(held.revision);
     } catch (error) {
@@ -175,7 +119,7 @@ export class LeadTerm implements Disposable {
   }
 
   private async begin(revision: number): Promise<void> {
-    const {store, clock, settings, logger} = this.options;
+    const {store, clock, settings, logger} = this.term;
     const {tenants, halfStarted} = await this.loader.load(revision);
     for (const tenant of tenants) this.tenants.add(tenant);
     this.owned.add(
@@ -187,7 +131,7 @@ export class LeadTerm implements Disposable {
       logger.info('the start of a session was cut off; its tasks are removed', {session: id});
       await removeTasks(this.term, tenantKeys(tenant), id);
     }
-    for (const session of [...this.term.fleet.sessions.values()]) this.adopt(session, false);
+    for (const session of [...this.term.fleet.sessions.values()]) this.adopt(session);
   }
 
   private onWatch(message: WatchMessage): void {
@@ -204,7 +148,7 @@ export class LeadTerm implements Disposable {
     try {
       run();
     } catch (error) {
-      this.options.logger.error('the lead stumbled and starts over from the store', {what, error});
+      this.term.logger.error('the lead stumbled and starts over from the store', {what, error});
       this.depose(`${what} failed`);
     }
   }
@@ -212,23 +156,22 @@ export class LeadTerm implements Disposable {
   private depose(reason: string): void {
     if (this.isOver) return;
     this.dispose();
-    this.options.onEnd(reason);
+    this.onEnd(reason);
   }
 
   /** Everything of the session that can be done now is begun. */
-  private adopt(session: SessionNode, isNew: boolean): void {
-    const {fleet} = this.term;
+  private adopt(session: SessionNode): void {
     this.tenants.add(session.tenant);
-    fleet.addSession(session);
+    session.held = false;
+    this.term.fleet.addSession(session);
     this.timekeeper.adopt(session);
-    if (!isNew)
-      for (const task of session.tasks.values()) {
-        const {attempt} = task;
-        for (const incarnation of task.lostOn) this.conductor.noteLoss(task, incarnation);
-        if (!attempt) continue;
-        this.timekeeper.watch(attempt);
-        if (!attempt.accepted) this.dispatcher.assign(attempt);
-      }
+    for (const task of session.tasks.values()) {
+      for (const incarnation of task.lostOn) this.conductor.noteLoss(task, incarnation);
+      const {attempt} = task;
+      if (!attempt) continue;
+      this.timekeeper.watch(attempt);
+      if (!attempt.accepted) this.dispatcher.assign(attempt);
+    }
     this.controls.reconsider(session);
   }
 
@@ -250,15 +193,11 @@ export class LeadTerm implements Disposable {
 
   /** Call when an attempt may have spent something. */
   private spent(session: SessionNode): void {
-    if (this.promptsStopped(session)) this.stopSpending(session);
-  }
-
-  private promptsStopped(session: SessionNode): boolean {
-    return this.budgets.isSessionSpent(session) || this.budgets.isDaySpent(session.tenant);
+    if (this.term.budgets.isStopped(session)) this.stopSpending(session);
   }
 
   private stopSpending(session: SessionNode): void {
-    if (this.budgets.isSessionSpent(session) && session.record.state === 'running') {
+    if (this.term.budgets.isSessionSpent(session) && session.record.state === 'running') {
       const spent = session.spentUsd.toFixed(2);
       const failure = `the session's budget of $${session.record.budgetUsd} is spent ($${spent}): raise it to go on`;
       this.sessions
@@ -275,7 +214,7 @@ export class LeadTerm implements Disposable {
           },
         )
         .catch((error: unknown) =>
-          this.options.logger.debug('a session was not paused', {session: session.id, error}),
+          this.term.logger.debug('a session was not paused', {session: session.id, error}),
         );
     }
     for (const agent of this.term.fleet.agents.values())
@@ -296,18 +235,18 @@ export class LeadTerm implements Disposable {
   private sessionEnded(session: SessionNode): void {
     this.approvals.withdrawSession(session);
     for (const task of session.tasks.values()) this.forget(task);
-    this.options.logger.info('a session ended', {session: session.id, state: session.record.state});
+    this.term.logger.info('a session ended', {session: session.id, state: session.record.state});
   }
 
   private forget(task: TaskNode): void {
     this.term.queue.remove(task);
-    if (!isFinalTask(task)) this.options.logger.warn('a session ended before a task', {task: task.key});
+    if (!isFinalTask(task)) this.term.logger.warn('a session ended before a task', {task: task.key});
   }
 
   private sweep(): void {
     for (const tenant of this.tenants)
       this.retention.sweep(tenant).catch((error: unknown) => {
-        if (!this.isOver) this.options.logger.warn('old sessions could not be deleted', {tenant, error});
+        if (!this.isOver) this.term.logger.warn('old sessions could not be deleted', {tenant, error});
       });
   }
 }

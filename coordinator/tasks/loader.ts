@@ -10,7 +10,6 @@ import {Plan, type TaskSpecification} from '../protocol/plan/plan.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import type {KeyValue, Store} from '../store/store.ts';
 import type {Approvals} from './approvals.ts';
-import type {Budgets} from './budgets.ts';
 import {FAILURE_HANDLING} from './failurePolicy.ts';
 import type {AgentNode, SessionNode, TaskNode} from './fleet.ts';
 import {mergeTask} from './implicitTasks.ts';
@@ -45,8 +44,7 @@ export async function* children(store: Store, prefix: string, revision: number):
 
 export class Loader {
   constructor(
-    private readonly term: Pick<Term, 'store' | 'plans' | 'fleet' | 'logger' | 'coordinator'>,
-    private readonly budgets: Budgets,
+    private readonly term: Pick<Term, 'store' | 'plans' | 'fleet' | 'budgets' | 'logger'>,
     private readonly approvals: Approvals,
   ) {}
 
@@ -71,7 +69,7 @@ export class Loader {
     return {tenants, halfStarted};
   }
 
-  /** Adds the session to the fleet. Errors: `incompatible`, `notFound` (its plan is gone), `corrupt`. */
+  /** Adds the session to the fleet, held. Errors: `incompatible`, `notFound` (its plan is gone), `corrupt`. */
   async loadSession(
     tenant: string,
     record: SessionRecord,
@@ -81,6 +79,7 @@ export class Loader {
     const {fleet, plans} = this.term;
     const plan = Plan.parse(JSON.parse(await plans.get(tenant, record.plan)));
     const session = sessionNode(tenant, plan, record, mod);
+    session.held = true;
     const {tasks, attempts} = await this.readTasks(session, revision);
     const nodes: TaskNode[] = [];
     for (const spec of plannedTasks(plan)) {
@@ -128,8 +127,9 @@ export class Loader {
       const record = parseRecord(AccountRecord, kv.key, kv.value);
       fleet.accounts.set(`${tenant}/${record.account}`, {until: record.pausedUntil, reason: record.reason});
     }
-    const today = await store.get(keys.spend(this.budgets.today()), {atRevision: revision});
-    if (today) this.budgets.load(tenant, parseRecord(SpendRecord, today.key, today.value), today.modRevision);
+    const today = await store.get(keys.spend(this.term.budgets.today()), {atRevision: revision});
+    if (today)
+      this.term.budgets.load(tenant, parseRecord(SpendRecord, today.key, today.value), today.modRevision);
   }
 
   private async readTasks(session: SessionNode, revision: number): Promise<StoredTasks> {

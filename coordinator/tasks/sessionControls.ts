@@ -8,7 +8,6 @@ import type {Failure} from '../protocol/model/task.ts';
 import type {Principal} from '../security/principal.ts';
 import {readRecord, readRecords, type Stored} from '../store/records.ts';
 import type {Approvals} from './approvals.ts';
-import type {Budgets} from './budgets.ts';
 import type {Conductor} from './conductor.ts';
 import {isFinalTask, isOnline, isWorkedOff, type SessionNode, type TaskNode} from './fleet.ts';
 import type {Loader} from './loader.ts';
@@ -20,7 +19,6 @@ export interface ControlParts {
   readonly term: Term;
   readonly conductor: Conductor;
   readonly sessions: SessionWriter;
-  readonly budgets: Budgets;
   readonly approvals: Approvals;
   readonly loader: Loader;
   /** A session that had ended runs again. */
@@ -143,7 +141,7 @@ export class SessionControls {
     const record = await this.parts.sessions.update(session, () => ({}), audit);
     if (waitingFor.kind === 'person') this.unpark(task);
     else if (!task.busy && !task.attempt)
-      this.parts.conductor.rewriteTask(task, {
+      this.parts.conductor.steps.rewriteTask(task, {
         task: {...task.record, notBefore: undefined, waitingFor: undefined},
       });
     return record;
@@ -158,7 +156,7 @@ export class SessionControls {
     if (isFinalTask(task))
       throw new ProtocolError('conflict', `task ${taskId} is ${task.record.state} already`);
     await this.parts.sessions.update(session, () => ({}), audit);
-    const final = this.parts.conductor.whenFinal(task);
+    const final = this.parts.conductor.steps.whenFinal(task);
     task.wanted = {kind: 'cancelled', message: 'cancelled by a person'};
     this.parts.conductor.evaluate(task);
     await final;
@@ -199,7 +197,6 @@ export class SessionControls {
       );
     const {revision} = term.store.status();
     const session = await loader.loadSession(principal.tenant, ended.value, ended.modRevision, revision);
-    session.held = true;
     try {
       const chosen =
         action.kind === 'resume'
@@ -216,7 +213,6 @@ export class SessionControls {
       () => ({state: 'running', endedAt: undefined, failure: undefined, result: undefined}),
       audit,
     );
-    session.held = false;
     adopt(session);
     return record;
   }
@@ -245,7 +241,7 @@ export class SessionControls {
               failure: undefined,
               readyAt: undefined,
             });
-            this.parts.conductor.rewriteTask(task, {task: record}, resolve);
+            this.parts.conductor.steps.rewriteTask(task, {task: record}, resolve);
           }),
       ),
     );
@@ -258,7 +254,7 @@ export class SessionControls {
   }
 
   private checkBudget(session: SessionNode): void {
-    if (this.parts.budgets.isSessionSpent(session))
+    if (this.parts.term.budgets.isSessionSpent(session))
       throw new ProtocolError('conflict', `the budget of session ${session.id} is spent: raise it first`, {
         budgetUsd: session.record.budgetUsd,
         spentUsd: session.spentUsd,

@@ -8,7 +8,6 @@ import {delay} from '../runtime/clock.ts';
 import {isCoordinatorError} from '../runtime/errors.ts';
 import {putRecord} from '../store/records.ts';
 import type {Compare, Op} from '../store/store.ts';
-import type {Budgets} from './budgets.ts';
 import {leadLost} from './committer.ts';
 import type {Fleet, SessionNode} from './fleet.ts';
 import type {AuditEntry, Term} from './term.ts';
@@ -24,10 +23,7 @@ export class SessionWriter {
   private last: Promise<unknown> = Promise.resolve();
   private flushing = false;
 
-  constructor(
-    private readonly term: Term,
-    private readonly budgets: Budgets,
-  ) {}
+  constructor(private readonly term: Term) {}
 
   /** Resolves when the record is stored; rejects when the lead is lost, with `conflict` when it has ended. */
   update(session: SessionNode, patch: SessionPatch, audit?: AuditAction): Promise<SessionRecord> {
@@ -72,7 +68,7 @@ export class SessionWriter {
       ...changed,
     };
     const key = session.keys.session(session.id);
-    const addition = this.budgets.addition(session, spentUsd);
+    const addition = this.term.budgets.addition(session, spentUsd);
     const revision = await this.commit(
       [{key, target: 'mod', op: '=', operand: session.mod}, ...addition.compare],
       [putRecord(key, record), ...addition.ops],

@@ -3,7 +3,6 @@ import {SYSTEM_KEYS} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import type {TaskRecord} from '../protocol/model/task.ts';
 import {putRecord} from '../store/records.ts';
-import type {Budgets} from './budgets.ts';
 import type {Conductor} from './conductor.ts';
 import {type AttemptNode, agentOf, isFinalTask, type SessionNode, type TaskNode} from './fleet.ts';
 import {Heap} from './heap.ts';
@@ -25,7 +24,6 @@ export class Timekeeper {
     private readonly term: Term,
     private readonly conductor: Conductor,
     private readonly sessions: SessionWriter,
-    private readonly budgets: Budgets,
   ) {
     this.hubTimeStoredAt = term.hub.now();
   }
@@ -106,10 +104,11 @@ export class Timekeeper {
     const {record} = attempt;
     if (isSilent !== (record.unreachableSince !== undefined) && record.state !== 'reported') {
       const unreachableSince = isSilent ? this.term.clock.wallNow() : undefined;
-      this.conductor.rewriteAttempt(task, attempt, {task: task.record}, {...record, unreachableSince});
+      this.conductor.steps.rewriteAttempt(attempt, {task: task.record}, {...record, unreachableSince});
     } else if (!isSilent) this.silent.delete(attempt);
     if (!isSilent) return;
-    if (this.term.scheduler.hasOther(task, record.agentId)) attempt.silentMs += stepMs;
+    const isEnding = task.session.record.state === 'ending';
+    if (isEnding || this.term.scheduler.hasOther(task, record.agentId)) attempt.silentMs += stepMs;
     this.conductor.evaluate(task);
   }
 
@@ -125,7 +124,7 @@ export class Timekeeper {
       const isShown = record.state === 'ready' && record.waitingFor?.message === waitingFor?.message;
       if (isShown || task.busy || task.attempt) continue;
       const readyAt = record.readyAt ?? this.term.clock.wallNow();
-      this.conductor.rewriteTask(task, {task: taskTransition(record, 'wait', {waitingFor, readyAt})});
+      this.conductor.steps.rewriteTask(task, {task: taskTransition(record, 'wait', {waitingFor, readyAt})});
     }
   }
 
@@ -133,8 +132,8 @@ export class Timekeeper {
     const {scheduler} = this.term;
     const misfit = scheduler.explain(head, placement);
     if (misfit !== undefined) return {kind: 'agent', message: misfit.slice(0, 2048)};
-    if (placement.isPrompt && this.budgets.isDaySpent(placement.session.tenant))
-      return {kind: 'budget', message: `the fleet's budget for ${this.budgets.today()} is spent`};
+    if (placement.isPrompt && this.term.budgets.isDaySpent(placement.session.tenant))
+      return {kind: 'budget', message: `the fleet's budget for ${this.term.budgets.today()} is spent`};
     const pause = scheduler.pausedUntil(head, placement, nowOf(this.term));
     if (!pause) return undefined;
     const until = new Date(pause.until).toISOString();

@@ -60,6 +60,7 @@ export class FakeAgent {
   refuses: 'draining' | 'noSlot' | 'stopped' | undefined;
   connected = true;
   private lease: string | undefined;
+  private readonly known = new Set<string>();
 
   constructor(
     private readonly store: Store,
@@ -171,7 +172,8 @@ export class FakeAgent {
 
   private take(assign: TaskAssign): unknown {
     if (this.refuses) return {kind: 'refused', reason: this.refuses, message: 'no'};
-    if (this.assigned.some(known => known.attemptId === assign.attemptId)) return {kind: 'known'};
+    if (this.known.has(assign.attemptId)) return {kind: 'known'};
+    this.known.add(assign.attemptId);
     this.assigned.push(assign);
     void (async () => {
       const report = await this.work(assign, this);

@@ -29,6 +29,10 @@ export const AttemptRecord = z.looseObject({
   agentIncarnation: z.string().max(64),
   /** The coordinator that placed it. */
   coordinator: z.string().max(128),
+  /** Why this agent: the score and what it is made of, by feature name. */
+  placement: z
+    .object({strategy: z.string().max(64), score: z.number(), features: z.record(z.string(), z.number())})
+    .optional(),
   state: z.enum(['assigned', 'running', 'reported', 'verifying', 'ended']),
   assignedAt: WallTime,
   startedAt: WallTime.optional(),

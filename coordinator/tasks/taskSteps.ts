@@ -1,0 +1,178 @@
+/**
+ * One step of a task at a time: its records go to the store in one fenced step, then into the lead's picture; what others wrote meanwhile is
+ * taken in before the task is looked at again. Which step is right is decided elsewhere.
+ */
+import type {AttemptRecord} from '../protocol/model/attempt.ts';
+import {putRecord} from '../store/records.ts';
+import type {Compare, Op} from '../store/store.ts';
+import type {Change} from './changes.ts';
+import type {CurrentKeys} from './committer.ts';
+import {type AttemptNode, isFinalTask, replaceTask, type SessionNode, type TaskNode} from './fleet.ts';
+import {takeAttempt} from './nodes.ts';
+import type {Term} from './term.ts';
+
+export interface StepEffects {
+  /** Something about the task may have changed. */
+  evaluate(task: TaskNode): void;
+  /** The task's current attempt is over; the record is its last state. */
+  ended(attempt: AttemptNode, record: AttemptRecord): void;
+  finished(task: TaskNode): void;
+  /** An attempt of the session may have spent something. */
+  spent(session: SessionNode): void;
+}
+
+export interface Submission {
+  readonly change: Change;
+  readonly compare?: readonly Compare[];
+  readonly ops?: readonly Op[];
+  /** Runs when the task's own records are in place, before anything is decided anew. */
+  committed?(revision: number): void;
+  /** Runs when nothing was stored, with the compared keys as they are if that was why. */
+  refused?(current: CurrentKeys | undefined): void;
+}
+
+export class TaskSteps {
+  private readonly awaited = new Map<TaskNode, (() => void)[]>();
+
+  constructor(
+    private readonly term: Pick<Term, 'committer' | 'depose' | 'logger'>,
+    private readonly effects: StepEffects,
+  ) {}
+
+  /** The task must not be busy. */
+  submit(task: TaskNode, submission: Submission): void {
+    const {change} = submission;
+    const {attempt, session} = task;
+    const compare: Compare[] = [{key: task.key, target: 'mod', op: '=', operand: task.mod}];
+    const ops: Op[] = [putRecord(task.key, change.task)];
+    if (attempt && change.ended) {
+      const live = session.keys.live(attempt.record.id);
+      compare.push(unchangedAttempt(attempt), {key: live, target: 'create', op: '=', operand: attempt.fence});
+      ops.push(putRecord(attempt.key, change.ended), {kind: 'delete', key: live});
+    }
+    if (submission.compare) compare.push(...submission.compare);
+    if (submission.ops) ops.push(...submission.ops);
+    task.busy = true;
+    this.term.committer.submit({
+      compare,
+      ops,
+      committed: revision => this.committed(task, attempt, submission, revision),
+      refused: current => this.refused(task, attempt, submission, current),
+      tooLarge: error => this.tooLarge(task, attempt, submission, error),
+    });
+  }
+
+  /** Stores a new state of a task that changes nothing but itself. */
+  rewriteTask(task: TaskNode, change: Change, committed?: () => void): void {
+    this.submit(task, committed ? {change, committed} : {change});
+  }
+
+  /** Stores a new state of the current attempt without ending it, and with it the task's. */
+  rewriteAttempt(attempt: AttemptNode, change: Change, record: AttemptRecord, committed?: () => void): void {
+    const text = JSON.stringify(record);
+    this.submit(attempt.task, {
+      change,
+      compare: [unchangedAttempt(attempt)],
+      ops: [{kind: 'put', key: attempt.key, value: text}],
+      committed: revision => {
+        attempt.record = record;
+        attempt.mod = revision;
+        attempt.written = text;
+        committed?.();
+      },
+    });
+  }
+
+  /** Resolves when the task has come to its end; never when the term ends first. */
+  whenFinal(task: TaskNode): Promise<void> {
+    if (isFinalTask(task)) return Promise.resolve();
+    return new Promise(resolve => {
+      const others = this.awaited.get(task) ?? [];
+      this.awaited.set(task, [...others, resolve]);
+    });
+  }
+
+  private committed(
+    task: TaskNode,
+    attempt: AttemptNode | undefined,
+    {change, committed}: Submission,
+    revision: number,
+  ): void {
+    task.busy = false;
+    if (attempt && change.ended) {
+      task.attempt = undefined;
+      attempt.agent.attempts.delete(attempt);
+      attempt.talk.abort();
+    }
+    const wasFinal = isFinalTask(task);
+    replaceTask(task, change.task, revision);
+    committed?.(revision);
+    if (attempt && change.ended) this.effects.ended(attempt, change.ended);
+    this.catchUp(task);
+    if (!wasFinal && isFinalTask(task)) this.finish(task);
+  }
+
+  private finish(task: TaskNode): void {
+    task.wanted = undefined;
+    for (const resolve of this.awaited.get(task) ?? []) resolve();
+    this.awaited.delete(task);
+    this.effects.finished(task);
+    for (const dependent of task.dependents)
+      if (dependent.missing === 0 || dependent.doomed > 0) this.effects.evaluate(dependent);
+  }
+
+  private refused(
+    task: TaskNode,
+    attempt: AttemptNode | undefined,
+    submission: Submission,
+    current: CurrentKeys,
+  ): void {
+    task.busy = false;
+    submission.refused?.(current);
+    if (current.get(task.key)?.modRevision !== task.mod) {
+      this.term.depose(`task ${task.key} was changed by somebody else`);
+      return;
+    }
+    if (attempt && submission.change.ended) {
+      const record = current.get(attempt.key);
+      if (!record) {
+        this.term.depose(`the record of attempt ${attempt.record.id} is gone`);
+        return;
+      }
+      if (takeAttempt(attempt, record)) this.effects.spent(task.session);
+      // Without its live key the attempt has no rights left, and may be ended without it.
+      if (!current.has(task.session.keys.live(attempt.record.id))) attempt.fence = 0;
+    }
+    this.catchUp(task);
+  }
+
+  /** The result does not fit into a record: the task fails with a text that does. */
+  private tooLarge(
+    task: TaskNode,
+    attempt: AttemptNode | undefined,
+    submission: Submission,
+    error: Error,
+  ): void {
+    task.busy = false;
+    submission.refused?.(undefined);
+    this.term.logger.warn('what a task left is too large to store', {task: task.key, error});
+    if (attempt) attempt.oversized = true;
+    task.wanted = {kind: 'internal', message: `what it reported is too large to store: ${error.message}`};
+    this.effects.evaluate(task);
+  }
+
+  /** Takes in what happened while the step was under way, and has the task looked at again. */
+  private catchUp(task: TaskNode): void {
+    const {attempt} = task;
+    if (attempt?.seen) {
+      const seen = attempt.seen;
+      attempt.seen = undefined;
+      if (takeAttempt(attempt, seen)) this.effects.spent(task.session);
+    }
+    this.effects.evaluate(task);
+  }
+}
+
+function unchangedAttempt(attempt: AttemptNode): Compare {
+  return {key: attempt.key, target: 'mod', op: '=', operand: attempt.mod};
+}

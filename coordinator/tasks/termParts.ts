@@ -1,0 +1,53 @@
+/** Makes what all parts of a term share. */
+import {SYSTEM_KEYS} from '../protocol/model/keys.ts';
+import {HubClock} from '../runtime/hubClock.ts';
+import {Budgets} from './budgets.ts';
+import {Committer} from './committer.ts';
+import type {Held} from './election.ts';
+import {Fleet} from './fleet.ts';
+import {ReadyQueue} from './readyQueue.ts';
+import {Scheduler} from './scheduler.ts';
+import type {Term} from './term.ts';
+
+/** What a term needs from outside. */
+export type TermOptions = Pick<
+  Term,
+  'store' | 'channel' | 'plans' | 'auditedTxn' | 'clock' | 'random' | 'settings' | 'coordinator' | 'logger'
+>;
+
+/** `hubTimeMs` is the last that was stored. Whoever ends the term stops its committer and aborts `signal`. */
+export function createTerm(
+  options: TermOptions,
+  held: Held,
+  hubTimeMs: number,
+  signal: AbortSignal,
+  depose: (reason: string) => void,
+): Term {
+  const {store, clock, settings, logger, coordinator} = options;
+  const principal = `coordinator:${coordinator}`;
+  const fleet = new Fleet();
+  const queue = new ReadyQueue();
+  const budgets = new Budgets(fleet, () => clock.wallNow(), settings.fleetBudgetUsdPerDay, principal);
+  const scheduler = new Scheduler(fleet, queue, ({session, isPrompt}) => {
+    if (session.record.state !== 'running' || session.held) return false;
+    return !(isPrompt && budgets.isStopped(session));
+  });
+  const committer = new Committer(
+    store,
+    {key: SYSTEM_KEYS.lead, target: 'create', op: '=', operand: held.createRevision},
+    {clock, logger, maxInFlight: settings.maxTxnsInFlight, onFenced: () => depose('its fence has fallen')},
+  );
+  return {
+    ...options,
+    incarnation: store.status().incarnation,
+    committer,
+    fleet,
+    queue,
+    scheduler,
+    budgets,
+    hub: new HubClock(clock, hubTimeMs),
+    principal,
+    signal,
+    depose,
+  };
+}
