@@ -32,6 +32,10 @@ export type AgentEnd =
   /** Another process has joined under this agent's id: coming back would start a fight. */
   | {readonly kind: 'refused'; readonly error: Error};
 
+const MAX_HELD = 4096;
+/** Who waits to be dialled has no reason to pause. */
+const LISTENING = {minBackoffMs: 50, maxBackoffMs: 500};
+
 export class Agent {
   readonly attempts: Attempts;
   readonly link: AgentLink;
@@ -41,6 +45,8 @@ export class Agent {
   private readonly gates: GateRunner;
   private readonly reports: AgentReports;
   private readonly over = deferred<AgentEnd>();
+  /** Aborted when a stop is to wait for nothing any more. */
+  private readonly hurry = new AbortController();
   private readonly recovered: Promise<void>;
   private stopping: Promise<void> | undefined;
 
@@ -48,6 +54,7 @@ export class Agent {
     private readonly options: AgentOptions,
     private readonly settings: AgentSettings,
     private readonly parts: AgentParts,
+    private readonly hubUrl: () => string,
   ) {
     const {clock, random, logger} = options;
     this.link = this.makeLink();
@@ -75,14 +82,20 @@ export class Agent {
     const hubUrl = (): string => urlNow() ?? options.hub.urls[0] ?? '';
     const parts = await acquireParts(options, settings, hubUrl);
     await mkdir(parts.state.file('claude'), {recursive: true, mode: 0o700});
-    const agent = new Agent(options, settings, parts);
-    urlNow = () => agent.link.url;
+    const agent = new Agent(options, settings, parts, hubUrl);
+    // Of an agent that is dialled the address is its own.
+    urlNow = () => (parts.listening ? undefined : agent.link.url);
     agent.link.start();
     return agent;
   }
 
   get id(): string {
     return this.parts.state.agentId;
+  }
+
+  /** `/agents/ID` of the hub, or the address that it listens on. */
+  get endpoint(): string {
+    return this.parts.listening?.url ?? `/agents/${this.id}`;
   }
 
   get incarnation(): string {
@@ -113,8 +126,6 @@ export class Agent {
     return this.stopping;
   }
 
-  private readonly hurry = new AbortController();
-
   private async shutDown(reason: string, end: AgentEnd): Promise<void> {
     const {clock, logger} = this.options;
     const {signal} = this.hurry;
@@ -141,11 +152,13 @@ export class Agent {
 
   private makeLink(): AgentLink {
     const {clock, random, logger, hub, version} = this.options;
+    const {listening} = this.parts;
     const connect = ({handler, onConnected}: LinkHooks): Connection =>
       new Connection({
-        urls: hub.urls,
+        urls: listening ? [listening.url] : hub.urls,
         token: hub.token,
-        openSocket: nodeSocket({ca: hub.ca}),
+        openSocket: listening?.openSocket ?? nodeSocket({ca: hub.ca}),
+        settings: listening ? LISTENING : {},
         clock,
         random,
         logger,
@@ -199,7 +212,7 @@ export class Agent {
       environment: environment.environment,
       environmentOf: slot => environment.ofSlot(slot),
       mcpServers: assign => options.mcpServers?.(assign),
-      hubUrl: () => link.url ?? options.hub.urls[0] ?? '',
+      hubUrl: this.hubUrl,
       upload: async (content, signal) => (await artifacts.upload(content, signal)).sha256,
       rateLimited: limit => this.reports.rateLimited(limit),
     };
@@ -222,12 +235,14 @@ export class Agent {
   }
 
   private registration(): ParamsInput<'mcpx.agent.register'> {
-    const {options, attempts, incarnation} = this;
-    const held = attempts.held();
+    const {options, incarnation} = this;
+    const held = this.attempts.held();
     const known = new Set(held.map(attempt => attempt.attemptId));
     for (const {attemptId, fence} of this.parts.spool.completions.all())
       if (!known.has(attemptId)) held.push({attemptId, fence, state: 'finished'});
-    return {incarnation, mode: options.mode, attempts: held, instance: this.instance()};
+    // Beyond the bound of the message: what is finished is sent again in any case.
+    const attempts = held.slice(0, MAX_HELD);
+    return {incarnation, mode: options.mode, attempts, instance: this.instance()};
   }
 
   private instance(): ParamsInput<'mcpx.agent.register'>['instance'] {
@@ -236,7 +251,7 @@ export class Agent {
     const working = busy === 0 ? 'idle' : busy < options.maxConcurrentTasks ? 'active' : 'busy';
     return {
       id,
-      endpoint: `/agents/${id}`,
+      endpoint: this.endpoint,
       capabilities: [...(options.capabilities ?? [])],
       status: attempts.draining ? 'maintenance' : working,
       metadata: {

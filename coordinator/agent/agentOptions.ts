@@ -6,6 +6,7 @@ import type {Clock} from '../runtime/clock.ts';
 import type {Random} from '../runtime/random.ts';
 import type {AgentSettings} from './agentSettings.ts';
 import type {Driver, McpEndpoint} from './driver.ts';
+import type {ListenOptions} from './link/listeningSocket.ts';
 
 export interface AgentOptions {
   /** Absolute path; only this agent uses it. */
@@ -22,6 +23,8 @@ export interface AgentOptions {
     /** Default `default`. */
     readonly tenant?: string | undefined;
   };
+  /** Waits for the hub to dial it instead of dialling; `hub.token` is what the hub shows. Artifacts go to `hub.urls` in any case. */
+  readonly listen?: ListenOptions | undefined;
   readonly mode: 'internal' | 'external';
   readonly maxConcurrentTasks: number;
   /** Of mcpx. */

@@ -13,6 +13,7 @@ import {runAttemptCommand} from './drivers/attemptCommand.ts';
 import {ClaudeDriver} from './drivers/claude/claudeDriver.ts';
 import {CommandDriver} from './drivers/commandDriver.ts';
 import {noopDriver} from './drivers/noopDriver.ts';
+import {ListeningSocket} from './link/listeningSocket.ts';
 import {Spool} from './link/spool.ts';
 import {StateDirectory} from './stateDirectory.ts';
 import {Supervisor} from './supervisor/supervisor.ts';
@@ -32,6 +33,8 @@ export interface AgentParts {
   readonly left: readonly TaskComplete[];
   readonly workspaces: Workspaces;
   readonly artifacts: ArtifactClient;
+  /** Where the hub dials the agent, if it does. */
+  readonly listening: ListeningSocket | undefined;
   readonly environment: ReadyEnvironment;
   readonly drivers: {readonly prompt: Driver | undefined; readonly run: Driver; readonly noop: Driver};
 }
@@ -68,8 +71,21 @@ export async function acquireParts(
     const workspaces = await openWorkspaces(options, settings, {state, supervisor, artifacts});
     const environment = await prepareEnvironment(options, state.path);
     const drivers = driversOf(options, settings, supervisor, environment);
+    const {listen, hub} = options;
+    const listening = listen && (await ListeningSocket.open(listen, hub.token, logger));
     const left = spool.completions.all();
-    return {state, incarnation, supervisor, spool, left, workspaces, artifacts, environment, drivers};
+    return {
+      state,
+      incarnation,
+      supervisor,
+      spool,
+      left,
+      workspaces,
+      artifacts,
+      listening,
+      environment,
+      drivers,
+    };
   } catch (error) {
     for (const release of undo.reverse()) await release();
     throw error;
@@ -77,6 +93,7 @@ export async function acquireParts(
 }
 
 export async function releaseParts(parts: AgentParts): Promise<void> {
+  await parts.listening?.close();
   await parts.supervisor.stop();
   await parts.spool.close();
   parts.artifacts.dispose();

@@ -135,6 +135,11 @@ export class FakeHub {
     return new Promise(resolve => this.waiting.set(attemptId, resolve));
   }
 
+  /** Serves a socket that the hub opened itself. */
+  adopt(socket: WebSocket): void {
+    this.accept(socket);
+  }
+
   private accept(socket: WebSocket): void {
     if (this.refusing) {
       socket.terminate();

@@ -3,6 +3,7 @@ import type {Logger} from '../../observability/logger.ts';
 import type {TaskComplete} from '../../protocol/commands/attempt.ts';
 import {type ErrorName, isProtocolError} from '../../protocol/errors.ts';
 import {CoordinatorError, describeError} from '../../runtime/errors.ts';
+import {clipText} from '../runner/clipEvent.ts';
 import type {AgentLink} from './agentLink.ts';
 import type {CompletionLog} from './completionLog.ts';
 
@@ -16,6 +17,9 @@ export type CompletionVerdict =
 
 /** The report itself is at fault, which a shorter one mends. */
 const MALFORMED: ReadonlySet<ErrorName> = new Set(['invalidParams', 'tooLarge']);
+
+/** Half of the smallest message that a coordinator takes by default. */
+const MAX_REPORT_CHARACTERS = 2 * 1024 * 1024;
 
 export class CompletionSender {
   private readonly sending = new Map<string, AbortController>();
@@ -55,6 +59,9 @@ export class CompletionSender {
   }
 
   private async ask(completion: TaskComplete, signal: AbortSignal): Promise<CompletionVerdict> {
+    // A message beyond the bound would cost the connection instead of being refused, again and again.
+    if (JSON.stringify(completion.report).length > MAX_REPORT_CHARACTERS)
+      return this.ask(withoutReport(completion, 'it is too large'), signal);
     try {
       const {gates} = await this.link.deliver('mcpx.orchestrate.task.complete', completion, {signal});
       return {kind: 'accepted', gates};
@@ -62,14 +69,14 @@ export class CompletionSender {
       if (!isProtocolError(error)) throw error;
       if (error.kind === 'staleFence' || error.kind === 'notFound') return {kind: 'stale'};
       const {report} = completion;
-      if (MALFORMED.has(error.kind) && !(report.outcome === 'failed' && report.failure.kind === 'internal')) {
-        const message = `the hub could not take the report: ${describeError(error)}`.slice(0, 8192);
-        return this.ask(
-          {...completion, report: {outcome: 'failed', failure: {kind: 'internal', message}}},
-          signal,
-        );
-      }
-      return {kind: 'refused', message: error.message};
+      if (!MALFORMED.has(error.kind) || (report.outcome === 'failed' && report.failure.kind === 'internal'))
+        return {kind: 'refused', message: error.message};
+      return this.ask(withoutReport(completion, describeError(error)), signal);
     }
   }
+}
+
+function withoutReport(completion: TaskComplete, why: string): TaskComplete {
+  const message = clipText(`the hub could not take the report: ${why}`, 8192);
+  return {...completion, report: {outcome: 'failed', failure: {kind: 'internal', message}}};
 }

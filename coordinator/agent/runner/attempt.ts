@@ -15,7 +15,7 @@ import {ActiveClock} from './activeClock.ts';
 import {CANCELLED, failed} from './attemptReport.ts';
 import * as states from './attemptState.ts';
 import {performWork} from './attemptWork.ts';
-import {clipEvent} from './clipEvent.ts';
+import {clipEvent, clipRequest} from './clipEvent.ts';
 import type {RunnerServices} from './runnerServices.ts';
 import {NO_MASK, type SecretMask} from './secretMask.ts';
 
@@ -43,6 +43,7 @@ export class Attempt implements DriverHost {
   private readonly over = deferred<void>();
   private spent: Usage = NO_USAGE;
   private cause: StopCause | undefined;
+  private releasedEarly: {readonly keep: boolean} | undefined;
 
   constructor(
     readonly assign: TaskAssign,
@@ -127,9 +128,12 @@ export class Attempt implements DriverHost {
         .catch((error: unknown) => logger.error('cannot end an attempt', {attemptId: this.id, error}));
   }
 
-  /** The hub needs its folder no more. */
+  /** The hub needs nothing more of it; one that is still at work has been given up. */
   async release(keep: boolean): Promise<void> {
     if (this.current.kind === 'gated') await this.end('released', keep);
+    else if (states.occupiesSlot(this.current)) this.stop({kind: 'stale'}, true);
+    // The answer to its completion was lost and is asked for again.
+    else this.releasedEarly = {keep};
   }
 
   control(action: (run: DriverRun) => Promise<boolean> | boolean): Promise<boolean> {
@@ -172,7 +176,7 @@ export class Attempt implements DriverHost {
     if (this.current.kind === 'waiting' && this.current.asked === 1) this.stateEvent('waiting');
     try {
       return await this.services.approvals.ask(
-        {attemptId, fence, request: this.mask.request(request)},
+        {attemptId, fence, request: clipRequest(this.mask.request(request))},
         signal ? AbortSignal.any([signal, stopped]) : stopped,
       );
     } catch (error) {
@@ -226,8 +230,10 @@ export class Attempt implements DriverHost {
       await Promise.all([written, this.drainTranscript()]);
       const verdict = await completions.send(completion);
       if (this.current.kind !== 'reporting') return;
-      if (verdict.kind === 'accepted' && verdict.gates) this.current = states.awaitsGates(this.current);
-      else await this.end(verdict.kind === 'accepted' ? 'released' : 'stale');
+      const {releasedEarly: early} = this;
+      if (verdict.kind !== 'accepted') await this.end('stale');
+      else if (verdict.gates && !early) this.current = states.awaitsGates(this.current);
+      else await this.end('released', early?.keep);
     } catch (error) {
       if (!isCoordinatorError(error, 'closed')) throw error;
       await this.end('agentStopped');

@@ -1,10 +1,12 @@
 /** Stops Claude Code from spending while the hub has been out of reach for long, and lets it go on when the hub is back. */
-import type {Clock} from '../../runtime/clock.ts';
+import {type Clock, every} from '../../runtime/clock.ts';
 import {type Disposable, DisposableStore, noDisposable} from '../../runtime/disposable.ts';
 import type {AgentLink} from '../link/agentLink.ts';
 import type {Attempt} from './attempt.ts';
 import type {Attempts} from './attempts.ts';
 import {RESUME_TEXT} from './promptText.ts';
+
+const CHECK_MS = 1000;
 
 export class OfflineGuard implements Disposable {
   private readonly owned = new DisposableStore();
@@ -29,7 +31,11 @@ export class OfflineGuard implements Disposable {
 
   private arm(): void {
     this.timer.dispose();
-    this.timer = this.clock.schedule(this.maxOfflineMs, () => this.hold());
+    this.timer = this.clock.schedule(this.maxOfflineMs, () => {
+      this.hold();
+      // Also those that only then begin, or were waiting for a person.
+      this.timer = every(this.clock, CHECK_MS, () => this.hold());
+    });
   }
 
   private hold(): void {

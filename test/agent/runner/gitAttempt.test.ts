@@ -288,6 +288,23 @@ describe('attempt in a git worktree', function () {
       await assert.rejects(hub.send('mcpx.coordinate.quality.gate', request), {kind: 'staleFence'});
     });
 
+    it('is released though the answer to its completion was lost and the release came first', async () => {
+      const base = await offer(project.commit({'a.txt': 'a\n'}));
+      await start();
+      const assign = assignment('work', run('true'), {workspace: workspace(base)});
+      const {attemptId} = assign;
+      let tries = 0;
+      hub.answers['mcpx.orchestrate.task.complete'] = async () => {
+        tries++;
+        if (tries === 2) await hub.send('mcpx.attempt.release', {attemptId, keep: false});
+        return {accepted: true, gates: true};
+      };
+      hub.cutBeforeAnswer = 'mcpx.orchestrate.task.complete';
+      await hub.send('mcpx.orchestrate.task.assign', assign);
+      await until('it is over', () => tries === 2 && agent?.attempts.get(attemptId) === undefined);
+      assert(!existsSync(attemptFolder(attemptId)));
+    });
+
     it('keeps the worktree when the release says so, and removes it by a second one', async () => {
       const {attemptId} = await gated('echo result > result.txt');
       await hub.send('mcpx.attempt.release', {attemptId, keep: true});
