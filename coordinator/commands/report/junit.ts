@@ -3,7 +3,7 @@
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
 import type {FailureKind} from '../../protocol/model/task.ts';
 import {makespanMs, type SessionReport, type TaskReport, taskDurationMs} from './sessionReport.ts';
-import {failedGates, outcomeText} from './taskText.ts';
+import {failedGates, failureText, outcomeText} from './taskText.ts';
 
 /** The work's own failures; what else goes wrong is an error of the surroundings. */
 const FAILURES: ReadonlySet<FailureKind> = new Set([
@@ -33,7 +33,7 @@ export function junitXml(report: SessionReport, wallNow: number): string {
   const properties = {
     'mcpx.session': session.id,
     'mcpx.status': session.state,
-    'mcpx.costUsd': String(session.spentUsd),
+    'mcpx.costUsd': session.spentUsd.toFixed(4),
     ...(session.result
       ? {'mcpx.result.branch': session.result.branch, 'mcpx.result.commit': session.result.commit}
       : {}),
@@ -76,7 +76,7 @@ function verdictOf({record}: TaskReport): Verdict {
   return {
     kind: failure && !FAILURES.has(failure.kind) ? 'error' : 'failure',
     type: failure?.kind ?? 'unknown',
-    message: failure?.message ?? 'failed',
+    message: failure ? failureText(failure) : 'failed',
     text: [...gates, ...conflict].join('\n') || (failure?.message ?? ''),
   };
 }
@@ -92,7 +92,7 @@ function testcase(suite: string, task: TaskReport, verdict: Verdict): string[] {
   }
   const attempts = task.attempts.map(
     attempt =>
-      `attempt ${attempt.number} on ${attempt.agentId}: ${outcomeText(attempt)}${attempt.failure ? ` (${attempt.failure.message})` : ''}`,
+      `attempt ${attempt.number} on ${attempt.agentId}: ${outcomeText(attempt)}${attempt.failure ? ` (${failureText(attempt.failure)})` : ''}`,
   );
   if (attempts.length > 0) inside.push(`      <system-out>${escapeXml(attempts.join('\n'))}</system-out>`);
   return [open, ...inside, '    </testcase>'];

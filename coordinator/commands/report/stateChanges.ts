@@ -3,7 +3,7 @@
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
 import {formatDuration} from '../../protocol/plan/duration.ts';
 import {elapsedMs, makespanMs, type SessionReport, type TaskReport} from './sessionReport.ts';
-import {approvalCommand, approvalText, failedGates, failureText} from './taskText.ts';
+import {approvalCommand, approvalText, failedGates, failureText, headline} from './taskText.ts';
 import {printable} from './terminalText.ts';
 
 export class StateChanges {
@@ -39,7 +39,7 @@ export class StateChanges {
     this.refusals = Math.max(this.refusals, report.refusals.length);
     if (this.sessionState !== session.state) {
       this.sessionState = session.state;
-      const failure = session.failure === undefined ? '' : `: ${printable(session.failure)}`;
+      const failure = session.failure === undefined ? '' : `: ${headline(session.failure)}`;
       lines.push(
         `session ${session.id} ${session.state} after ${formatDuration(makespanMs(report, wallNow))}${failure}`,
       );
@@ -61,7 +61,9 @@ function taskChange(
     case 'ready': {
       const again =
         latest?.outcome === undefined ? '' : `attempt ${latest.number} ${latest.outcome}${why(task)}`;
-      const waits = record.waitingFor === undefined ? '' : `waits: ${printable(record.waitingFor.message)}`;
+      // A backoff's message is that of the attempt that failed.
+      const wait = record.waitingFor?.kind === 'backoff' ? undefined : record.waitingFor;
+      const waits = wait === undefined ? '' : `waits: ${headline(wait.message)}`;
       const line = [again, waits].filter(text => text !== '').join('; ');
       return line === '' ? undefined : same(line);
     }

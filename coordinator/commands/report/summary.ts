@@ -3,7 +3,7 @@
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
 import {formatDuration} from '../../protocol/plan/duration.ts';
 import {makespanMs, type SessionReport, type TaskReport, taskDurationMs} from './sessionReport.ts';
-import {failedGates, failureText, stateIcon} from './taskText.ts';
+import {failedGates, failureText, headline, stateIcon} from './taskText.ts';
 import {type Colors, cut, formatDollars, padded, printable, textWidth} from './terminalText.ts';
 
 export interface SummaryOptions {
@@ -115,7 +115,7 @@ function verdict(report: SessionReport, {wallNow, colors}: SummaryOptions): stri
     session.state === 'succeeded' ? colors.green : session.state === 'failed' ? colors.red : colors.yellow;
   const cost = `${formatDollars(session.spentUsd)}${session.rehearsal ? ' pretended' : ''}`;
   const facts = `${counts.succeeded} of ${counts.total} tasks, ${formatDuration(makespanMs(report, wallNow))}, ${cost}`;
-  const failure = session.failure === undefined ? '' : `\n${printable(session.failure)}`;
+  const failure = session.failure === undefined ? '' : `\n${headline(session.failure)}`;
   return `${paint(`Session ${session.id} ${session.state}`)}: ${facts}${failure}`;
 }
 

@@ -5,6 +5,8 @@ import type {Failure, TaskRecord, TaskState} from '../../protocol/model/task.ts'
 import type {TaskReport} from './sessionReport.ts';
 import {type Colors, cut, printable} from './terminalText.ts';
 
+const LONGEST_HEADLINE = 240;
+
 type Paint = Exclude<keyof Colors, 'isColorSupported'>;
 
 const ICONS: Readonly<Record<TaskState, readonly [icon: string, paint: Paint]>> = {
@@ -27,14 +29,19 @@ export function stateIcon(state: TaskState, colors: Colors): string {
 /** Why a task is not running, or how it failed; empty for others. */
 export function reason({record, waitsFor}: TaskReport): string {
   if (record.state === 'failed' && record.failure) return failureText(record.failure);
-  if (record.waitingFor) return `waits: ${printable(record.waitingFor.message)}`;
+  if (record.waitingFor) return `waits: ${headline(record.waitingFor.message)}`;
   if (record.state === 'pending' && waitsFor.length > 0) return `after ${waitsFor.join(', ')}`;
   if (record.state === 'ready') return 'waits for an agent';
   return '';
 }
 
 export function failureText({kind, message}: Failure): string {
-  return message === '' ? kind : printable(message);
+  return headline(message) || kind;
+}
+
+/** The first line of a message that may go on with evidence. */
+export function headline(message: string): string {
+  return cut(printable(message.trimStart().split('\n', 1)[0] ?? ''), LONGEST_HEADLINE);
 }
 
 /** What a person is asked, in one line. */

@@ -134,7 +134,7 @@ export function runningRows(): Row[] {
       outcome: 'failed',
       startedAt: START + 13_000,
       endedAt: START + 20_000,
-      failure: {kind: 'gate', message: 'gate unit did not pass'},
+      failure: {kind: 'gate', message: 'gate unit did not pass\nnot ok 1 - says hello'},
       gates: [GATE_FAILED],
     }),
     attemptRow('hello', 2, {agentId: 'a-2', assignedAt: START + 22_000, startedAt: START + 22_000}),
@@ -158,7 +158,7 @@ export function failedRows(): Row[] {
     sessionRow({
       state: 'failed',
       endedAt: START + 95_000,
-      failure: 'hello failed: gate unit did not pass',
+      failure: 'hello failed: gate unit did not pass\nnot ok 1 - says hello',
       counts: {total: 6, succeeded: 2, failed: 1, cancelled: 3, running: 0, waiting: 0},
     }),
     taskRow('design', {
@@ -171,7 +171,7 @@ export function failedRows(): Row[] {
       state: 'failed',
       attempts: 1,
       endedAt: START + 20_000,
-      failure: {kind: 'gate', message: 'gate unit did not pass'},
+      failure: {kind: 'gate', message: 'gate unit did not pass\nnot ok 1 - says hello'},
       gates: [GATE_FAILED],
     }),
     taskRow('goodbye', {state: 'cancelled', attempts: 1, endedAt: START + 90_000}),
@@ -217,7 +217,7 @@ export function failedRows(): Row[] {
       outcome: 'failed',
       startedAt: START + 13_000,
       endedAt: START + 20_000,
-      failure: {kind: 'gate', message: 'gate unit did not pass'},
+      failure: {kind: 'gate', message: 'gate unit did not pass\nnot ok 1 - says hello'},
       gates: [GATE_FAILED],
     }),
     attemptRow('goodbye', 1, {
