@@ -118,6 +118,9 @@ export class TranscriptWatch implements Disposable {
     const from = firstSeq + known;
     this.next = from + fresh.length;
     this.chunks.emit({firstSeq: from, events: fresh});
+    // Whether that was all, only a read can tell.
+    const last = fresh.at(-1);
+    if (last?.kind === 'state' && last.state === 'ended') this.catchUp();
   }
 
   private end(): void {

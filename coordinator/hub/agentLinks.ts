@@ -32,6 +32,17 @@ export interface SendOptions {
   readonly retry?: boolean;
 }
 
+/** The agents whose sockets this hub holds. */
+export interface HubAgentChannel extends AgentChannel {
+  isConnected(agentId: string): boolean;
+  send<M extends Method>(
+    agentId: string,
+    method: M,
+    params: ParamsInput<M>,
+    options?: SendOptions,
+  ): Promise<Result<M>>;
+}
+
 export interface AgentQueueLimits {
   readonly maxQueuedCommands: number;
   readonly maxQueuedBytes: number;
@@ -72,7 +83,7 @@ export class AgentLinks implements Disposable {
   ) {}
 
   /** The agents of one tenant. */
-  channel(tenant: string): AgentChannel & {isConnected(agentId: string): boolean} {
+  channel(tenant: string): HubAgentChannel {
     return {
       isConnected: agentId => this.agents.get(addressKey({tenant, agentId}))?.link !== undefined,
       send: (agentId, method, params, options) => this.send({tenant, agentId}, method, params, options),

@@ -7,6 +7,7 @@ import type {RawData, WebSocket} from 'ws';
 import {CLOSE_CODES, type CloseInfo} from '../bridge/closeCodes.ts';
 import {FrameTransport} from '../bridge/frameTransport.ts';
 import {type CallHandler, Peer, type PeerOptions} from '../bridge/peer.ts';
+import {WriteGathering} from '../bridge/writeGathering.ts';
 import type {Logger} from '../observability/logger.ts';
 import {ProtocolError} from '../protocol/errors.ts';
 import type {Clock} from '../runtime/clock.ts';
@@ -36,6 +37,7 @@ export class HubConnection implements Outbox {
   /** Set once an agent has registered on it. */
   agentLink: AgentLink | undefined;
   private readonly transport: FrameTransport;
+  private readonly gathering: WriteGathering;
   private readonly closing = new Emitter<CloseInfo>();
   private readonly idling = new Emitter<void>();
   private peerObject: Peer | undefined;
@@ -58,6 +60,7 @@ export class HubConnection implements Outbox {
   ) {
     this.principal = granted;
     this.lastHeard = services.clock.now();
+    this.gathering = new WriteGathering(raw);
     this.transport = new FrameTransport({
       send: text => this.write(text),
       close: (code, reason) => this.close(code, reason),
@@ -91,7 +94,9 @@ export class HubConnection implements Outbox {
   }
 
   send(frame: string): void {
-    if (this.isOpen && !this.isTooSlow()) this.socket.send(frame);
+    if (!this.isOpen || this.isTooSlow()) return;
+    this.gathering.begin();
+    this.socket.send(frame);
   }
 
   /** Streams that mind the backlog go on from here. */
@@ -142,6 +147,7 @@ export class HubConnection implements Outbox {
   private write(text: string): void {
     if (!this.isOpen) throw new ProtocolError('unavailable', 'the connection is closed');
     if (this.isTooSlow()) throw new ProtocolError('overloaded', 'the peer reads too slowly');
+    this.gathering.begin();
     this.socket.send(text);
   }
 

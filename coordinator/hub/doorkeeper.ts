@@ -36,10 +36,11 @@ export class Doorkeeper {
   /** Checks that hold for every request, with or without a token. */
   nameFault(request: IncomingMessage): Refusal | undefined {
     const host = request.headers.host;
-    if (host === undefined || !this.knows(`http://${host}`))
+    const local = request.socket.localAddress;
+    if (host === undefined || !this.knows(`http://${host}`, local))
       return {status: 403, message: 'this host name is not served here'};
     const {origin} = request.headers;
-    if (origin !== undefined && !this.knows(origin))
+    if (origin !== undefined && !this.knows(origin, local))
       return {status: 403, message: 'this origin is not served here'};
     if (TOKEN_IN_URL.test(request.url ?? ''))
       return {status: 400, message: 'send the token in the Authorization header, never in the URL'};
@@ -55,10 +56,13 @@ export class Doorkeeper {
     return {kind: 'admitted', principal};
   }
 
-  private knows(url: string): boolean {
+  /** Rebinding needs a name: the very address that a request arrived at is no threat. */
+  private knows(url: string, localAddress: string | undefined): boolean {
     if (!URL.canParse(url)) return false;
     const {protocol, hostname} = new URL(url);
-    return (protocol === 'http:' || protocol === 'https:') && this.names.has(hostname);
+    if (protocol !== 'http:' && protocol !== 'https:') return false;
+    const local = localAddress?.replace(/^::ffff:/, '');
+    return this.names.has(hostname) || hostname === local || hostname === `[${local}]`;
   }
 }
 

@@ -5,6 +5,7 @@ import type {AddressInfo} from 'node:net';
 import type {Duplex} from 'node:stream';
 import type {Logger} from '../observability/logger.ts';
 import {deferred} from '../runtime/deferred.ts';
+import {Emitter} from '../runtime/emitter.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import {checkListenAddress} from '../security/listenPolicy.ts';
 import type {Principal} from '../security/principal.ts';
@@ -45,12 +46,16 @@ export interface FrontOptions {
   readonly onUpgrade: (request: http.IncomingMessage, socket: Duplex, head: Buffer) => void;
 }
 
+export const SHUTTING_DOWN: Refusal = {status: 503, message: 'this coordinator is shutting down'};
+
 /** A peer that opens sockets beyond the WebSocket limit and says nothing is bounded too. */
 const SPARE_SOCKETS = 1024;
 
 export class HttpFront {
   private readonly server: http.Server | https.Server;
   private readonly routes: Route[] = [];
+  private readonly quieted = new Emitter<void>();
+  private inWork = 0;
 
   constructor(private readonly options: FrontOptions) {
     const {settings, tls} = options;
@@ -103,6 +108,15 @@ export class HttpFront {
     if (this.server instanceof https.Server) this.server.setSecureContext({...tls, minVersion: 'TLSv1.2'});
   }
 
+  /** Resolves when no route is at work. */
+  async quiet(): Promise<void> {
+    if (this.inWork === 0) return;
+    const quiet = deferred<void>();
+    const listening = this.quieted.event(quiet.resolve);
+    await quiet.promise;
+    listening.dispose();
+  }
+
   /** Takes no more connections, and resolves when the last request has been answered. */
   close(): Promise<void> {
     if (!this.server.listening) return Promise.resolve();
@@ -128,7 +142,7 @@ export class HttpFront {
   }
 
   private async answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
-    const {doorkeeper, authority} = this.options;
+    const {doorkeeper, authority, health} = this.options;
     const fault = doorkeeper.nameFault(request);
     if (fault) return refuse(request, response, fault);
     const path = pathOf(request);
@@ -138,10 +152,17 @@ export class HttpFront {
       response.writeHead(200, {'content-type': 'application/x-pem-file'}).end(authority());
       return;
     }
+    if (health().status === 'draining') return refuse(request, response, SHUTTING_DOWN);
     const admission = await doorkeeper.admit(request);
     if (admission.kind === 'refused') return refuse(request, response, admission);
-    for (const route of this.routes) if (await route(request, response, admission.principal)) return;
-    refuse(request, response, {status: 404, message: 'nothing here'});
+    this.inWork += 1;
+    try {
+      for (const route of this.routes) if (await route(request, response, admission.principal)) return;
+      refuse(request, response, {status: 404, message: 'nothing here'});
+    } finally {
+      this.inWork -= 1;
+      if (this.inWork === 0) this.quieted.emit();
+    }
   }
 
   private answerHealth(response: http.ServerResponse): void {

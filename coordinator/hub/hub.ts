@@ -12,11 +12,11 @@ import type {Method} from '../protocol/commands/table.ts';
 import {DEFAULT_TENANT} from '../protocol/ids.ts';
 import {PROTOCOL_VERSION} from '../protocol/version.ts';
 import {type Clock, delay, every} from '../runtime/clock.ts';
+import {deferred} from '../runtime/deferred.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import {newId, type Random} from '../runtime/random.ts';
 import type {Principal} from '../security/principal.ts';
-import type {AgentChannel} from '../tasks/agentChannel.ts';
-import {AgentLinks} from './agentLinks.ts';
+import {AgentLinks, type HubAgentChannel} from './agentLinks.ts';
 import {type Caller, connectionCaller} from './caller.ts';
 import {type CommandHandler, Commands} from './commands.ts';
 import {HubConnection} from './connection.ts';
@@ -28,7 +28,15 @@ import {
   offeredSubprotocols,
   type Refusal,
 } from './doorkeeper.ts';
-import {type Health, HttpFront, pathOf, type Route, refuseUpgrade, type TlsMaterial} from './httpFront.ts';
+import {
+  type Health,
+  HttpFront,
+  pathOf,
+  type Route,
+  refuseUpgrade,
+  SHUTTING_DOWN,
+  type TlsMaterial,
+} from './httpFront.ts';
 import {type HubSettings, hubSettings} from './hubSettings.ts';
 
 export interface HubOptions {
@@ -124,7 +132,7 @@ export class Hub {
     this.front.addRoute(route);
   }
 
-  agentChannel(tenant: string = DEFAULT_TENANT): AgentChannel & {isConnected(agentId: string): boolean} {
+  agentChannel(tenant: string = DEFAULT_TENANT): HubAgentChannel {
     return this.links.channel(tenant);
   }
 
@@ -188,26 +196,33 @@ export class Hub {
   private async drain(graceMs: number): Promise<void> {
     this.draining = true;
     const {clock, logger} = this.options;
-    const answered = this.front.close();
-    for (const connection of this.connections.values()) {
-      const leave = (): void => connection.close(CLOSE_CODES.goingAway, 'this coordinator is shutting down');
-      if (connection.requestsInFlight === 0) leave();
-      // The answer itself is sent a moment after the request stops counting.
-      else connection.onIdle(() => clock.schedule(0, leave));
-    }
+    const left = [...this.connections.values()].map(connection => this.letGo(connection));
     const grace = new AbortController();
     const over = delay(clock, graceMs, grace.signal).then(
       () => logger.warn('requests were cut off', {connections: this.connections.size}),
       () => undefined,
     );
-    await Promise.race([answered, over]);
+    // Health is served to the last, so that whoever watches it sees the drain.
+    await Promise.race([Promise.all([...left, this.front.quiet()]), over]);
     grace.abort();
     for (const connection of this.connections.values())
-      connection.close(CLOSE_CODES.goingAway, 'this coordinator is shutting down');
+      connection.close(CLOSE_CODES.goingAway, SHUTTING_DOWN.message);
     this.lifetime.dispose();
+    const answered = this.front.close();
     const cut = clock.schedule(this.settings.closeGraceMs, () => this.front.destroy());
     await answered;
     cut.dispose();
+  }
+
+  /** Closes a connection when its requests in work have been answered; resolves when it has closed. */
+  private letGo(connection: HubConnection): Promise<void> {
+    const closed = deferred<void>();
+    connection.onClose(() => closed.resolve());
+    const leave = (): void => connection.close(CLOSE_CODES.goingAway, SHUTTING_DOWN.message);
+    if (connection.requestsInFlight === 0) leave();
+    // The answer itself is sent a moment after the request stops counting.
+    else connection.onIdle(() => this.options.clock.schedule(0, leave));
+    return closed.promise;
   }
 
   private async onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -232,7 +247,7 @@ export class Hub {
   }
 
   private upgradeFault(request: IncomingMessage): Refusal | undefined {
-    if (this.draining) return {status: 503, message: 'this coordinator is shutting down'};
+    if (this.draining) return SHUTTING_DOWN;
     if (!SOCKET_PATHS.has(pathOf(request))) return {status: 404, message: 'nothing here'};
     if (this.connections.size + this.admitting > this.settings.maxConnections)
       return {status: 503, message: 'too many connections'};
@@ -252,7 +267,7 @@ export class Hub {
     const {principal} = admission;
     if ((this.perPrincipal.get(countKey(principal)) ?? 0) >= this.settings.maxConnectionsPerPrincipal)
       return {status: 429, message: 'too many connections of this principal'};
-    if (this.draining) return {status: 503, message: 'this coordinator is shutting down'};
+    if (this.draining) return SHUTTING_DOWN;
     if (socket.destroyed) return undefined;
     socket.off('error', onError);
     this.sockets.handleUpgrade(request, socket, head, webSocket => this.accept(webSocket, socket, principal));

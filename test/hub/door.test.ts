@@ -39,6 +39,15 @@ describe('the door of a hub', () => {
     assert.equal((await get(port, '/health', {host: 'hub.example'})).status, 200);
   });
 
+  it('is reached at the address that it listens on', async () => {
+    fixture = await hubFixture();
+    const headers = {origin: `https://127.0.0.1:${fixture.port}`};
+    for (const host of ['127.0.0.1', `127.0.0.1:${fixture.port}`, 'localhost', '[::1]:9'])
+      assert.equal((await get(fixture.port, '/health', {...headers, host})).status, 200, host);
+    for (const host of ['127.0.0.9', '10.0.0.1', 'localhost.example', '127.0.0.1.example', 'x y'])
+      assert.equal((await get(fixture.port, '/health', {host})).status, 403, host);
+  });
+
   it('takes a token from the subprotocols, for browsers, and speaks the protocol beside it', async () => {
     fixture = await hubFixture();
     const token = Buffer.from('client').toString('base64url');

@@ -199,7 +199,8 @@ describe('draining a hub', () => {
     await started.promise;
     const stopped = fixture.hub.stop({graceMs: 10_000});
     assert.equal((await idle.closed).code, CLOSE_CODES.goingAway);
-    assert.equal(fixture.hub.health().status, 'draining');
+    const health = await fetch(`${fixture.url.replace('ws', 'http')}/health`);
+    assert.deepEqual([health.status, ((await health.json()) as {status: string}).status], [503, 'draining']);
     assert.equal((await busy.ask(2, 'mcpx.memory.get', GET)).error?.code, ERROR_CODES.draining);
     release.resolve();
     assert.deepEqual((await answer).result, {version: 7, revision: 7});
