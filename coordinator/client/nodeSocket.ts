@@ -1,5 +1,6 @@
 /** A client's socket in Node: ws with a bearer token, and TLS that trusts the system, a given authority, or the one that a pin names. */
 import {type ClientOptions, WebSocket} from 'ws';
+import {WriteGathering} from '../bridge/writeGathering.ts';
 import {SUBPROTOCOLS} from '../protocol/version.ts';
 import {CoordinatorError, systemErrorCode} from '../runtime/errors.ts';
 import type {OpenSocket} from './clientSocket.ts';
@@ -28,6 +29,10 @@ export function nodeSocket(options: NodeSocketOptions = {}): OpenSocket {
     };
     const socket = new WebSocket(url, [...SUBPROTOCOLS], settings);
     let failure: Error | undefined;
+    let gathering: WriteGathering | undefined;
+    socket.on('upgrade', response => {
+      gathering = new WriteGathering(response.socket);
+    });
     socket.on('open', () => events.onOpen());
     socket.on('message', (data, isBinary) => {
       if (isBinary) socket.close(1003, 'text frames only');
@@ -47,6 +52,7 @@ export function nodeSocket(options: NodeSocketOptions = {}): OpenSocket {
       send(text) {
         if (socket.readyState !== WebSocket.OPEN)
           throw new CoordinatorError('closed', 'the socket is closed');
+        gathering?.begin();
         socket.send(text);
       },
       close(code, reason) {
