@@ -5,6 +5,7 @@ import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync} f
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {Endpoint} from '../../coordinator/commands/local/endpoint.ts';
 import {FLEET_VARIABLE, type MarkedProcess, processesWith, signal} from '../support/machine.ts';
 import {BUNDLE} from '../support/verbProcess.ts';
 import {found} from '../support/waiting.ts';
@@ -132,9 +133,9 @@ export class Person {
     return ended;
   }
 
-  get endpoint(): {pid: number; url: string; token: string} | undefined {
+  get endpoint(): Endpoint | undefined {
     const file = path.join(this.mcpxHome, 'coordinator', 'endpoint.json');
-    return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
+    return existsSync(file) ? Endpoint.parse(JSON.parse(readFileSync(file, 'utf8'))) : undefined;
   }
 
   /** What coordinator and agents wrote, for the message of a failed assertion. */

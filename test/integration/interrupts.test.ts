@@ -1,0 +1,96 @@
+/** Ctrl-C in a run: the session is cancelled, and whatever its attempts started is gone when the command has ended. */
+import assert from 'node:assert/strict';
+import {existsSync, readdirSync} from 'node:fs';
+import path from 'node:path';
+import {found} from '../support/waiting.ts';
+import {jsonReport, statuses} from './jsonReport.ts';
+import {Person} from './person.ts';
+import {UserRepository} from './userRepository.ts';
+
+const PLAN = `name: long
+agents: 2
+defaults: {retry: {max: 0}, permissions: {mode: acceptEdits, allow: ["Bash(sleep:*)"]}}
+tasks:
+  - {id: command, run: "setsid sleep 1001 & echo half > half.txt; sleep 1002"}
+  - {id: prompt, prompt: Sleep long.}
+  - {id: after, dependsOn: [command, prompt], run: "true"}
+`;
+const SCRIPT = `tasks:
+  prompt:
+    turns:
+      - calls: [{tool: Bash, input: {command: sleep 1003, description: Sleep, timeout: 600000}}]
+      - Awake.
+`;
+const STUBBORN = `name: stubborn
+agents: 1
+tasks:
+  - {id: deaf, run: "trap '' TERM INT HUP; while :; do sleep 1004; done"}
+`;
+
+describe('an interrupted run', function () {
+  this.timeout(90_000);
+  let person: Person;
+  let repository: UserRepository;
+  before(() => {
+    person = new Person();
+    repository = UserRepository.create(path.join(person.root, 'repo'), person.env, {
+      'long.mcpx.yaml': PLAN,
+      'long.rehearsal.yaml': SCRIPT,
+      'stubborn.mcpx.yaml': STUBBORN,
+    });
+  });
+  after(() => person.leave());
+
+  function sleeping(seconds: number): Promise<true> {
+    const runs = (): true | undefined =>
+      person.attemptProcesses().some(({command}) => command === `sleep ${seconds}`) || undefined;
+    return found(runs, 60_000, `sleep ${seconds}`);
+  }
+
+  function attemptFolders(): string[] {
+    const agents = path.join(person.mcpxHome, 'agents');
+    return readdirSync(agents).flatMap(agent => {
+      const attempts = path.join(agents, agent, 'workspaces/attempts');
+      return existsSync(attempts) ? readdirSync(attempts) : [];
+    });
+  }
+
+  it('cancels its session, ends with 130 and leaves no process and no worktree', async () => {
+    const before = repository.digest();
+    const run = person.start(['run', 'long.mcpx.yaml', '--rehearse', '--json'], {cwd: repository.folder});
+    await Promise.all([sleeping(1001), sleeping(1002), sleeping(1003)]);
+    run.signal('SIGINT');
+    const ended = await run.ended;
+    assert.equal(ended.code, 130, ended.stderr + person.logs());
+    assert.deepEqual(
+      person.attemptProcesses().map(({command}) => command),
+      [],
+    );
+    const report = jsonReport(ended.stdout);
+    assert.equal(report.status, 'cancelled');
+    assert.deepEqual(statuses(report), {command: 'cancelled', prompt: 'cancelled', after: 'cancelled'});
+    assert.equal(report.result, null);
+    assert.match(ended.stderr, /Cancelling/);
+    assert.deepEqual(attemptFolders(), []);
+    assert.deepEqual(repository.digest(), before);
+    const show = await person.expect(0, ['sessions', 'show', 'last']);
+    assert.match(show.stdout, /cancelled/);
+  });
+
+  it('kills at the second interrupt what does not listen to the first', async () => {
+    const run = person.start(['run', 'stubborn.mcpx.yaml', '--json'], {cwd: repository.folder});
+    await sleeping(1004);
+    run.signal('SIGINT');
+    await run.saw(/Cancelling/);
+    run.signal('SIGINT');
+    const interrupted = performance.now();
+    const ended = await run.ended;
+    assert.equal(ended.code, 130, ended.stderr + person.logs());
+    assert.ok(performance.now() - interrupted < 4000, 'it did not wait for anybody');
+    await found(
+      () => (person.attemptProcesses().length === 0 ? true : undefined),
+      5000,
+      'the attempt to end',
+    );
+  });
+});
