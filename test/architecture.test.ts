@@ -83,7 +83,7 @@ const MAINS = {
 const SOURCE_RULES: readonly Rule[] = [
   {
     name: 'time comes from a Clock',
-    pattern: /\bDate\.now\(|\bnew Date\(\)|(?<!\.)\bset(?:Timeout|Interval|Immediate)\(|\bperformance\.now\(/,
+    pattern: /\bDate\.now\(|\bnew Date\(\)|(?<!\.)\bset(?:Timeout|Interval)\(|\bperformance\.now\(/,
     except: MAINS,
   },
   {name: 'randomness comes from a Random', pattern: /\bMath\.random\(/, except: MAINS},
