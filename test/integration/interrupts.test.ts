@@ -9,16 +9,16 @@ import {UserRepository} from './userRepository.ts';
 
 const PLAN = `name: long
 agents: 2
-defaults: {retry: {max: 0}, permissions: {mode: acceptEdits, allow: ["Bash(sleep:*)"]}}
+defaults: {retry: {max: 0}, permissions: {mode: acceptEdits, allow: ["Bash(tail:*)"]}}
 tasks:
   - {id: command, run: "setsid sleep 1001 & echo half > half.txt; sleep 1002"}
-  - {id: prompt, prompt: Sleep long.}
+  - {id: prompt, prompt: Watch the plan.}
   - {id: after, dependsOn: [command, prompt], run: "true"}
 `;
 const SCRIPT = `tasks:
   prompt:
     turns:
-      - calls: [{tool: Bash, input: {command: sleep 1003, description: Sleep, timeout: 600000}}]
+      - calls: [{tool: Bash, input: {command: tail -f long.mcpx.yaml, description: Watch, timeout: 600000}}]
       - Awake.
 `;
 const STUBBORN = `name: stubborn
@@ -41,10 +41,10 @@ describe('an interrupted run', function () {
   });
   after(() => person.leave());
 
-  function sleeping(seconds: number): Promise<true> {
+  function running(wanted: string): Promise<true> {
     const runs = (): true | undefined =>
-      person.attemptProcesses().some(({command}) => command === `sleep ${seconds}`) || undefined;
-    return found(runs, 60_000, `sleep ${seconds}`);
+      person.attemptProcesses().some(({command}) => command === wanted) || undefined;
+    return found(runs, 30_000, wanted);
   }
 
   function attemptFolders(): string[] {
@@ -58,7 +58,7 @@ describe('an interrupted run', function () {
   it('cancels its session, ends with 130 and leaves no process and no worktree', async () => {
     const before = repository.digest();
     const run = person.start(['run', 'long.mcpx.yaml', '--rehearse', '--json'], {cwd: repository.folder});
-    await Promise.all([sleeping(1001), sleeping(1002), sleeping(1003)]);
+    await Promise.all([running('sleep 1001'), running('sleep 1002'), running('tail -f long.mcpx.yaml')]);
     run.signal('SIGINT');
     const ended = await run.ended;
     assert.equal(ended.code, 130, ended.stderr + person.logs());
@@ -79,7 +79,7 @@ describe('an interrupted run', function () {
 
   it('kills at the second interrupt what does not listen to the first', async () => {
     const run = person.start(['run', 'stubborn.mcpx.yaml', '--json'], {cwd: repository.folder});
-    await sleeping(1004);
+    await running('sleep 1004');
     run.signal('SIGINT');
     await run.saw(/Cancelling/);
     run.signal('SIGINT');
