@@ -136,9 +136,16 @@ export class Attempt implements DriverHost {
     else this.releasedEarly = {keep};
   }
 
-  control(action: (run: DriverRun) => Promise<boolean> | boolean): Promise<boolean> {
+  /** False when it is not at work, or its driver did not do it. */
+  async control(action: (run: DriverRun) => Promise<boolean> | boolean): Promise<boolean> {
     const run = states.runOf(this.current);
-    return Promise.resolve(run ? action(run) : false);
+    if (!run) return false;
+    try {
+      return await action(run);
+    } catch (error) {
+      this.services.logger.warn('an attempt could not be steered', {attemptId: this.id, error});
+      return false;
+    }
   }
 
   note(level: 'info' | 'warn' | 'error', text: string): void {

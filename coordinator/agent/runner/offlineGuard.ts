@@ -11,11 +11,12 @@ const CHECK_MS = 1000;
 export class OfflineGuard implements Disposable {
   private readonly owned = new DisposableStore();
   private readonly held = new Map<Attempt, Disposable>();
+  private readonly asked = new Set<Attempt>();
   private timer: Disposable = noDisposable;
 
   constructor(
     private readonly attempts: Attempts,
-    link: Pick<AgentLink, 'onUp' | 'onDown'>,
+    private readonly link: Pick<AgentLink, 'onUp' | 'onDown' | 'isUp'>,
     private readonly clock: Clock,
     private readonly maxOfflineMs: number,
   ) {
@@ -42,15 +43,24 @@ export class OfflineGuard implements Disposable {
     for (const attempt of this.attempts.all()) {
       const {state, assign} = attempt;
       // One that waits for a person spends nothing, and has no turn that could be ended.
-      if (state.kind !== 'running' || assign.task.work.kind !== 'prompt' || this.held.has(attempt)) continue;
-      const seconds = Math.round(this.maxOfflineMs / 1000);
-      attempt.note(
-        'warn',
-        `The hub has been out of reach for ${seconds} s: Claude Code is interrupted so that it stops spending, and goes on when the hub is back.`,
-      );
-      this.held.set(attempt, attempt.activeClock.hold());
-      void attempt.control(run => run.interrupt());
+      const spends = state.kind === 'running' && assign.task.work.kind === 'prompt';
+      if (spends && !this.held.has(attempt) && !this.asked.has(attempt)) void this.interrupt(attempt);
     }
+  }
+
+  private async interrupt(attempt: Attempt): Promise<void> {
+    this.asked.add(attempt);
+    const done = await attempt.control(run => run.interrupt());
+    this.asked.delete(attempt);
+    // It may only be starting: the next look tries again.
+    if (!done) return;
+    const seconds = Math.round(this.maxOfflineMs / 1000);
+    attempt.note(
+      'warn',
+      `The hub has been out of reach for ${seconds} s: Claude Code was interrupted so that it stops spending, and goes on when the hub is back.`,
+    );
+    this.held.set(attempt, attempt.activeClock.hold());
+    if (this.link.isUp) this.resume();
   }
 
   private resume(): void {
