@@ -102,15 +102,15 @@ export class Harness {
     return harness;
   }
 
-  newLead(coordinator = 'c-1'): Lead {
+  newLead(coordinator = 'c-1', store = this.store): Lead {
     this.leads += 1;
     return new Lead({
-      store: this.store,
+      store,
       channel: this.fleet,
       plans: this.plans,
       auditedTxn: (txn, entry) => {
         this.audited.push(entry);
-        return this.store.txn(txn);
+        return store.txn(txn);
       },
       clock: this.clock,
       random: seededRandom(this.leads),
