@@ -2,7 +2,7 @@
  * The plan that is run under faults: a diamond, a chain, a gate that fails once, tasks of one to three seconds and two prompts. Three of its
  * tasks, the holds, wait for a word from outside: a fault falls while one of them runs, however fast the machine is.
  */
-import {appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {parseRehearsalScript, type RehearsalScript} from '../../coordinator/agent/rehearsal/script.ts';
 
@@ -30,8 +30,8 @@ export class Ground {
     writeFileSync(path.join(this.folder, 'go', hold), '');
   }
 
-  isReleased(hold: Hold): boolean {
-    return existsSync(path.join(this.folder, 'go', hold));
+  hasStarted(attemptId: string): boolean {
+    return [...this.executions().values()].flat().some(line => line.attemptId === attemptId);
   }
 
   /** Every execution of every attempt, by task. */

@@ -16,12 +16,12 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 
 export interface Fault {
   readonly kind: FaultKind;
-  /** After the hold runs. */
+  /** After the hold began, or was let go. */
   readonly afterMs: number;
   /** Upon the agent that has the hold, or upon another one. */
   readonly target: 'holder' | 'other';
-  /** Whether the hold may end while the fault lasts, or only after it. */
-  readonly release: 'during' | 'after';
+  /** When the hold may end. `before`: the fault falls while its result is committed, sent and accepted. Zombies choose their own moment. */
+  readonly release: 'before' | 'during' | 'after';
   /** Pause before what was killed starts again. */
   readonly restartMs: number;
 }
@@ -53,6 +53,8 @@ export const QUICK_TEMPO: Tempo = {
   sleepMs: 12_000,
 };
 
+const RELEASES = ['before', 'during', 'after'] as const;
+
 /** Three different kinds; each kind comes first in turn as seeds count up. */
 export function drawFaults(seed: number): Fault[] {
   const random = seededRandom(seed);
@@ -65,15 +67,20 @@ export function drawFaults(seed: number): Fault[] {
     kind,
     afterMs: Math.round(random.next() * 800),
     target: random.next() < 0.7 ? 'holder' : 'other',
-    release: random.next() < 0.5 ? 'during' : 'after',
+    release: RELEASES[Math.floor(random.next() * RELEASES.length)] ?? 'after',
     restartMs: Math.round(random.next() ** 2 * 4000),
   }));
 }
 
+const TARGETLESS: ReadonlySet<FaultKind> = new Set([
+  ...(['killCoordinator', 'pauseCoordinator', 'sleep', 'zombieAsleep', 'zombieLate'] as const),
+]);
+
 export function describeFault({kind, afterMs, target, release, restartMs}: Fault): string {
   const restart = kind.startsWith('kill') ? `, again after ${restartMs} ms` : '';
-  const whom = ['killCoordinator', 'pauseCoordinator', 'sleep'].includes(kind) ? '' : ` of the ${target}`;
-  return `${kind}${whom} at +${afterMs} ms${restart}, hold ends ${release}`;
+  const whom = TARGETLESS.has(kind) ? '' : ` of the ${target}`;
+  const ends = kind.startsWith('zombie') ? '' : `, hold ends ${release}`;
+  return `${kind}${whom} at +${afterMs} ms${restart}${ends}`;
 }
 
 function shuffled<T>(items: readonly T[], random: Random): T[] {

@@ -29,6 +29,10 @@ const KILLED_TIMEOUT_MS = 10_000;
 export async function inflict(stage: Stage): Promise<void> {
   const {fleet, run, fault, hold, ground} = stage;
   const held = await run.running(hold, RUNNING_TIMEOUT_MS);
+  // Not only placed: Claude Code takes a while to come to its work.
+  const begun = () => ground.hasStarted(held.id) || undefined;
+  await found(begun, RUNNING_TIMEOUT_MS, `${held.id} to begin its work`);
+  if (fault.release === 'before' && !fault.kind.startsWith('zombie')) ground.release(hold);
   await pause(fault.afterMs);
   const agent = targetOf(stage, held);
   ground.note(`${fault.kind} upon ${agent.id} while it is about ${held.id}`);

@@ -24,15 +24,23 @@ const CENT_FRACTION = 1e-9;
 
 export async function findFaults(outcome: Outcome, context: Context): Promise<string[]> {
   return [
+    ...faultsOfRecords(outcome, context.quiet ?? outcome),
+    ...neverWentBack(context.run),
+    ...(await noEffectOfStale(outcome, context)),
+    ...(await nothingRuns(context)),
+    ...(await survivesRestart(context)),
+  ];
+}
+
+/** What the records, the logs of executions and the result alone tell. */
+export function faultsOfRecords(outcome: Outcome, quiet: Outcome): string[] {
+  return [
     ...endedWell(outcome),
     ...acceptedOnce(outcome),
     ...executedOnce(outcome),
     ...costsAddUp(outcome),
-    ...neverWentBack(context.run),
-    ...(context.quiet ? sameAsQuiet(outcome, context.quiet) : []),
-    ...(await noEffectOfStale(outcome, context)),
-    ...(await nothingRuns(context)),
-    ...(await survivesRestart(context)),
+    ...costsWereIncurred(outcome, quiet),
+    ...sameAsQuiet(outcome, quiet),
   ];
 }
 
@@ -101,8 +109,22 @@ function costsAddUp({state}: Outcome): string[] {
   return faults;
 }
 
+/** Never more than what the model answered; all of it for what was accepted. What an attempt spent in its last moment may die with it. */
+function costsWereIncurred({state, answers}: Outcome, quiet: Outcome): string[] {
+  const faults: string[] = [];
+  // The script gives every answer the same tokens.
+  const answerUsd = (quiet.state.session?.spentUsd ?? 0) / sum([...quiet.answers.values()]);
+  for (const {id, usage, outcome} of state.attempts.values()) {
+    const incurred = (answers.get(id) ?? 0) * answerUsd;
+    const isRight =
+      outcome === 'succeeded' ? same(usage.costUsd, incurred) : usage.costUsd < incurred + CENT_FRACTION;
+    if (!isRight) faults.push(`${id} (${outcome}) cost $${usage.costUsd} for answers of $${incurred}`);
+  }
+  return faults;
+}
+
 /** What the client was told, in the order in which it was told. */
-function neverWentBack({seen, revisions}: SessionRun): string[] {
+export function neverWentBack({seen, revisions}: Pick<SessionRun, 'seen' | 'revisions'>): string[] {
   const faults: string[] = [];
   revisions.reduce((before, revision) => {
     if (revision < before) faults.push(`revision ${revision} came after ${before}`);

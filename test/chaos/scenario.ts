@@ -1,8 +1,11 @@
 /** One run of the chaos plan, quiet or with the faults of a seed, on a fleet of its own: what happened, and what was found wrong with it. */
-import {existsSync} from 'node:fs';
 import path from 'node:path';
-import {startRehearsalServer} from '../../coordinator/agent/rehearsal/rehearsalServer.ts';
+import {
+  type RehearsalServer,
+  startRehearsalServer,
+} from '../../coordinator/agent/rehearsal/rehearsalServer.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
+import {attemptId} from '../../coordinator/protocol/ids.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {Fleet} from '../support/fleet.ts';
 import {createProject, treeOf} from '../support/gitProject.ts';
@@ -28,6 +31,8 @@ export interface Outcome {
   readonly tree: string;
   readonly executions: ReadonlyMap<string, readonly Execution[]>;
   readonly spared: ReadonlySet<string>;
+  /** Answers that the pretended model gave, by attempt. */
+  readonly answers: ReadonlyMap<string, number>;
   readonly seconds: number;
   readonly folder: string;
 }
@@ -54,7 +59,7 @@ export async function play(scenario: Scenario): Promise<Outcome> {
   });
   let isSound = false;
   try {
-    const outcome = await playOn(fleet, scenario);
+    const outcome = await playOn(fleet, rehearsal, scenario);
     isSound = true;
     return outcome;
   } catch (error) {
@@ -67,7 +72,11 @@ export async function play(scenario: Scenario): Promise<Outcome> {
   }
 }
 
-async function playOn(fleet: Fleet, {tempo, faults, quiet}: Scenario): Promise<Outcome> {
+async function playOn(
+  fleet: Fleet,
+  rehearsal: RehearsalServer,
+  {tempo, faults, quiet}: Scenario,
+): Promise<Outcome> {
   const started = performance.now();
   const ground = new Ground(path.join(fleet.folder, 'ground'));
   const project = path.join(fleet.folder, 'project');
@@ -89,6 +98,7 @@ async function playOn(fleet: Fleet, {tempo, faults, quiet}: Scenario): Promise<O
     tree: treeOf(project, commit),
     executions: ground.executions(),
     spared,
+    answers: answersOf(run.id, rehearsal),
     seconds: (performance.now() - started) / 1000,
     folder: fleet.folder,
   };
@@ -98,8 +108,12 @@ async function playOn(fleet: Fleet, {tempo, faults, quiet}: Scenario): Promise<O
   return outcome;
 }
 
-/** Where a kept run left its logs. */
-export function logsOf(folder: string): string | undefined {
-  const logs = path.join(folder, 'logs');
-  return existsSync(logs) ? logs : undefined;
+function answersOf(sessionId: string, {requests}: RehearsalServer): Map<string, number> {
+  const answers = new Map<string, number>();
+  for (const {taskId, attempt, status} of requests) {
+    if (taskId === undefined || status !== 200) continue;
+    const id = attemptId(sessionId, taskId, attempt ?? 0);
+    answers.set(id, (answers.get(id) ?? 0) + 1);
+  }
+  return answers;
 }

@@ -105,28 +105,30 @@ async function everyEffectIsRefused(stage: Stage, imposter: McpxClient, held: At
   const commit = run.state.session?.workspace?.commit ?? '';
   const result = {summary: 'done by a zombie', commit};
   const wallNow = systemClock.wallNow();
-  const attempts: readonly (readonly [string, Promise<unknown>])[] = [
+  const effects: readonly (readonly [string, () => Promise<unknown>])[] = [
     [
       'a memory write',
-      imposter.request('mcpx.memory.put', {sessionId: run.id, key: ZOMBIE_MEMORY, value: 'brains', fence}),
+      () =>
+        imposter.request('mcpx.memory.put', {sessionId: run.id, key: ZOMBIE_MEMORY, value: 'brains', fence}),
     ],
-    ['a ref', imposter.request('mcpx.ref.update', {attemptId: held.id, fence, name: hold, commit})],
+    ['a ref', () => imposter.request('mcpx.ref.update', {attemptId: held.id, fence, name: hold, commit})],
     [
       'a completion',
-      imposter.request('mcpx.orchestrate.task.complete', {
-        attemptId: held.id,
-        fence,
-        report: {outcome: 'succeeded', result},
-        usage: NO_USAGE,
-        startedAt: wallNow,
-        endedAt: wallNow,
-        activeMs: 1,
-      }),
+      () =>
+        imposter.request('mcpx.orchestrate.task.complete', {
+          attemptId: held.id,
+          fence,
+          report: {outcome: 'succeeded', result},
+          usage: NO_USAGE,
+          startedAt: wallNow,
+          endedAt: wallNow,
+          activeMs: 1,
+        }),
     ],
   ];
-  for (const [what, tried] of attempts)
+  for (const [what, attempt] of effects)
     await assert.rejects(
-      tried,
+      attempt,
       error => isProtocolError(error, 'staleFence'),
       `${what} under the old fence of ${held.id} is refused as stale`,
     );

@@ -12,6 +12,7 @@ import {nodeSocket} from '../../coordinator/client/nodeSocket.ts';
 import {artifactClient} from '../../coordinator/commands/local/connect.ts';
 import {type Endpoint, readEndpoint} from '../../coordinator/commands/local/endpoint.ts';
 import type {Settings} from '../../coordinator/config.ts';
+import type {Coordinator} from '../../coordinator/coordinator.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
 import type {AgentRecord} from '../../coordinator/protocol/model/agent.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
@@ -47,6 +48,9 @@ export interface AgentOptions {
   readonly args?: readonly string[];
 }
 
+/** Where a coordinator is, and what opens its doors. */
+export type Address = Pick<Endpoint, 'url' | 'token' | 'agentToken' | 'ca'>;
+
 export interface FleetAgent {
   readonly id: string;
   readonly process: VerbProcess;
@@ -58,7 +62,7 @@ export class Fleet {
   readonly agents = new Map<string, FleetAgent>();
   readonly coordinator: VerbProcess;
   private readonly clients: {dispose(): void}[] = [];
-  private known: Endpoint | undefined;
+  private known: Address | undefined;
 
   private constructor(
     /** Temporary; everything of the fleet is in it. */
@@ -102,13 +106,13 @@ export class Fleet {
   }
 
   /** Of the coordinator that was started last. */
-  get endpoint(): Endpoint {
+  get endpoint(): Address {
     if (!this.known) throw new Error('the coordinator was never started');
     return this.known;
   }
 
   /** Starts it, again after its end too, on the same directory; resolves when it listens. */
-  async startCoordinator(): Promise<Endpoint> {
+  async startCoordinator(): Promise<void> {
     const {coordinator} = this;
     coordinator.start();
     const {pid} = coordinator;
@@ -122,10 +126,14 @@ export class Fleet {
       'the endpoint of the coordinator',
     );
     this.known = await listening;
-    return this.known;
   }
 
-  /** The coordinator must have been started once. Resolves when the agent's process runs, which is before it has joined. */
+  /** Takes a coordinator that runs in this process instead of one of its own; whoever started it ends it. */
+  use({url, clientToken, agentToken, authority}: Coordinator): void {
+    this.known = {url, token: clientToken, agentToken, ca: authority};
+  }
+
+  /** There must have been a coordinator once. Resolves when the agent's process runs, which is before it has joined. */
   async startAgent(options: AgentOptions): Promise<FleetAgent> {
     const {id, slots = 2, args = []} = options;
     const proxy = options.proxied
