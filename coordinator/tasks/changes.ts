@@ -197,7 +197,7 @@ function endAttempt(
     endedAt: attempt.record.endedAt ?? wallNow,
     unreachableSince: undefined,
     ...patch,
-    ...(attempt.oversized ? {report: undefined, gates: undefined} : {}),
+    ...(attempt.trimmed === 'report' ? {report: undefined} : {}),
     outcome,
   });
 }
@@ -209,5 +209,5 @@ function outcomeOf(how: 'fail' | 'cancel', failure: Failure): AttemptOutcome {
 
 function evidenceOf(attempt: AttemptNode): GateEvidence[] | undefined {
   const verdict = attempt.verification?.verdict;
-  return verdict && !attempt.oversized ? boundedEvidence(verdict.evidence) : undefined;
+  return verdict && !attempt.trimmed ? boundedEvidence(verdict.evidence) : undefined;
 }

@@ -122,7 +122,10 @@ export function isPassing(error: unknown): boolean {
   );
 }
 
+/** An agent without a slot has one soon; one that drains or was stopped says so in its record, before long. */
+const LONGER: Readonly<Record<RefusalReason, number>> = {noSlot: 1, draining: 10, stopped: 10};
+
 /** Holds an agent back from new assignments for a while, after it refused one. */
-export function coolDown(attempt: AttemptNode, term: Term): void {
-  attempt.agent.coolUntil = nowOf(term).hub + term.settings.refusedPauseMs;
+export function coolDown(attempt: AttemptNode, term: Term, reason: RefusalReason): void {
+  attempt.agent.coolUntil = nowOf(term).hub + term.settings.refusedPauseMs * LONGER[reason];
 }

@@ -87,8 +87,8 @@ export interface AttemptNode {
   accepted: boolean;
   /** The agent would not take it, or could not make anything of it. */
   rejected: 'refused' | Failure | undefined;
-  /** What it reported does not fit into the records of its end. */
-  oversized: boolean;
+  /** What is left out of the records of its end, because with it they would be too large: its gates' evidence, or its report too. */
+  trimmed: 'evidence' | 'report' | undefined;
   /** Ends whatever is being said to the agent about it. */
   readonly talk: AbortController;
   verification: Verification | undefined;

@@ -7,7 +7,7 @@ import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import type {WatchMessage} from '../store/store.ts';
 import {Approvals} from './approvals.ts';
 import {Conductor} from './conductor.ts';
-import {coolDown, Dispatcher} from './dispatcher.ts';
+import {coolDown, Dispatcher, type RefusalReason} from './dispatcher.ts';
 import type {Held} from './election.ts';
 import {type AgentNode, type AttemptNode, isFinalTask, type SessionNode, type TaskNode} from './fleet.ts';
 import {Loader} from './loader.ts';
@@ -180,9 +180,9 @@ export class LeadTerm implements Disposable {
     this.timekeeper.confirmed(attempt);
   }
 
-  private refusedBy(attempt: AttemptNode, reason: string): void {
+  private refusedBy(attempt: AttemptNode, reason: RefusalReason): void {
     this.term.logger.debug('an agent refused an attempt', {attempt: attempt.record.id, reason});
-    coolDown(attempt, this.term);
+    coolDown(attempt, this.term, reason);
     this.rejected(attempt, 'refused');
   }
 

@@ -142,7 +142,7 @@ export function attemptNode(
     written: undefined,
     accepted: false,
     rejected: undefined,
-    oversized: false,
+    trimmed: undefined,
     talk: new AbortController(),
     verification: undefined,
     silentMs: 0,

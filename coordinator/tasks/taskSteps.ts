@@ -146,7 +146,7 @@ export class TaskSteps {
     this.catchUp(task);
   }
 
-  /** The result does not fit into a record: the task fails with a text that does. */
+  /** The records do not hold it: without the gates' evidence they may, and else the task fails with a text that fits. */
   private tooLarge(
     task: TaskNode,
     attempt: AttemptNode | undefined,
@@ -156,8 +156,10 @@ export class TaskSteps {
     task.busy = false;
     submission.refused?.(undefined);
     this.term.logger.warn('what a task left is too large to store', {task: task.key, error});
-    if (attempt) attempt.oversized = true;
-    task.wanted = {kind: 'internal', message: `what it reported is too large to store: ${error.message}`};
+    const mayFit = attempt?.verification?.verdict !== undefined && attempt.trimmed === undefined;
+    if (attempt) attempt.trimmed = mayFit ? 'evidence' : 'report';
+    if (!mayFit)
+      task.wanted = {kind: 'internal', message: `what it reported is too large to store: ${error.message}`};
     this.effects.evaluate(task);
   }
 

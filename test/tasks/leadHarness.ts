@@ -171,9 +171,14 @@ export class Harness {
   }
 
   /** Reads again after every change of the store below `prefix` until `test` holds. */
-  async until<T>(read: () => Promise<T>, test: (value: T) => boolean, prefix = ''): Promise<T> {
+  async until<T>(
+    read: () => Promise<T>,
+    test: (value: T) => boolean,
+    prefix = '',
+    base: string = keys.base,
+  ): Promise<T> {
     let changed: () => void = () => undefined;
-    const watch = this.store.watch(`${keys.base}${prefix}`, {}, () => changed());
+    const watch = this.store.watch(`${base}${prefix}`, {}, () => changed());
     try {
       for (;;) {
         const next = new Promise<void>(resolve => {
