@@ -9,7 +9,9 @@ const bytes = z.coerce.number().int().positive();
 
 export const Settings = z.strictObject({
   leaseSeconds: count.default(10).describe('An agent that has been silent for this long is unreachable.'),
-  heartbeatMs: count.default(3000).describe('Time between two heartbeats of an agent, in ms.'),
+  healthCheckMs: count
+    .default(30_000)
+    .describe('Time between two health checks of a connected agent, in ms.'),
   lossGraceMs: ms
     .default(15_000)
     .describe('Hub time that an unreachable attempt stays current before it may be replaced, in ms.'),

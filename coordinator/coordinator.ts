@@ -11,7 +11,9 @@ import {LiveAttempts} from './effects/liveAttempts.ts';
 import {UsageReports} from './effects/usageReports.ts';
 import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
+import {watchHealth} from './handlers/watchHealth.ts';
 import {Hub} from './hub/hub.ts';
+import {MCPXProtocol} from './hub/mcpxProtocol.ts';
 import {WatchService} from './hub/watch/watchService.ts';
 import {FencedMemory} from './memory/fencedMemory.ts';
 import type {Logger} from './observability/logger.ts';
@@ -40,6 +42,12 @@ export interface CoordinatorOptions {
   readonly address: {readonly host: string; readonly port: number};
   readonly tls: boolean;
   readonly publicNames: readonly string[];
+  /** Agents that listen, and the token that they want to see. */
+  readonly dial?: {
+    readonly urls: readonly string[];
+    readonly token: string;
+    readonly ca?: string | undefined;
+  };
   readonly settings: Settings;
   readonly clock: Clock;
   readonly random: Random;
@@ -55,6 +63,8 @@ export interface Coordinator {
   readonly agentToken: string;
   /** PEM, when there is TLS. */
   readonly authority: string | undefined;
+  /** Commands to instances, for who embeds a coordinator. */
+  readonly protocol: MCPXProtocol;
   busyness(): {clients: number; unfinishedSessions: number};
   /** The store cannot go on: nothing is acknowledged any more. */
   onFailed(listener: (error: Error) => void): void;
@@ -65,7 +75,10 @@ export interface Coordinator {
 export interface Services {
   readonly store: Store;
   readonly hub: Hub;
+  /** Commands to instances, and messages that came another way than a socket. */
+  readonly protocol: MCPXProtocol;
   readonly lead: Lead;
+  readonly agents: AgentDirectory;
   readonly registry: AgentRegistry;
   readonly pauses: AccountPauses;
   readonly effects: AttemptEffects;
@@ -83,7 +96,7 @@ export interface Services {
   };
 }
 
-const STALE_UPLOADS_MS = 3_600_000;
+const HOUSEKEEPING_MS = 3_600_000;
 
 /** Rejects with `config` (address, settings), `conflict` (another process has the directory), `corrupt` or `incompatible`. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
@@ -113,6 +126,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     started.push(() => parts.stop());
     const address = await listen(parts.services.hub, options, data);
     started.push(() => parts.services.hub.stop({graceMs: 0}));
+    const {dial} = options;
+    for (const url of dial?.urls ?? [])
+      parts.owned.add(parts.services.hub.dial({url, token: dial?.token ?? '', ca: dial?.ca}));
     parts.services.lead.start();
     started.push(() => parts.services.lead.stop());
     return running(options, data, parts, authority, address);
@@ -124,6 +140,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
 interface Parts {
   readonly services: Services;
+  readonly owned: DisposableStore;
   setUrl(url: string): void;
   stop(): Promise<void>;
 }
@@ -234,7 +251,13 @@ async function assemble(
   const services: Services = {
     store,
     hub,
+    protocol: new MCPXProtocol({
+      channel: hub.agentChannel(tenant),
+      dispatch: (call, caller) => hub.dispatch(call, caller),
+      principal: {id: `coordinator:${coordinator}`, tenant, role: 'coordinator'},
+    }),
     lead,
+    agents: directory,
     registry,
     pauses: new AccountPauses({...common, directory}),
     effects,
@@ -248,6 +271,8 @@ async function assemble(
   };
   serveAgents(services);
   owned.add(registry.onRemoved(agentId => hub.dismissAgent(agentId)));
+  owned.add(tokens.onRevoked(tenant, id => hub.disconnect(granted => granted.id === id)));
+  owned.add(watchHealth(services, clock, settings.healthCheckMs));
   serveClients(services, owned);
   watches.register(hub);
   await Promise.all([attempts.start(), directory.start(), watches.start()]);
@@ -256,15 +281,16 @@ async function assemble(
   owned.add(
     every(
       clock,
-      STALE_UPLOADS_MS,
+      HOUSEKEEPING_MS,
       () =>
-        void artifacts
-          .dropStaleUploads()
-          .catch((error: unknown) => logger.warn('stale uploads were not dropped', {error})),
+        void Promise.all([artifacts.dropStaleUploads(), tokens.removeExpired(tenant)]).catch(
+          (error: unknown) => logger.warn('housekeeping failed; it is tried again', {error}),
+        ),
     ),
   );
   return {
     services,
+    owned,
     setUrl: text => {
       url = text;
     },
@@ -315,6 +341,7 @@ function running(
     clientToken,
     agentToken,
     authority: authority?.cert,
+    protocol: services.protocol,
     busyness() {
       const status = lead.status();
       return {clients: hub.clientCount, unfinishedSessions: status.kind === 'leading' ? status.sessions : 1};

@@ -47,7 +47,7 @@ export async function acquireParts(
 ): Promise<AgentParts> {
   const {agentId, pid, random} = options;
   const table = systemProcessTable();
-  const state = await StateDirectory.acquire(options.stateDirectory, {agentId, pid, table, random});
+  const state = await StateDirectory.acquire(options.stateDirectory, {agentId, random});
   const undo: (() => Promise<void>)[] = [() => state.release()];
   try {
     const incarnation = newId(random, 'run', 8);

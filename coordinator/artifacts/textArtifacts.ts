@@ -1,6 +1,5 @@
 /** Small artifacts in memory: plans and transcript segments, written and read whole. */
 
-import {ProtocolError} from '../protocol/errors.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import type {ArtifactStore} from './artifactStore.ts';
 import type {StoredArtifact, TenantArtifacts} from './tenantArtifacts.ts';
@@ -10,7 +9,7 @@ const MAX_BYTES = 64 * 1024 * 1024;
 /** Rejects with `notFound` or, from the disk, `corrupt`. */
 async function readWhole(artifacts: TenantArtifacts, sha256: string): Promise<Buffer> {
   const opened = await artifacts.open(sha256);
-  if (!opened) throw new ProtocolError('notFound', `there is no artifact ${sha256}`);
+  if (!opened) throw new CoordinatorError('notFound', `there is no artifact ${sha256}`);
   if (opened.bytes > MAX_BYTES)
     throw new CoordinatorError(
       'limit',

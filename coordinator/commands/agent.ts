@@ -1,4 +1,5 @@
 /** `mcpx agent`: the process beside a Claude Code, joined to a coordinator on this or another machine. */
+import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import {type Command, Option} from 'commander';
 import type {AgentEnd} from '../agent/agent.ts';
@@ -12,6 +13,7 @@ import {VERSION} from '../version.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {authorityOf} from './local/connect.ts';
 import {ensurePrivateDirectory, userDirectories} from './local/directories.ts';
+import {parseListenAddress} from './local/listenAddress.ts';
 import {findLocalCoordinator} from './local/localCoordinator.ts';
 import {selfCommand} from './local/selfCommand.ts';
 import {count} from './run.ts';
@@ -30,6 +32,9 @@ interface Options {
   readonly account?: string;
   readonly secrets?: string;
   readonly claude?: string;
+  readonly listen?: string;
+  readonly listenCert?: string;
+  readonly listenKey?: string;
   readonly reservedFor?: string;
   readonly mode: 'internal' | 'external';
   readonly rehearsal: boolean;
@@ -66,6 +71,12 @@ export function addAgentCommand(program: Command, io: CommandIo, done: (exit: nu
     .option('--secrets <file>', 'JSON object of secrets that tasks may name; the environment is searched too')
     .option('--claude <path|off>', 'the claude executable, or off to take no prompts')
     .addOption(new Option('--state-pool <directory>', 'works in the first free folder of it').hideHelp())
+    .option(
+      '--listen <host:port>',
+      'wait for the coordinator to dial (mcpx coordinator --dial) instead of dialling it',
+    )
+    .option('--listen-cert <file>', 'PEM certificate; needed on any address but loopback')
+    .option('--listen-key <file>', 'its PEM key')
     .addOption(new Option('--reserved-for <session>').hideHelp())
     .addOption(new Option('--mode <mode>').choices(['internal', 'external']).default('external').hideHelp())
     .addOption(new Option('--rehearsal', 'ANTHROPIC_BASE_URL is a scripted server').default(false).hideHelp())
@@ -87,9 +98,10 @@ async function agentVerb(options: Options, io: CommandIo): Promise<number> {
     wallNow: systemClock.wallNow,
   });
   const hub = await hubOf(options, io);
+  const listen = await listenOf(options, io);
   const signals = stopSignals(options.untilStdinCloses);
   const run = (stateDirectory: string, agentId: string | undefined): Promise<AgentEnd> =>
-    runAgent({...signals, ...agentOptions(options, io), stateDirectory, agentId, hub, logger});
+    runAgent({...signals, ...agentOptions(options, io), stateDirectory, agentId, hub, listen, logger});
   let end: AgentEnd;
   try {
     end =
@@ -102,6 +114,16 @@ async function agentVerb(options: Options, io: CommandIo): Promise<number> {
   }
   if (end.kind === 'stopped') return EXIT.ok;
   throw end.error;
+}
+
+async function listenOf({listen, listenCert, listenKey}: Options, io: CommandIo) {
+  if (listen === undefined) return undefined;
+  const read = (file: string): Promise<string> => readFile(path.resolve(io.cwd, file), 'utf8');
+  const tls =
+    listenCert === undefined || listenKey === undefined
+      ? undefined
+      : {cert: await read(listenCert), key: await read(listenKey)};
+  return {...parseListenAddress(listen), tls};
 }
 
 async function ownFolder(options: Options, io: CommandIo): Promise<string> {

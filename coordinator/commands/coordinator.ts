@@ -1,5 +1,6 @@
 /** `mcpx coordinator`: the headless coordinator in the foreground. */
 
+import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import {type Command, Option} from 'commander';
 import {loadSettings} from '../config.ts';
@@ -13,12 +14,15 @@ import {type CommandIo, EXIT} from './io.ts';
 import {ensurePrivateDirectory, userDirectories} from './local/directories.ts';
 import {removeEndpoint, writeEndpoint} from './local/endpoint.ts';
 import {watchForLinger} from './local/linger.ts';
+import {parseListenAddress} from './local/listenAddress.ts';
 
 interface Options {
   readonly data?: string;
   readonly listen: string;
   readonly publicName: string[];
   readonly tls: boolean;
+  readonly dial: string[];
+  readonly dialCa?: string;
   readonly set: string[];
   readonly linger: boolean;
   readonly log: LogLevel;
@@ -39,6 +43,12 @@ export function addCoordinatorCommand(program: Command, io: CommandIo, done: (ex
     )
     .option('--public-name <name...>', 'host names and addresses by which other machines reach it', [])
     .option('--tls', "TLS by the cluster's own authority; needed on any address but loopback", false)
+    .option(
+      '--dial <url...>',
+      'agents that listen (mcpx agent --listen); their token is read from MCPX_DIAL_TOKEN',
+      [],
+    )
+    .option('--dial-ca <file>', 'PEM of the authority behind those addresses')
     .option('--set <name=value...>', 'a setting; mcpx doctor --settings lists them', [])
     .addOption(
       new Option('--linger', 'end when no client and no unfinished session is left')
@@ -66,9 +76,10 @@ async function runCoordinator(options: Options, io: CommandIo): Promise<number> 
   });
   const coordinator = await startCoordinator({
     directory,
-    address: parseAddress(options.listen),
+    address: parseListenAddress(options.listen),
     tls: options.tls,
     publicNames: options.publicName,
+    dial: await dialOf(options, io),
     settings,
     clock: systemClock,
     random: systemRandom,
@@ -105,14 +116,18 @@ async function runCoordinator(options: Options, io: CommandIo): Promise<number> 
   return stop.signal.aborted ? EXIT.ok : EXIT.failed;
 }
 
-function parseAddress(text: string): {host: string; port: number} {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  const host = match?.[1] ?? match?.[2];
-  if (!host || !(port >= 0 && port < 65_536)) {
-    throw new CoordinatorError('config', `--listen: "${text}" is not HOST:PORT`, {
-      hint: 'For example 127.0.0.1:7600, [::1]:7600 or 0.0.0.0:7600 (the last with --tls).',
+async function dialOf({dial, dialCa}: Options, io: CommandIo) {
+  const token = io.env['MCPX_DIAL_TOKEN'] ?? '';
+  for (const url of dial)
+    if (!/^wss?:\/\//.test(url))
+      throw new CoordinatorError('config', `--dial: "${url}" is not a ws:// or wss:// address`);
+  if (dial.length > 0 && token === '')
+    throw new CoordinatorError('config', '--dial needs the token that the agents want to see', {
+      hint: 'Set MCPX_DIAL_TOKEN to it.',
     });
-  }
-  return {host, port};
+  return {
+    urls: dial,
+    token,
+    ca: dialCa === undefined ? undefined : await readFile(path.resolve(io.cwd, dialCa), 'utf8'),
+  };
 }

@@ -2,6 +2,7 @@
 import type {Command} from 'commander';
 import {silentLogger} from '../observability/logger.ts';
 import {systemClock} from '../runtime/clock.ts';
+import {CoordinatorError} from '../runtime/errors.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {type ConnectOptions, snapshotRows, withClient} from './local/connect.ts';
 import {connectOptions} from './local/options.ts';
@@ -29,6 +30,14 @@ export function addSessionCommands(program: Command, io: CommandIo, done: (exit:
     .action(async (id: string, options: ConnectOptions & {json: boolean}) =>
       done(await show(id, options, io)),
     );
+
+  connectOptions(
+    sessions
+      .command('budget <session> <usd>')
+      .description('Sets what the session may spend in all; one that was paused by its budget goes on.'),
+  ).action(async (id: string, usd: string, options: ConnectOptions) =>
+    done(await setBudget(id, usd, options, io)),
+  );
 
   connectOptions(sessions.command('cancel <session>').description('Stops its attempts and ends it.')).action(
     async (id: string, options: ConnectOptions) =>
@@ -128,6 +137,22 @@ function show(id: string, options: ConnectOptions & {json: boolean}, io: Command
       io.stdout(
         `${summary(report, {wallNow, columns: io.columns, colors: terminalColors(wantsColors(io.env, io.interactive))})}\n`,
       );
+    return EXIT.ok;
+  });
+}
+
+function setBudget(id: string, usd: string, options: ConnectOptions, io: CommandIo): Promise<number> {
+  const budgetUsd = Number(usd);
+  if (!(budgetUsd > 0)) throw new CoordinatorError('config', `"${usd}" is not an amount of dollars`);
+  return withClient(options, io, silentLogger, async client => {
+    const {id: sessionId} = await requireSession(client, id);
+    const {session} = await client.request('mcpx.session.control', {
+      sessionId,
+      action: {kind: 'budget', budgetUsd},
+    });
+    io.stdout(
+      `${session.id}: ${session.state}, ${formatDollars(session.spentUsd)} of ${formatDollars(budgetUsd)} spent\n`,
+    );
     return EXIT.ok;
   });
 }

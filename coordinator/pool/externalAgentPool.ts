@@ -1,6 +1,11 @@
 /** The pool of Claude Code instances as one object: who is in it and what they can do together. Choosing among them is balancing's. */
 import type * as z from 'zod';
-import {type AgentCapability, type CapabilityRequirement, proficiencyRank} from '../protocol/capability.ts';
+import {
+  type AgentCapability,
+  type CapabilityRequirement,
+  proficiencyRank,
+  satisfies,
+} from '../protocol/capability.ts';
 import type {AgentRegister, AgentRegistered} from '../protocol/commands/agent.ts';
 import type {ClaudeCodeInstance} from '../protocol/instance.ts';
 import type {Principal} from '../security/principal.ts';
@@ -39,19 +44,16 @@ export class ExternalAgentPool {
   /** The live instances that meet every requirement, whatever they do now; in order of id. */
   findByCapabilities(requirements: readonly CapabilityRequirement[]): ClaudeCodeInstance[] {
     return [...this.directory.all()]
-      .filter(({record, live}) => live && requirements.every(required => provides(record.instance, required)))
+      .filter(
+        ({record, live}) =>
+          live &&
+          requirements.every(required =>
+            record.instance.capabilities.some(capability => satisfies(capability, required)),
+          ),
+      )
       .map(({record}) => record.instance)
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
-}
-
-function provides(instance: ClaudeCodeInstance, required: CapabilityRequirement): boolean {
-  return instance.capabilities.some(
-    ({domain, specialization, proficiencyLevel}) =>
-      domain === required.domain &&
-      (required.specialization ?? []).every(name => specialization.includes(name)) &&
-      proficiencyRank(proficiencyLevel) >= proficiencyRank(required.proficiencyLevel ?? 'basic'),
-  );
 }
 
 function merged(known: AgentCapability | undefined, more: AgentCapability): AgentCapability {

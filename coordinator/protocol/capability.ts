@@ -47,3 +47,12 @@ export const TaskRequirements = z.object({
   tags: z.array(z.string().min(1).max(64)).max(32).optional(),
 });
 export type TaskRequirements = z.infer<typeof TaskRequirements>;
+
+/** Whether a declared capability is all that a requirement asks for. */
+export function satisfies(capability: AgentCapability, requirement: CapabilityRequirement): boolean {
+  if (capability.domain !== requirement.domain) return false;
+  const {proficiencyLevel, specialization = []} = requirement;
+  if (proficiencyLevel && proficiencyRank(capability.proficiencyLevel) < proficiencyRank(proficiencyLevel))
+    return false;
+  return specialization.every(name => capability.specialization.includes(name));
+}

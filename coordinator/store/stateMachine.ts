@@ -2,9 +2,11 @@
  * The replicated state: keys over revisions, transactions, leases, history. Pure and deterministic: equal commands in equal order give equal
  * states on every node. Time is not in here: a lease ends by a command, and whoever proposes it owns the clock.
  */
+
 import {unreachable} from '../runtime/assert.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import type {Command} from './commands.ts';
+import {compareHolds} from './compare.ts';
 import {RevisionLog} from './revisionLog.ts';
 import type {
   Compare,
@@ -258,26 +260,3 @@ export interface Change {
 }
 
 const PUT: OpResponse = {kind: 'put'};
-
-function compareHolds(compare: Compare, kv: KeyValue | undefined): boolean {
-  if (compare.target === 'value') {
-    if (!kv) return false;
-    return compare.op === '=' ? kv.value === compare.operand : kv.value !== compare.operand;
-  }
-  const actual = kv ? kv[REVISION_FIELD[compare.target]] : 0;
-  const {op, operand} = compare;
-  switch (op) {
-    case '=':
-      return actual === operand;
-    case '!=':
-      return actual !== operand;
-    case '<':
-      return actual < operand;
-    case '>':
-      return actual > operand;
-    default:
-      return unreachable(op);
-  }
-}
-
-const REVISION_FIELD = {create: 'createRevision', mod: 'modRevision', version: 'version'} as const;

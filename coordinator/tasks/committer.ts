@@ -9,6 +9,7 @@ import type {Logger} from '../observability/logger.ts';
 import type {Clock} from '../runtime/clock.ts';
 import {delay} from '../runtime/clock.ts';
 import {isCoordinatorError} from '../runtime/errors.ts';
+import {compareHolds} from '../store/compare.ts';
 import {type Compare, type KeyValue, type Op, STORE_LIMITS, type Store, type Txn} from '../store/store.ts';
 
 /** The keys that a failed transaction was compared with, as they are. */
@@ -213,7 +214,7 @@ export class Committer {
 
   /** The transaction was refused: finds out whose fault it was. */
   private sortOut(batch: readonly Queued[], current: Map<string, KeyValue>): void {
-    if (!holds(this.fence, current)) {
+    if (!compareHolds(this.fence, current.get(this.fence.key))) {
       for (const {step} of batch) step.abandoned?.();
       this.options.onFenced();
       return;
@@ -221,7 +222,7 @@ export class Committer {
     const again: Queued[] = [];
     for (const queued of batch) {
       const {step} = queued;
-      if (step.compare.every(compare => holds(compare, current))) again.push(queued);
+      if (step.compare.every(compare => compareHolds(compare, current.get(compare.key)))) again.push(queued);
       else {
         const applied = queued.unknown ? appliedAt(step, current) : undefined;
         if (applied === undefined) step.refused(current);
@@ -246,27 +247,6 @@ function currentKeys(responses: readonly {kind: string; kvs?: readonly KeyValue[
   const current = new Map<string, KeyValue>();
   for (const response of responses) for (const kv of response.kvs ?? []) current.set(kv.key, kv);
   return current;
-}
-
-function holds(compare: Compare, current: CurrentKeys): boolean {
-  const kv = current.get(compare.key);
-  if (compare.target === 'value') {
-    return kv !== undefined && (kv.value === compare.operand) === (compare.op === '=');
-  }
-  const {target, op, operand} = compare;
-  const actual = kv ? {create: kv.createRevision, mod: kv.modRevision, version: kv.version}[target] : 0;
-  switch (op) {
-    case '=':
-      return actual === operand;
-    case '!=':
-      return actual !== operand;
-    case '<':
-      return actual < operand;
-    case '>':
-      return actual > operand;
-    default:
-      return op satisfies never;
-  }
 }
 
 /** The revision at which every compared key got what the step writes, if it did. */

@@ -1,5 +1,5 @@
 /** What a task asks of an agent, as a list of checks that can say in words what nobody meets. Pure. */
-import {type AgentCapability, type CapabilityRequirement, proficiencyRank} from '../protocol/capability.ts';
+import {type CapabilityRequirement, satisfies} from '../protocol/capability.ts';
 import type {AffinityRule} from '../protocol/context.ts';
 import type {AgentRecord} from '../protocol/model/agent.ts';
 import type {TaskSpecification} from '../protocol/plan/plan.ts';
@@ -108,14 +108,6 @@ function hasCapability(requirement: CapabilityRequirement): Requirement {
     text: `has the capability "${domain}"${level}${special}`,
     meets: agent => agent.instance.capabilities.some(capability => satisfies(capability, requirement)),
   };
-}
-
-function satisfies(capability: AgentCapability, requirement: CapabilityRequirement): boolean {
-  if (capability.domain !== requirement.domain) return false;
-  const {proficiencyLevel, specialization = []} = requirement;
-  if (proficiencyLevel && proficiencyRank(capability.proficiencyLevel) < proficiencyRank(proficiencyLevel))
-    return false;
-  return specialization.every(name => capability.specialization.includes(name));
 }
 
 function quoted(names: readonly string[]): string {

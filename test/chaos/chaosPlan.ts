@@ -39,7 +39,8 @@ export class Ground {
     const folder = path.join(this.folder, 'log');
     return new Map(
       readdirSync(folder).map(taskKey => {
-        const lines = readFileSync(path.join(folder, taskKey), 'utf8').trimEnd().split('\n');
+        // What follows the last line break is still being written.
+        const lines = readFileSync(path.join(folder, taskKey), 'utf8').split('\n').slice(0, -1);
         const executions = lines.map((line): Execution => {
           const [attemptId = '', what] = line.split(' ');
           if (what !== 'start' && what !== 'end') throw new Error(`an odd line in a log: ${line}`);

@@ -157,7 +157,7 @@ export class SessionRun {
       env: process.env,
       temporaryFolder: this.fleet.folder,
     });
-    await bringResult(session, repository, this.fleet.artifacts(), silentLogger, quietIo(this.fleet.folder));
+    await bringResult(session, repository, this.fleet.artifacts(), silentLogger);
     return session.result.commit;
   }
 

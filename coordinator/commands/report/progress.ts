@@ -12,7 +12,7 @@ export interface Progress {
   update(report: SessionReport): void;
   /** A line for people beside the view; on a terminal it stays above it. */
   note(text: string): void;
-  /** The last frame stays on the screen. */
+  /** What was live goes: a summary follows. */
   stop(): void;
 }
 
@@ -55,8 +55,8 @@ export class LiveProgress implements Progress {
   stop(): void {
     if (this.stopped) return;
     this.timer.dispose();
-    this.redraw();
     this.stopped = true;
+    this.draw.clear();
     this.draw.done();
   }
 

@@ -116,7 +116,11 @@ function verdict(report: SessionReport, {wallNow, colors}: SummaryOptions): stri
   const cost = `${formatDollars(session.spentUsd)}${session.rehearsal ? ' pretended' : ''}`;
   const facts = `${counts.succeeded} of ${counts.total} tasks, ${formatDuration(makespanMs(report, wallNow))}, ${cost}`;
   const failure = session.failure === undefined ? '' : `\n${headline(session.failure)}`;
-  return `${paint(`Session ${session.id} ${session.state}`)}: ${facts}${failure}`;
+  const paused =
+    session.state === 'paused' && session.pauseReason === 'budget'
+      ? `\nIts budget is spent: running prompts were stopped, nothing is lost. To go on:\n  mcpx sessions budget ${session.id} USD && mcpx sessions resume ${session.id}`
+      : '';
+  return `${paint(`Session ${session.id} ${session.state}`)}: ${facts}${failure}${paused}`;
 }
 
 function resultLines({session}: SessionReport): string[] {

@@ -1,16 +1,16 @@
 /** Fetches a session's result into the repository that it came from, as the one branch `mcpx/SESSION`. */
-import {mkdtemp, rm} from 'node:fs/promises';
+import {mkdtemp, readFile, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
+import * as z from 'zod';
 import {ArtifactCache} from '../../artifacts/artifactCache.ts';
 import type {ArtifactClient} from '../../artifacts/artifactClient.ts';
 import {fetchResult} from '../../client/repository/fetchResult.ts';
 import type {LocalRepository} from '../../client/repository/localRepository.ts';
 import type {Logger} from '../../observability/logger.ts';
-import type {SessionRecord} from '../../protocol/model/session.ts';
+import {CommitBundle, type SessionRecord} from '../../protocol/model/session.ts';
 import {systemClock} from '../../runtime/clock.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
-import type {CommandIo} from '../io.ts';
 
 /** Errors: those of `fetchResult`; `conflict` when the branch cannot be moved. */
 export async function bringResult(
@@ -18,7 +18,6 @@ export async function bringResult(
   repository: LocalRepository,
   artifacts: ArtifactClient,
   logger: Logger,
-  io: CommandIo,
 ): Promise<void> {
   const {result} = session;
   if (!result)
@@ -32,7 +31,9 @@ export async function bringResult(
       clock: systemClock,
       logger,
     });
-    const fetched = await fetchResult(repository, result, cache);
+    const bundles =
+      result.bundleList === undefined ? result.bundles : await cache.use(result.bundleList, readBundleList);
+    const fetched = await fetchResult(repository, {...result, bundles}, cache);
     if (fetched.kind === 'diverged') {
       throw new CoordinatorError('conflict', `the branch ${result.branch} has other commits`, {
         hint: `Rename it (git branch -m ${result.branch} NEW), then: mcpx sessions fetch ${session.id}`,
@@ -43,9 +44,12 @@ export async function bringResult(
         hint: 'Check out another branch there first.',
       });
     }
-    if (fetched.kind !== 'present')
-      io.stderr(`Result: branch ${fetched.branch} at ${fetched.commit.slice(0, 10)}\n`);
   } finally {
     await rm(folder, {recursive: true, force: true});
   }
+}
+
+/** Results of many tasks name their bundles in an artifact. */
+async function readBundleList(file: string): Promise<CommitBundle[]> {
+  return z.array(CommitBundle).parse(JSON.parse(await readFile(file, 'utf8')));
 }

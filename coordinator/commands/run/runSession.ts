@@ -196,7 +196,7 @@ export class RunSession {
       );
       if (!report) return;
       progress.update(report);
-      if (FINAL_SESSION_STATES.has(report.session.state)) over.resolve(report);
+      if (isOver(report.session)) over.resolve(report);
     };
     // Every look reads all rows: at most a few a second, however fast they change.
     const onUpdate = (): void => {
@@ -234,7 +234,7 @@ export class RunSession {
     let complete = session.state === 'succeeded';
     if (session.result && repository) {
       try {
-        await bringResult(session, repository, artifacts, logger, io);
+        await bringResult(session, repository, artifacts, logger);
       } catch (error) {
         complete = false;
         io.stderr(
@@ -248,4 +248,9 @@ export class RunSession {
     const exit = complete ? EXIT.ok : session.state === 'cancelled' ? EXIT.cancelled : EXIT.failed;
     return {exit, json: finalLine(report, wallNow), junit: junitXml(report, wallNow)};
   }
+}
+
+/** A session whose budget is spent waits for a person: nobody is there to be waited for by a run. */
+function isOver({state, pauseReason}: SessionReport['session']): boolean {
+  return FINAL_SESSION_STATES.has(state) || (state === 'paused' && pauseReason === 'budget');
 }

@@ -149,7 +149,7 @@ async function fetchInto(
   const repository = await LocalRepository.open(io.cwd, {env: io.env, temporaryFolder: tmpdir()});
   const artifacts = artifactClient(target, silentLogger);
   try {
-    await bringResult(session, repository, artifacts, silentLogger, io);
+    await bringResult(session, repository, artifacts, silentLogger);
   } finally {
     artifacts.dispose();
   }

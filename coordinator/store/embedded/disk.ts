@@ -1,8 +1,10 @@
 /** All that the store asks of a disk. The log, the snapshots and their recovery run on this, so that a simulated disk can fail them. */
 import * as fs from 'node:fs';
 import {mkdir, open, readdir, rename, rm} from 'node:fs/promises';
+import {type DirectoryLock, lockDirectory} from '../../runtime/directoryLock.ts';
 import {syncFolder} from '../../runtime/durableFile.ts';
-import {type DirectoryLock, lockDirectory} from './directoryLock.ts';
+
+const IN_USE_HINT = 'Connect to that coordinator, stop it, or choose another data directory.';
 
 export interface DiskFile {
   readonly path: string;
@@ -64,7 +66,7 @@ export const realDisk: Disk = {
   rename,
   remove: path => rm(path),
   syncFolder,
-  lock: lockDirectory,
+  lock: (folder, unique) => lockDirectory(folder, unique, IN_USE_HINT),
 };
 
 /** Callbacks rather than a FileHandle's promises: this is the hot path of every write. */

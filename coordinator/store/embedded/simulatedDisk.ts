@@ -2,9 +2,10 @@
  * A disk in memory that fails as real ones do: a crash keeps what was flushed and, of what was not, any sectors; names live as long as their folder
  * was flushed. Tests and the simulation run the store's real code on it.
  */
+
+import type {DirectoryLock} from '../../runtime/directoryLock.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import type {Random} from '../../runtime/random.ts';
-import type {DirectoryLock} from './directoryLock.ts';
 import type {Disk, DiskFile, OpenOptions} from './disk.ts';
 import {SECTOR} from './frame.ts';
 

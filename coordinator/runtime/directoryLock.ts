@@ -1,5 +1,5 @@
 /**
- * At most one process on a data directory. A lock file names its holder by pid, start time and boot, so that a dead holder's lock is told from a
+ * At most one process on a directory. A lock file names its holder by pid, start time and boot, so that a dead holder's lock is told from a
  * living one's, even when the pid was given out again.
  *
  * Replacing a stale lock in place has a race: two starters judge it stale, and the slower one removes the faster one's new lock. So locks are
@@ -11,8 +11,8 @@ import {readFileSync} from 'node:fs';
 import {link, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import * as z from 'zod';
-import {writeFileDurably} from '../../runtime/durableFile.ts';
-import {CoordinatorError, systemErrorCode} from '../../runtime/errors.ts';
+import {writeFileDurably} from './durableFile.ts';
+import {CoordinatorError, systemErrorCode} from './errors.ts';
 
 const Holder = z.object({pid: z.number(), start: z.string(), boot: z.string(), released: z.boolean()});
 type Holder = z.infer<typeof Holder>;
@@ -23,24 +23,24 @@ export interface DirectoryLock {
   release(): Promise<void>;
 }
 
-/** Rejects with `conflict` and the holder's pid when another living process has `folder`. */
-export async function lockDirectory(folder: string, unique: string): Promise<DirectoryLock> {
+/** `unique` names a draft beside the lock; `hint` says what to do when another living process has `folder`: then it rejects with `conflict`. */
+export async function lockDirectory(folder: string, unique: string, hint: string): Promise<DirectoryLock> {
   const self: Holder = {pid: process.pid, start: startOf(process.pid) ?? '', boot: bootId(), released: false};
   const temporary = path.join(folder, `lock-${unique}.tmp`);
   await writeFile(temporary, JSON.stringify(self), {mode: 0o600});
   try {
-    const file = await take(folder, temporary);
+    const file = await take(folder, temporary, hint);
     return {release: () => writeFileDurably(file, JSON.stringify({...self, released: true}))};
   } finally {
     await rm(temporary, {force: true});
   }
 }
 
-async function take(folder: string, temporary: string): Promise<string> {
+async function take(folder: string, temporary: string, hint: string): Promise<string> {
   for (;;) {
     const numbers = await lockNumbers(folder);
     const highest = numbers.at(-1) ?? 0;
-    if (highest > 0) await refuseLiving(folder, highest);
+    if (highest > 0) await refuseLiving(folder, highest, hint);
     const file = lockFile(folder, highest + 1);
     try {
       // A link appears with its content, unlike a file that is created and then written.
@@ -59,7 +59,7 @@ async function take(folder: string, temporary: string): Promise<string> {
   }
 }
 
-async function refuseLiving(folder: string, number: number): Promise<void> {
+async function refuseLiving(folder: string, number: number, hint: string): Promise<void> {
   const file = lockFile(folder, number);
   let text: string;
   try {
@@ -71,9 +71,7 @@ async function refuseLiving(folder: string, number: number): Promise<void> {
   }
   const holder = parseHolder(text, file);
   if (holder.released || !isAlive(holder)) return;
-  throw new CoordinatorError('conflict', `${folder} is in use by process ${holder.pid}`, {
-    hint: 'Connect to that coordinator, stop it, or choose another data directory.',
-  });
+  throw new CoordinatorError('conflict', `${folder} is in use by process ${holder.pid}`, {hint});
 }
 
 function parseHolder(text: string, file: string): Holder {
@@ -82,7 +80,7 @@ function parseHolder(text: string, file: string): Holder {
   } catch (cause) {
     throw new CoordinatorError('corrupt', `the lock file ${file} cannot be read`, {
       cause,
-      hint: 'When no coordinator runs on this directory, delete the file.',
+      hint: 'When no process of ours works in this directory, delete the file.',
     });
   }
 }
