@@ -11,6 +11,7 @@ import {LiveAttempts} from './effects/liveAttempts.ts';
 import {UsageReports} from './effects/usageReports.ts';
 import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
+import type {Services} from './handlers/services.ts';
 import {watchHealth} from './handlers/watchHealth.ts';
 import {Hub} from './hub/hub.ts';
 import {MCPXProtocol} from './hub/mcpxProtocol.ts';
@@ -71,31 +72,6 @@ export interface Coordinator {
   stop(graceMs: number): Promise<void>;
 }
 
-/** Everything that handlers of commands need. */
-export interface Services {
-  readonly store: Store;
-  readonly hub: Hub;
-  /** Commands to instances, and messages that came another way than a socket. */
-  readonly protocol: MCPXProtocol;
-  readonly lead: Lead;
-  readonly agents: AgentDirectory;
-  readonly registry: AgentRegistry;
-  readonly pauses: AccountPauses;
-  readonly effects: AttemptEffects;
-  readonly memory: FencedMemory;
-  readonly approvals: Approvals;
-  readonly usage: UsageReports;
-  readonly transcripts: TranscriptService;
-  readonly attempts: LiveAttempts;
-  readonly tokens: TokenRegistry;
-  readonly identity: {
-    readonly coordinator: string;
-    readonly startedAt: number;
-    readonly authorityPin: string | undefined;
-    url(): string;
-  };
-}
-
 const HOUSEKEEPING_MS = 3_600_000;
 
 /** Rejects with `config` (address, settings), `conflict` (another process has the directory), `corrupt` or `incompatible`. */
@@ -145,6 +121,20 @@ interface Parts {
   stop(): Promise<void>;
 }
 
+/** What every part is made from. */
+interface Ground {
+  readonly options: CoordinatorOptions;
+  readonly data: DataDirectory;
+  readonly store: Store;
+  readonly authority: ClusterAuthority | undefined;
+  readonly artifacts: ArtifactStore;
+  readonly tokens: TokenRegistry;
+  readonly audit: AuditLog;
+  readonly owned: DisposableStore;
+}
+
+const TENANT = DEFAULT_TENANT;
+
 async function assemble(
   options: CoordinatorOptions,
   data: DataDirectory,
@@ -152,10 +142,6 @@ async function assemble(
   authority: ClusterAuthority | undefined,
 ): Promise<Parts> {
   const {clock, random, logger, settings} = options;
-  const {coordinator, clientToken, agentToken} = data.identity;
-  const tenant = DEFAULT_TENANT;
-  const owned = new DisposableStore();
-  const common = {store, tenant, clock, logger};
   const artifacts = await ArtifactStore.open({
     folder: data.artifactFolder,
     clock,
@@ -163,14 +149,46 @@ async function assemble(
     logger,
     limits: {maxArtifactBytes: settings.maxArtifactBytes},
   });
-  const audit = new AuditLog({...common, writerId: coordinator});
+  const owned = new DisposableStore();
   const tokens = new TokenRegistry(store, {clock, random, logger});
+  const audit = new AuditLog({store, tenant: TENANT, clock, logger, writerId: data.identity.coordinator});
+  const ground: Ground = {options, data, store, authority, artifacts, tokens, audit, owned};
+  const hub = await makeHub(ground);
+  let url = '';
+  const services = makeServices(ground, hub, () => url);
+  const {attempts, agents, approvals, registry, usage, transcripts} = services;
+  const ringSettings = {ringRevisions: settings.watchRing};
+  const watches = owned.add(new WatchService(store, {clock, logger, settings: ringSettings}));
+  serveAgents(services);
+  serveClients(services, owned);
+  watches.register(hub);
+  await Promise.all([attempts.start(), agents.start(), watches.start()]);
+  await approvals.start();
+  await registry.adopt();
+  keepHouse(ground, services);
+  return {
+    services,
+    owned,
+    setUrl: text => {
+      url = text;
+    },
+    async stop() {
+      await Promise.all([registry.stop(), usage.stop(), transcripts.stop(), approvals.stop()]);
+      owned.dispose();
+    },
+  };
+}
+
+/** The door: TLS, tokens, limits, and the artifacts behind the same door. */
+async function makeHub(ground: Ground): Promise<Hub> {
+  const {options, data, store, authority, artifacts, tokens, owned} = ground;
+  const {clock, random, logger, settings, publicNames} = options;
+  const {coordinator, clientToken, agentToken} = data.identity;
   const fixed = new Map<string, Principal>([
-    [clientToken, {id: 'client:local', tenant, role: 'coordinator'}],
-    [agentToken, {id: 'agent:local', tenant, role: 'agent'}],
+    [clientToken, {id: 'client:local', tenant: TENANT, role: 'coordinator'}],
+    [agentToken, {id: 'agent:local', tenant: TENANT, role: 'agent'}],
   ]);
-  const tls =
-    authority && owned.add(await ServerTls.open({authority, names: options.publicNames, clock, logger}));
+  const tls = authority && owned.add(await ServerTls.open({authority, names: publicNames, clock, logger}));
   const hub = new Hub({
     coordinator,
     version: VERSION,
@@ -178,7 +196,7 @@ async function assemble(
     clock,
     random,
     logger: logger.with({part: 'hub'}),
-    publicNames: options.publicNames,
+    publicNames,
     settings: {
       maxFrameBytes: settings.maxFrameBytes,
       maxConnections: settings.maxConnections,
@@ -200,35 +218,51 @@ async function assemble(
       logger,
     )(request, response),
   );
+  return hub;
+}
+
+function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
+  const {options, data, store, authority, artifacts, tokens, audit, owned} = ground;
+  const {clock, logger, settings} = options;
+  const {coordinator} = data.identity;
+  const common = {store, tenant: TENANT, clock, logger};
   const attempts = owned.add(new LiveAttempts(common));
   const fences = owned.add(new Fences(common));
   const usage = owned.add(new UsageReports({fences, attempts, clock, logger}));
-  const transcripts = owned.add(
-    new TranscriptService({fences, attempts, blobs: blobsOf(artifacts.tenant(tenant)), usage, clock, logger}),
-  );
-  const effects = new AttemptEffects({
-    fences,
-    clock,
-    logger,
-    flushTranscript: attemptId => transcripts.flush(attemptId),
-  });
-  const directory = owned.add(new AgentDirectory({...common, attempts}));
-  const registry = owned.add(
-    new AgentRegistry({
-      ...common,
-      coordinatorId: coordinator,
-      directory,
-      audit,
-      settings: {leaseSeconds: settings.leaseSeconds},
-    }),
-  );
-  const approvals = owned.add(new Approvals({fences, attempts, audit, clock, logger}));
-  const watches = owned.add(
-    new WatchService(store, {clock, logger, settings: {ringRevisions: settings.watchRing}}),
-  );
-  const lead = new Lead({
+  const blobs = blobsOf(artifacts.tenant(TENANT));
+  const transcripts = owned.add(new TranscriptService({fences, attempts, blobs, usage, clock, logger}));
+  const flushTranscript = (attemptId: string): Promise<void> => transcripts.flush(attemptId);
+  const agents = owned.add(new AgentDirectory({...common, attempts}));
+  const pool = {...common, coordinatorId: coordinator, directory: agents, audit};
+  return {
     store,
-    channel: hub.agentChannel(tenant),
+    hub,
+    protocol: new MCPXProtocol({
+      channel: hub.agentChannel(TENANT),
+      dispatch: (call, caller) => hub.dispatch(call, caller),
+      principal: {id: `coordinator:${coordinator}`, tenant: TENANT, role: 'coordinator'},
+    }),
+    lead: makeLead(ground, hub),
+    agents,
+    registry: owned.add(new AgentRegistry({...pool, settings: {leaseSeconds: settings.leaseSeconds}})),
+    pauses: new AccountPauses({...common, directory: agents}),
+    effects: new AttemptEffects({fences, clock, logger, flushTranscript}),
+    memory: new FencedMemory({fences, attempts, tenant: TENANT, clock}),
+    approvals: owned.add(new Approvals({fences, attempts, audit, clock, logger})),
+    usage,
+    transcripts,
+    attempts,
+    tokens,
+    identity: {coordinator, startedAt: clock.wallNow(), authorityPin: authority?.pin, url},
+  };
+}
+
+function makeLead({options, data, store, artifacts, audit}: Ground, hub: Hub): Lead {
+  const {clock, random, logger, settings} = options;
+  const {dailyBudgetUsd} = settings;
+  return new Lead({
+    store,
+    channel: hub.agentChannel(TENANT),
     plans: plansIn(artifacts),
     auditedTxn: (txn, {principal, ...entry}) =>
       audit.auditedTxn(txn, {
@@ -238,67 +272,30 @@ async function assemble(
     clock,
     random,
     logger: logger.with({part: 'lead'}),
-    coordinator,
+    coordinator: data.identity.coordinator,
     settings: {
       lossGraceMs: settings.lossGraceMs,
       keepSessions: settings.keepSessions,
       keepSessionsMs: settings.keepSessionsMs,
       retentionMs: settings.retentionMs,
-      ...(settings.dailyBudgetUsd === undefined ? {} : {fleetBudgetUsdPerDay: settings.dailyBudgetUsd}),
+      ...(dailyBudgetUsd === undefined ? {} : {fleetBudgetUsdPerDay: dailyBudgetUsd}),
     },
   });
-  let url = '';
-  const services: Services = {
-    store,
-    hub,
-    protocol: new MCPXProtocol({
-      channel: hub.agentChannel(tenant),
-      dispatch: (call, caller) => hub.dispatch(call, caller),
-      principal: {id: `coordinator:${coordinator}`, tenant, role: 'coordinator'},
-    }),
-    lead,
-    agents: directory,
-    registry,
-    pauses: new AccountPauses({...common, directory}),
-    effects,
-    memory: new FencedMemory({fences, attempts, tenant, clock}),
-    approvals,
-    usage,
-    transcripts,
-    attempts,
-    tokens,
-    identity: {coordinator, startedAt: clock.wallNow(), authorityPin: authority?.pin, url: () => url},
-  };
-  serveAgents(services);
+}
+
+/** What goes on beside the commands. */
+function keepHouse({options, artifacts, owned}: Ground, services: Services): void {
+  const {clock, logger, settings} = options;
+  const {hub, registry, tokens} = services;
   owned.add(registry.onRemoved(agentId => hub.dismissAgent(agentId)));
-  owned.add(tokens.onRevoked(tenant, id => hub.disconnect(granted => granted.id === id)));
+  owned.add(tokens.onRevoked(TENANT, id => hub.disconnect(granted => granted.id === id)));
   owned.add(watchHealth(services, clock, settings.healthCheckMs));
-  serveClients(services, owned);
-  watches.register(hub);
-  await Promise.all([attempts.start(), directory.start(), watches.start()]);
-  await approvals.start();
-  await registry.adopt();
-  owned.add(
-    every(
-      clock,
-      HOUSEKEEPING_MS,
-      () =>
-        void Promise.all([artifacts.dropStaleUploads(), tokens.removeExpired(tenant)]).catch(
-          (error: unknown) => logger.warn('housekeeping failed; it is tried again', {error}),
-        ),
-    ),
-  );
-  return {
-    services,
-    owned,
-    setUrl: text => {
-      url = text;
-    },
-    async stop() {
-      await Promise.all([registry.stop(), usage.stop(), transcripts.stop(), approvals.stop()]);
-      owned.dispose();
-    },
+  const clean = (): void => {
+    Promise.all([artifacts.dropStaleUploads(), tokens.removeExpired(TENANT)]).catch((error: unknown) =>
+      logger.warn('housekeeping failed; it is tried again', {error}),
+    );
   };
+  owned.add(every(clock, HOUSEKEEPING_MS, clean));
 }
 
 /** The kept port first: agents come back to it. When somebody else has it, a new one is taken and kept. */

@@ -41,7 +41,7 @@ const MAX_CORRUPT_DOWNLOADS = 3;
 export type UploadSource = Uint8Array | {readonly file: string};
 
 const uploadAnswer = z.object({state: z.enum(['stored', 'partial']), offset: z.number().int().min(0)});
-const errorAnswer = z.object({error: z.object({code: z.string(), message: z.string()})});
+const errorAnswer = z.object({error: z.object({message: z.string()})});
 
 interface Progress {
   /** Bytes known to be across. */
@@ -248,7 +248,10 @@ export class ArtifactClient implements Disposable {
   private async fault(response: IncomingMessage): Promise<CoordinatorError> {
     const body: unknown = await this.transport.json(response).catch(describeError);
     const parsed = errorAnswer.safeParse(body);
-    return statusFault(response.statusCode, parsed.success ? parsed.data.error.message : String(body));
+    return statusFault(
+      response.statusCode,
+      parsed.success ? parsed.data.error.message : 'no reason was given',
+    );
   }
 }
 

@@ -15,8 +15,8 @@ import {authorityOf} from './local/connect.ts';
 import {ensurePrivateDirectory, userDirectories} from './local/directories.ts';
 import {parseListenAddress} from './local/listenAddress.ts';
 import {findLocalCoordinator} from './local/localCoordinator.ts';
+import {count} from './local/options.ts';
 import {selfCommand} from './local/selfCommand.ts';
-import {count} from './run.ts';
 
 interface Options {
   readonly join?: string[];

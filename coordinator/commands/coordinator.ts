@@ -45,7 +45,7 @@ export function addCoordinatorCommand(program: Command, io: CommandIo, done: (ex
     .option('--tls', "TLS by the cluster's own authority; needed on any address but loopback", false)
     .option(
       '--dial <url...>',
-      'agents that listen (mcpx agent --listen); their token is read from MCPX_DIAL_TOKEN',
+      'agents that listen (mcpx agent --listen); MCPX_DIAL_TOKEN is the agent token that they hold',
       [],
     )
     .option('--dial-ca <file>', 'PEM of the authority behind those addresses')

@@ -9,25 +9,12 @@ import {systemClock} from '../runtime/clock.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import {newId, systemRandom} from '../runtime/random.ts';
 import {type CommandIo, EXIT} from './io.ts';
+import {count} from './local/options.ts';
 import {loadPlan} from './plan.ts';
 import {startRehearsal} from './run/rehearsal.ts';
+import type {RunOptions} from './run/runOptions.ts';
 import {type RunBeginning, RunSession} from './run/runSession.ts';
 import {sendWorkspace} from './run/sendWorkspace.ts';
-
-export interface RunOptions {
-  readonly agents?: number;
-  readonly slots: number;
-  readonly connect?: string;
-  readonly token?: string;
-  readonly caPin?: string;
-  readonly json: boolean;
-  readonly junit?: string;
-  readonly keep: boolean;
-  readonly rehearse: boolean;
-  readonly isolated: boolean;
-  readonly uncommitted: boolean;
-  readonly verbose: boolean;
-}
 
 const DEFAULT_AGENTS = 3;
 /** A plan of 100,000 tasks takes a while to be stored. */
@@ -132,11 +119,4 @@ function onInterrupts(listener: () => void): () => void {
   return () => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, listener);
   };
-}
-
-export function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new CoordinatorError('config', `"${text}" is not a number of 1 or more`);
-  return value;
 }

@@ -1,5 +1,5 @@
 /** Which service answers which command of an agent, and what an agent is told without asking. */
-import type {Services} from '../coordinator.ts';
+import type {Services} from './services.ts';
 
 /** Give every handler before the hub listens. */
 export function serveAgents(services: Services): void {

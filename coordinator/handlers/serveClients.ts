@@ -1,5 +1,5 @@
 /** Which service answers which command of a client, and what is passed on to agents. */
-import type {Services} from '../coordinator.ts';
+
 import type {Caller} from '../hub/caller.ts';
 import {ProtocolError} from '../protocol/errors.ts';
 import {tenantKeys} from '../protocol/model/keys.ts';
@@ -8,6 +8,7 @@ import {PROTOCOL_VERSION} from '../protocol/version.ts';
 import type {DisposableStore} from '../runtime/disposable.ts';
 import {readRecords} from '../store/records.ts';
 import {VERSION} from '../version.ts';
+import type {Services} from './services.ts';
 import {TranscriptFollowers} from './transcriptFollowers.ts';
 
 /** Give every handler before the hub listens. */

@@ -1,8 +1,9 @@
 /** Asks every connected agent how it is, now and then: its answer's time and its faults are what others see as its health. */
-import type {Services} from '../coordinator.ts';
+
 import {MCPXCommand} from '../protocol/commands/table.ts';
 import {type Clock, every} from '../runtime/clock.ts';
 import type {Disposable} from '../runtime/disposable.ts';
+import type {Services} from './services.ts';
 
 /** One that hangs delays nobody: every agent is asked by itself. */
 const ANSWER_MS = 5000;

@@ -1,5 +1,6 @@
 /** Options that several verbs share. */
 import type {Command} from 'commander';
+import {CoordinatorError} from '../../runtime/errors.ts';
 
 export function connectOptions(command: Command): Command {
   return command
@@ -9,4 +10,12 @@ export function connectOptions(command: Command): Command {
     )
     .option('--token <token>', 'client token; better in MCPX_TOKEN')
     .option('--ca-pin <pin>', 'sha256:… of the authority behind the address');
+}
+
+/** For options that are numbers. */
+export function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new CoordinatorError('config', `"${text}" is not a number of 1 or more`);
+  return value;
 }

@@ -23,8 +23,8 @@ import {LiveProgress, PlainProgress, type Progress} from '../report/progress.ts'
 import {readSession, type SessionReport} from '../report/sessionReport.ts';
 import {summary} from '../report/summary.ts';
 import {terminalColors, wantsColors} from '../report/terminalText.ts';
-import type {RunOptions} from '../run.ts';
 import {bringResult} from './bringResult.ts';
+import type {RunOptions} from './runOptions.ts';
 
 /** Local agents that were asked to end are killed after this; their supervisors end what they ran. */
 const AGENT_STOP_MS = 10_000;

@@ -1,0 +1,16 @@
+/** What `mcpx run` was told on the command line. */
+
+export interface RunOptions {
+  readonly agents?: number;
+  readonly slots: number;
+  readonly connect?: string;
+  readonly token?: string;
+  readonly caPin?: string;
+  readonly json: boolean;
+  readonly junit?: string;
+  readonly keep: boolean;
+  readonly rehearse: boolean;
+  readonly isolated: boolean;
+  readonly uncommitted: boolean;
+  readonly verbose: boolean;
+}
