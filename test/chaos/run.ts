@@ -57,4 +57,6 @@ function line({state, seconds, tree}: Outcome): string {
   ].join(', ');
 }
 
+// Exits are where fleets are ended.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 process.exitCode = await main();

@@ -25,6 +25,12 @@ import {found, within} from './waiting.ts';
 const START_TIMEOUT_MS = 30_000;
 const LEFTOVERS_TIMEOUT_MS = 10_000;
 
+/** Fleets that are not closed: none outlives this process. */
+const open = new Set<Fleet>();
+process.once('exit', () => {
+  for (const fleet of open) fleet.killNow();
+});
+
 /** Variables of whoever runs the tests that would change what is tested. */
 const NOT_INHERITED = /^(MCPX_|VSCODE_|CLAUDE|ANTHROPIC_|NODE_OPTIONS$|NODE_V8_COVERAGE$)/;
 
@@ -70,6 +76,8 @@ export class Fleet {
     private readonly options: FleetOptions,
   ) {
     mkdirSync(this.logFolder);
+    mkdirSync(path.join(folder, 'home'));
+    open.add(this);
     const {settings = {}, coordinatorArgs = []} = options;
     const sets = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
     this.coordinator = new VerbProcess({
@@ -233,13 +241,18 @@ export class Fleet {
     if (this.coordinator.isRunning) await this.coordinator.stop();
   }
 
+  /** Without waiting for anything; supervisors take the attempts along. */
+  killNow(): void {
+    for (const verb of this.processes) if (verb.isRunning) process.kill(verb.pid, 'SIGKILL');
+  }
+
   /** Ends everything at once and removes the folder, unless `keep`. Never rejects for what is gone already. */
   async close({keep = false}: {keep?: boolean} = {}): Promise<void> {
     for (const client of this.clients) client.dispose();
-    const processes = [...[...this.agents.values()].map(agent => agent.process), this.coordinator];
-    await Promise.all(processes.map(process => process.kill()));
+    await Promise.all(this.processes.map(verb => verb.kill()));
     await Promise.all([...this.agents.values()].map(agent => agent.proxy?.close()));
     await this.endLeftovers();
+    open.delete(this);
     if (!keep) await rm(this.folder, {recursive: true, force: true, maxRetries: 5});
   }
 
@@ -253,6 +266,10 @@ export class Fleet {
     });
   }
 
+  private get processes(): VerbProcess[] {
+    return [...[...this.agents.values()].map(agent => agent.process), this.coordinator];
+  }
+
   private get logArgs(): string[] {
     return ['--log', this.options.log ?? 'info'];
   }
@@ -261,7 +278,8 @@ export class Fleet {
     const env: Record<string, string> = {};
     for (const [name, value] of Object.entries(process.env))
       if (value !== undefined && !NOT_INHERITED.test(name)) env[name] = value;
-    const home = {MCPX_HOME: path.join(this.folder, 'home'), [FLEET_VARIABLE]: this.folder};
-    return {...env, ...this.options.env, ...home, ...own};
+    // A home of their own: what is killed in the middle of a login shell must not leave the locks of a real one behind.
+    const homes = {HOME: path.join(this.folder, 'home'), MCPX_HOME: path.join(this.folder, 'mcpx')};
+    return {...env, ...homes, ...this.options.env, [FLEET_VARIABLE]: this.folder, ...own};
   }
 }
