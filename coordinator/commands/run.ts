@@ -9,6 +9,7 @@ import {systemClock} from '../runtime/clock.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import {newId, systemRandom} from '../runtime/random.ts';
 import {type CommandIo, EXIT} from './io.ts';
+import {namedCoordinator} from './local/connect.ts';
 import {count} from './local/options.ts';
 import {loadPlan} from './plan.ts';
 import {startRehearsal} from './run/rehearsal.ts';
@@ -39,15 +40,13 @@ export function addRunCommand(program: Command, io: CommandIo, done: (exit: numb
     .action(async (planFile: string, options: RunOptions) => done(await runPlan(planFile, options, io)));
 }
 
-export async function runPlan(planFile: string, options: RunOptions, io: CommandIo): Promise<number> {
+export async function runPlan(planFile: string, given: RunOptions, io: CommandIo): Promise<number> {
   const file = path.resolve(io.cwd, planFile);
   const loaded = await loadPlan(planFile, io);
   if (!loaded) return EXIT.usage;
   const {plan} = loaded;
+  const options = {...given, connect: await whereToRun(given, io)};
   const logger = runLogger(options, io);
-  if (options.connect !== undefined && options.rehearse) {
-    throw new CoordinatorError('config', '--rehearse runs on this machine: it does not go with --connect');
-  }
   const sessionId = newId(systemRandom, 's');
   const rehearsal = options.rehearse ? await startRehearsal(file, systemClock, logger) : undefined;
   try {
@@ -74,6 +73,14 @@ export async function runPlan(planFile: string, options: RunOptions, io: Command
   } finally {
     await rehearsal?.stop();
   }
+}
+
+/** What runs on this machine in any case does so whatever context is current. */
+async function whereToRun(options: RunOptions, io: CommandIo): Promise<string | undefined> {
+  const local = options.rehearse ? '--rehearse' : options.isolated ? '--isolated' : undefined;
+  if (local === undefined) return namedCoordinator(options, io);
+  if (options.connect === undefined) return undefined;
+  throw new CoordinatorError('config', `${local} runs on this machine: it does not go with --connect`);
 }
 
 async function beginSession(

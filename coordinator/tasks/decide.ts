@@ -198,7 +198,9 @@ function ofFailure(
       };
     }
     case 'merge':
-      return mayMerge(task, failure) ? {kind: 'mergeInputs', failure} : fail;
+      if (mayMerge(task, failure)) return {kind: 'mergeInputs', failure};
+      // The work was to resolve conflicts and left some: told so, it may do better.
+      return failure.conflict === undefined && retries < retry.max ? again : fail;
     default:
       return fail;
   }

@@ -35,19 +35,29 @@ export interface ConnectOptions {
   readonly caPin?: string | undefined;
 }
 
+/** The address or context that `--connect`, MCPX_CONNECT or the current context names; undefined: this user's own coordinator. */
+export async function namedCoordinator(
+  options: ConnectOptions,
+  io: CommandIo,
+  directories: Directories = userDirectories(io.env),
+): Promise<string | undefined> {
+  const named = options.connect ?? io.env['MCPX_CONNECT'];
+  return named ?? (await openContexts(directories.contextsFile)).data.current;
+}
+
 /** Undefined when nothing is named and no coordinator of this user runs here. */
 export async function findTarget(
   options: ConnectOptions,
   io: CommandIo,
   directories: Directories = userDirectories(io.env),
 ): Promise<Target | undefined> {
-  const contexts = (await openContexts(directories.contextsFile)).data;
-  const named = options.connect ?? io.env['MCPX_CONNECT'] ?? contexts.current;
+  const named = await namedCoordinator(options, io, directories);
   if (named === undefined) {
     const endpoint = await findLocalCoordinator(directories);
     return endpoint && {url: endpoint.url, token: endpoint.token, ca: endpoint.ca};
   }
-  const context = contexts.contexts.find(other => other.name === named);
+  const {contexts} = (await openContexts(directories.contextsFile)).data;
+  const context = contexts.find(other => other.name === named);
   const url = context?.url ?? named;
   if (!/^wss?:\/\//.test(url)) {
     throw new CoordinatorError('config', `"${named}" is neither a ws:// or wss:// address nor a context`, {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type {Logger} from '../../observability/logger.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import type {Disposable} from '../../runtime/disposable.ts';
+import {certificatePin} from '../../security/certificates.ts';
 import type {Directories} from './directories.ts';
 import type {Endpoint} from './endpoint.ts';
 import {childEnvironment, spawnVerb} from './selfCommand.ts';
@@ -109,6 +110,7 @@ export class LocalAgents {
     if (options.rehearsalEnv) args.push('--rehearsal');
     const env = childEnvironment(options.env, {
       MCPX_TOKEN: options.endpoint.agentToken,
+      ...(options.endpoint.ca === undefined ? {} : {MCPX_CA_PIN: certificatePin(options.endpoint.ca)}),
       ...options.rehearsalEnv,
     });
     const logFile = path.join(options.directories.logs, `agent-${name}.log`);

@@ -109,7 +109,8 @@ export class RunSession {
     const target = await this.findCoordinator();
     const client = this.owned.add(await openClient(target, parts.logger, parts.clock));
     this.client = client;
-    if (parts.options.connect === undefined) this.owned.add(this.revive(client));
+    // One with TLS was set up by a person, with names that we do not know: whoever started it starts it again.
+    if (parts.options.connect === undefined && target.ca === undefined) this.owned.add(this.revive(client));
     const artifacts = this.owned.add(artifactClient(target, parts.logger, parts.clock));
     await this.startAgents(target);
     const repository = await parts.begin({client, artifacts, signal});

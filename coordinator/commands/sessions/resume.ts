@@ -8,7 +8,7 @@ import type {SessionRecord} from '../../protocol/model/session.ts';
 import {systemClock} from '../../runtime/clock.ts';
 import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {CommandIo} from '../io.ts';
-import {type ConnectOptions, findTarget, openClient} from '../local/connect.ts';
+import {type ConnectOptions, findTarget, namedCoordinator, openClient} from '../local/connect.ts';
 import {userDirectories} from '../local/directories.ts';
 import {ensureLocalCoordinator} from '../local/localCoordinator.ts';
 import {startRehearsal} from '../run/rehearsal.ts';
@@ -23,7 +23,8 @@ export interface ResumeOptions extends ConnectOptions {
 
 const DEFAULT_AGENTS = 3;
 
-export async function resumeSession(id: string, options: ResumeOptions, io: CommandIo): Promise<number> {
+export async function resumeSession(id: string, given: ResumeOptions, io: CommandIo): Promise<number> {
+  const options = {...given, connect: await namedCoordinator(given, io)};
   const session = await findSession(id, options, io);
   if (session.rehearsal && options.rehearse === undefined && options.connect === undefined) {
     throw new CoordinatorError(
