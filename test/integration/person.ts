@@ -8,7 +8,7 @@ import {fileURLToPath} from 'node:url';
 import {Endpoint} from '../../coordinator/commands/local/endpoint.ts';
 import {FLEET_VARIABLE, type MarkedProcess, processesWith, signal} from '../support/machine.ts';
 import {BUNDLE} from '../support/verbProcess.ts';
-import {found} from '../support/waiting.ts';
+import {found, within} from '../support/waiting.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -161,7 +161,7 @@ export class Person {
   async leave(): Promise<void> {
     for (const running of this.started) {
       if (running.child.exitCode === null && running.child.signalCode === null) running.signal('SIGTERM');
-      await running.ended;
+      await within(running.ended, STOP_TIMEOUT_MS, 'a command to end').catch(() => running.signal('SIGKILL'));
     }
     const {endpoint} = this;
     if (endpoint && this.processes().some(({pid}) => pid === endpoint.pid)) signal(endpoint.pid, 'SIGTERM');
