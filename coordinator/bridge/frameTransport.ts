@@ -3,6 +3,7 @@ import type {Transport} from '@modelcontextprotocol/sdk/shared/transport.js';
 import type {JSONRPCMessage} from '@modelcontextprotocol/sdk/types.js';
 import {ProtocolError} from '../protocol/errors.ts';
 import {CLOSE_CODES} from './closeCodes.ts';
+import type {CheckedMessage, DirectTransport} from './directCalls.ts';
 import {errorFrame, type FrameKind, parseFrame} from './frame.ts';
 
 /** The sending half of a socket. `send` throws when it is closed. */
@@ -15,10 +16,11 @@ export type Received =
   | {readonly kind: FrameKind}
   | {readonly kind: 'fault'; readonly error: ProtocolError; readonly answered: boolean};
 
-export class FrameTransport implements Transport {
+export class FrameTransport implements Transport, DirectTransport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: (message: JSONRPCMessage) => void;
+  onDirect?: (kind: FrameKind, message: CheckedMessage) => boolean;
 
   /** Highest id of a request that went out: a response above it answers nothing. */
   private lastId = 0;
@@ -42,10 +44,15 @@ export class FrameTransport implements Transport {
     }
   }
 
+  sendDirect(message: object): void {
+    this.sink.send(JSON.stringify(message));
+  }
+
   /** Hands a frame to the peer, or answers it with a typed error. */
   receive(text: string): Received {
     const frame = parseFrame(text);
     if (frame.kind === 'fault') return this.refuse(frame.id, frame.error);
+    if (this.onDirect?.(frame.kind, frame.message as CheckedMessage)) return {kind: frame.kind};
     this.refused = false;
     this.dispatching = true;
     try {

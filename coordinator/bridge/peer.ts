@@ -1,6 +1,7 @@
 /**
- * One bidirectional MCPX peer over an SDK transport. Correlation, cancellation, progress and timeouts are the SDK's; the method table decides
- * what a message may be. Runs in browsers too. Sockets, reconnects and rights are left to others.
+ * One bidirectional MCPX peer over an SDK transport. Correlation, cancellation, progress and timeouts are the SDK's, or those of `DirectCalls`
+ * where the transport has that way; the method table decides what a message may be. Runs in browsers too. Sockets, reconnects and rights are left
+ * to others.
  */
 import {Protocol, type RequestHandlerExtra} from '@modelcontextprotocol/sdk/shared/protocol.js';
 import type {Transport} from '@modelcontextprotocol/sdk/shared/transport.js';
@@ -35,13 +36,18 @@ import {
   type ProtocolVersion,
 } from '../protocol/negotiation.ts';
 import {DEFAULT_REQUEST_TIMEOUT_MS} from '../protocol/version.ts';
+import {type Clock, systemClock} from '../runtime/clock.ts';
 import {deferred} from '../runtime/deferred.ts';
+import {DirectCalls, type DirectTransport, type Served} from './directCalls.ts';
+import type {FrameKind} from './frame.ts';
 import {callError, paramsError, parseParams, wireError} from './wireErrors.ts';
 
 export interface PeerOptions {
   readonly implementation: {readonly name: string; readonly version: string};
   readonly logger: Logger;
   readonly extension?: ExtensionSettings;
+  /** Times requests out. Default: the system's. */
+  readonly clock?: Clock;
 }
 
 export interface CallOptions {
@@ -77,7 +83,7 @@ export type IncomingCall<M extends Method = Method> = M extends Method
 export type CallHandler = (call: IncomingCall) => Promise<object>;
 
 /** `reportRefusal` is told, while a message is being delivered, that the peer could not place it. */
-export type PeerTransport = Transport & {reportRefusal?(): void};
+export type PeerTransport = Transport & {reportRefusal?(): void} & Partial<DirectTransport>;
 
 type Extra = RequestHandlerExtra<Request, Notification>;
 
@@ -103,6 +109,7 @@ export class Peer {
   private negotiated: ProtocolVersion = PLAIN_MCP;
   private initialized = false;
   private handler: CallHandler | undefined;
+  private direct: DirectCalls | undefined;
   private readonly own: ExtensionSettings;
   private readonly closed = deferred<void>();
 
@@ -128,7 +135,11 @@ export class Peer {
       transport.reportRefusal?.();
       this.peerOptions.logger.debug('the peer dropped a message', {error});
     };
-    this.protocol.onclose = () => this.closed.resolve();
+    this.protocol.onclose = () => {
+      this.direct?.close();
+      this.closed.resolve();
+    };
+    if (hasDirectWay(transport)) this.direct = this.directCalls(transport);
     this.protocol
       .connect(transport)
       .catch((error: unknown) => this.peerOptions.logger.warn('the transport did not start', {error}));
@@ -185,14 +196,16 @@ export class Peer {
     params: ParamsInput<M>,
     options: CallOptions = {},
   ): Promise<Result<M>> {
-    const {onProgress, context} = options;
+    const {onProgress, context, timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS} = options;
+    if (this.direct && !onProgress && !context)
+      return this.direct.request(method, params, timeoutMs, options.signal) as Promise<Result<M>>;
     const body = params as Record<string, unknown>;
     const request = {method, params: context ? encodeContext(body, context) : body};
     return this.call(
       method,
       signal =>
         this.protocol.request(request, METHODS[method].result, {
-          timeout: options.timeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
+          timeout: timeoutMs,
           ...(signal && {signal}),
           ...(onProgress && {onprogress: onProgress, resetTimeoutOnProgress: true}),
         }) as Promise<Result<M>>,
@@ -202,6 +215,14 @@ export class Peer {
 
   /** Sends a notification; a closed connection is no error, its loss is reported by the close. */
   notify<M extends Method>(method: M, params: ParamsInput<M>): void {
+    if (this.direct) {
+      try {
+        this.direct.notify(method, params);
+      } catch (error) {
+        this.peerOptions.logger.debug('a notification was not sent', {method, error});
+      }
+      return;
+    }
     this.protocol
       .notification({method, params: params as Record<string, unknown>})
       .catch((error: unknown) =>
@@ -241,7 +262,7 @@ export class Peer {
     const {method} = request;
     try {
       if (method === 'initialize') return this.onInitialize(request);
-      const call = this.incoming(method, request.params, extra.signal, report => {
+      const call = this.incoming(method, request.params, extra, report => {
         const token = extra._meta?.progressToken;
         if (token === undefined) return;
         const params = {...report, progressToken: token};
@@ -253,24 +274,50 @@ export class Peer {
         throw new ProtocolError('invalidRequest', `${method} is a notification`);
       return (await this.served(method)(call)) as SdkResult;
     } catch (error) {
-      const fault = wireError(error);
-      if (fault.kind === 'internal') this.peerOptions.logger.error('a request failed', {method, error});
-      throw fault;
+      throw this.fault(method, error);
     }
+  }
+
+  private directCalls(transport: DirectTransport): DirectCalls {
+    const {logger, clock = systemClock} = this.peerOptions;
+    return new DirectCalls({
+      transport,
+      clock,
+      logger,
+      accepts: (kind, method) => this.acceptsDirect(kind, method),
+      serve: async (method, params, served) => {
+        try {
+          return await this.served(method)(this.incoming(method, params, served, () => undefined));
+        } catch (error) {
+          throw this.fault(method, error);
+        }
+      },
+    });
+  }
+
+  private acceptsDirect(kind: FrameKind, method: string): boolean {
+    if (this.negotiated.kind !== 'mcpx' || !isMethod(method)) return false;
+    return isNotification(method) === (kind === 'notification');
+  }
+
+  private fault(method: string, error: unknown): ProtocolError {
+    const fault = wireError(error);
+    if (fault.kind === 'internal') this.peerOptions.logger.error('a request failed', {method, error});
+    return fault;
   }
 
   private async onCallNotification(notification: Notification): Promise<void> {
     const {method} = notification;
     if (!isMethod(method)) return;
-    const call = this.incoming(method, notification.params, NEVER_ABORTED, () => undefined);
+    const call = this.incoming(method, notification.params, {signal: NEVER_ABORTED}, () => undefined);
     if (!isNotification(call.method)) throw new ProtocolError('invalidRequest', `${method} is a request`);
     await this.served(method)(call);
   }
 
   private incoming(
     method: string,
-    params: Record<string, unknown> | undefined,
-    signal: AbortSignal,
+    params: Readonly<Record<string, unknown>> | undefined,
+    served: Served,
     progress: (report: ProgressReport) => void,
   ): IncomingCall {
     if (!isMethod(method) || this.negotiated.kind !== 'mcpx')
@@ -279,7 +326,16 @@ export class Peer {
     if ('later' in spec)
       throw new ProtocolError('notAvailable', `${method} is not available in this version`);
     const {body, context} = decodeContext(params);
-    return {method, params: parseParams(method, body), context, signal, progress} as IncomingCall;
+    const call = {
+      method,
+      params: parseParams(method, body),
+      context,
+      get signal() {
+        return served.signal;
+      },
+      progress,
+    };
+    return call as IncomingCall;
   }
 
   private served(method: string): CallHandler {
@@ -317,6 +373,10 @@ export class Peer {
 
 function isNotification(method: Method): boolean {
   return methodSpec(method).notification === true;
+}
+
+function hasDirectWay(transport: PeerTransport): transport is PeerTransport & DirectTransport {
+  return transport.sendDirect !== undefined;
 }
 
 const NEVER_ABORTED = new AbortController().signal;

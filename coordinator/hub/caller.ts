@@ -38,7 +38,9 @@ export function connectionCaller(connection: CallerConnection, call: CallInfo): 
     connectionId: connection.id,
     outbox: connection,
     context: call.context,
-    signal: call.signal,
+    get signal() {
+      return call.signal;
+    },
     progress: call.progress,
     notify: (method, params) => connection.peer.notify(method, params),
     onClose: listener => connection.onClose(listener),
