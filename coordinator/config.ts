@@ -38,6 +38,14 @@ export const Settings = z.strictObject({
   segmentBytes: bytes.default(64 * 1024 * 1024).describe('Size of one segment of the log.'),
   maxFrameBytes: bytes.default(8 * 1024 * 1024).describe('Largest WebSocket message that is read.'),
   maxConnections: count.default(12_000).describe('WebSocket connections in all.'),
+  maxConnectionsPerToken: count
+    .default(2000)
+    .describe(
+      'WebSocket connections that came with one token: agents that share a join token count together.',
+    ),
+  keepArtifactsMs: ms
+    .default(86_400_000)
+    .describe('An artifact that nothing names is deleted when it is older than this, in ms.'),
   maxArtifactBytes: bytes.default(2 * 1024 * 1024 * 1024).describe('Largest artifact that is taken.'),
   pingIntervalMs: count.default(10_000).describe('Time between two pings of a connection, in ms.'),
   pongTimeoutMs: count

@@ -1,6 +1,7 @@
 /** The composition root: one coordinator made of its parts, started in order and stopped in reverse. */
 import {artifactRequests} from './artifacts/artifactRequests.ts';
 import {ArtifactStore} from './artifacts/artifactStore.ts';
+import {sweepArtifacts} from './artifacts/sweepArtifacts.ts';
 import {blobsOf, plansIn} from './artifacts/textArtifacts.ts';
 import type {Settings} from './config.ts';
 import {DataDirectory} from './dataDirectory.ts';
@@ -22,6 +23,7 @@ import {AccountPauses} from './pool/accountPauses.ts';
 import {AgentDirectory} from './pool/agentDirectory.ts';
 import {AgentRegistry} from './pool/agentRegistry.ts';
 import {DEFAULT_TENANT} from './protocol/ids.ts';
+import {tenantKeys} from './protocol/model/keys.ts';
 import {type Clock, every} from './runtime/clock.ts';
 import {DisposableStore} from './runtime/disposable.ts';
 import type {Random} from './runtime/random.ts';
@@ -200,6 +202,7 @@ async function makeHub(ground: Ground): Promise<Hub> {
     settings: {
       maxFrameBytes: settings.maxFrameBytes,
       maxConnections: settings.maxConnections,
+      maxConnectionsPerPrincipal: settings.maxConnectionsPerToken,
       pingIntervalMs: settings.pingIntervalMs,
       pongTimeoutMs: settings.pongTimeoutMs,
     },
@@ -284,15 +287,22 @@ function makeLead({options, data, store, artifacts, audit}: Ground, hub: Hub): L
 }
 
 /** What goes on beside the commands. */
-function keepHouse({options, artifacts, owned}: Ground, services: Services): void {
+function keepHouse({options, store, artifacts, owned}: Ground, services: Services): void {
   const {clock, logger, settings} = options;
   const {hub, registry, tokens} = services;
   owned.add(registry.onRemoved(agentId => hub.dismissAgent(agentId)));
   owned.add(tokens.onRevoked(TENANT, id => hub.disconnect(granted => granted.id === id)));
   owned.add(watchHealth(services, clock, settings.healthCheckMs));
+  const sweep = async (): Promise<void> => {
+    const {kvs} = await store.backup(tenantKeys(TENANT).base);
+    const blobs = artifacts.tenant(TENANT);
+    const before = clock.wallNow() - settings.keepArtifactsMs;
+    const swept = await sweepArtifacts(blobs, {records: kvs, before, read: blobsOf(blobs).get});
+    if (swept.deleted > 0) logger.info('artifacts that nothing names were deleted', {...swept});
+  };
   const clean = (): void => {
-    Promise.all([artifacts.dropStaleUploads(), tokens.removeExpired(TENANT)]).catch((error: unknown) =>
-      logger.warn('housekeeping failed; it is tried again', {error}),
+    Promise.all([artifacts.dropStaleUploads(), tokens.removeExpired(TENANT), sweep()]).catch(
+      (error: unknown) => logger.warn('housekeeping failed; it is tried again', {error}),
     );
   };
   owned.add(every(clock, HOUSEKEEPING_MS, clean));

@@ -72,6 +72,7 @@ export class ArtifactStore {
         root: this.options.folder,
         disk: this.disk,
         limits: this.limits,
+        clock: this.options.clock,
         random: this.options.random,
         logger: this.options.logger.with({tenant: name}),
       });

@@ -1,9 +1,10 @@
 /** The blobs of one tenant: whole writes, verified reads, listing. Uploads in parts are in partialUploads.ts. */
 import {createHash} from 'node:crypto';
-import {open, readdir, rename, stat} from 'node:fs/promises';
+import {open, readdir, rename, stat, utimes} from 'node:fs/promises';
 import path from 'node:path';
 import {type Readable, Transform} from 'node:stream';
 import type {Logger} from '../observability/logger.ts';
+import type {Clock} from '../runtime/clock.ts';
 import {syncFolder} from '../runtime/durableFile.ts';
 import {CoordinatorError, describeError, systemErrorCode} from '../runtime/errors.ts';
 import type {Random} from '../runtime/random.ts';
@@ -33,6 +34,7 @@ export class TenantArtifacts {
       readonly root: string;
       readonly disk: BlobDisk;
       readonly limits: ArtifactLimits;
+      readonly clock: Clock;
       readonly random: Random;
       readonly logger: Logger;
     },
@@ -42,7 +44,7 @@ export class TenantArtifacts {
       root: parts.root,
       disk: parts.disk,
       limits: parts.limits,
-      storedBytes: sha256 => this.size(sha256),
+      storedBytes: sha256 => this.refresh(sha256),
       publish: (temporary, stored) => this.publish(temporary, stored),
     });
   }
@@ -120,6 +122,13 @@ export class TenantArtifacts {
     return fileSize(this.blobFile(sha256));
   }
 
+  /** The size of a blob that is about to be named again: from now on it counts as new. Undefined when there is none. */
+  private async refresh(sha256: string): Promise<number | undefined> {
+    const file = this.blobFile(sha256);
+    const seconds = this.parts.clock.wallNow() / 1000;
+    return (await utimes(file, seconds, seconds).then(() => true, absent)) ? fileSize(file) : undefined;
+  }
+
   /** Whether there was one. */
   async delete(sha256: string): Promise<boolean> {
     const file = this.blobFile(sha256);
@@ -183,7 +192,7 @@ export class TenantArtifacts {
   private async publish(temporary: string, stored: StoredArtifact): Promise<void> {
     const file = this.blobFile(stored.sha256);
     await this.parts.disk.ensureFolder(this.parts.root, path.dirname(file));
-    if ((await fileSize(file)) === stored.bytes) {
+    if ((await this.refresh(stored.sha256)) === stored.bytes) {
       // The other writer may not have synced the folder yet, and this one is about to promise durability.
       await syncFolder(path.dirname(file));
       await removeFile(temporary);

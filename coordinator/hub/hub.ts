@@ -266,7 +266,10 @@ export class Hub {
     if (admission.kind === 'refused') return admission;
     const {principal} = admission;
     if ((this.perPrincipal.get(countKey(principal)) ?? 0) >= this.settings.maxConnectionsPerPrincipal)
-      return {status: 429, message: 'too many connections of this principal'};
+      return {
+        status: 429,
+        message: `more than ${this.settings.maxConnectionsPerPrincipal} connections with this token`,
+      };
     if (this.draining) return SHUTTING_DOWN;
     if (socket.destroyed) return undefined;
     socket.off('error', onError);
