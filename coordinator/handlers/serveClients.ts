@@ -1,9 +1,10 @@
 /** Which service answers which command of a client, and what is passed on to agents. */
 
 import type {Caller} from '../hub/caller.ts';
+import type {Params} from '../protocol/commands/table.ts';
 import {ProtocolError} from '../protocol/errors.ts';
 import {tenantKeys} from '../protocol/model/keys.ts';
-import {SessionRecord} from '../protocol/model/session.ts';
+import {type CommitBundle, SessionRecord} from '../protocol/model/session.ts';
 import {PROTOCOL_VERSION} from '../protocol/version.ts';
 import type {DisposableStore} from '../runtime/disposable.ts';
 import {readRecords} from '../store/records.ts';
@@ -88,23 +89,19 @@ async function clusterInfo({store, lead, identity}: Services, {principal}: Calle
   };
 }
 
-/** Commits that earlier sessions of the same repository started from: their bundles are here. */
+/** The first of these commits that an earlier session of the repository started from: its bundles are here. */
 async function knownCommits(
   {store}: Services,
-  {repositoryId, commits}: {repositoryId: string; commits: readonly string[]},
+  {repositoryId, commits}: Params<'mcpx.commits.known'>,
   tenant: string,
 ) {
   const {records} = await readRecords(store, SessionRecord, tenantKeys(tenant).sessions);
-  const wanted = new Set(commits);
+  const sources = new Map<string, CommitBundle[]>();
   for (const {value} of records) {
     const {workspace} = value;
-    if (
-      workspace?.repositoryId === repositoryId &&
-      wanted.has(workspace.commit) &&
-      workspace.bundles.length > 0
-    ) {
-      return {known: [workspace.commit], bundles: workspace.bundles};
-    }
+    if (workspace?.repositoryId === repositoryId && workspace.bundles.length > 0)
+      sources.set(workspace.commit, workspace.bundles);
   }
-  return {known: [], bundles: []};
+  const known = commits.find(commit => sources.has(commit));
+  return known === undefined ? {known: [], bundles: []} : {known: [known], bundles: sources.get(known) ?? []};
 }

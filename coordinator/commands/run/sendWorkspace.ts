@@ -14,6 +14,10 @@ import type {Plan} from '../../protocol/plan/plan.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import type {CommandIo} from '../io.ts';
 
+/** How far back a commit is looked for that the coordinator has already. */
+const RECENT_COMMITS = 500;
+const MAX_BUNDLE_CHAIN = 16;
+
 export interface WorkspaceRequest {
   readonly plan: Plan;
   /** Folder of the plan file: relative repositories start there. */
@@ -59,7 +63,7 @@ export async function sendWorkspace(request: WorkspaceRequest): Promise<SentWork
         source: {
           repositoryId: pinned.pin.repositoryId,
           commit: pinned.pin.commit,
-          bundles: await sendCommit(pinned, request, scratch),
+          bundles: await sendCommit(pinned, repository, request, scratch),
           include: sent?.sha256,
           origin: remote ? shownUrl(plan.workspace.repository ?? '') : (pinned.pin.remote ?? repository.root),
           ref: pinned.pin.branch ?? plan.workspace.ref,
@@ -97,24 +101,44 @@ async function openRepository(
   };
 }
 
+/** Sends what the coordinator lacks: nothing, what came since a commit that it knows, or the whole history. */
 async function sendCommit(
   pinned: PinnedRepository,
+  repository: LocalRepository,
   request: WorkspaceRequest,
   scratch: string,
 ): Promise<WorkspaceSource['bundles']> {
   const {client, artifacts, signal} = request;
   const {repositoryId, commit} = pinned.pin;
-  const {bundles} = await client.request(
+  const commits = [...new Set([commit, ...(await recentCommits(pinned, repository, signal))])];
+  const {known, bundles} = await client.request(
     'mcpx.commits.known',
-    {repositoryId, commits: [commit]},
+    {repositoryId, commits},
     {signal, retry: true},
   );
-  if (bundles.length > 0) return bundles;
+  if (known[0] === commit) return bundles;
+  // A long chain of small bundles costs every agent more than one whole one.
+  const base = bundles.length < MAX_BUNDLE_CHAIN ? known : [];
   const file = path.join(scratch, 'commit.bundle');
-  const bundle = await pinned.bundle(file, [], signal);
-  if (bundle.kind === 'empty') return [];
+  const bundle = await pinned.bundle(file, base, signal);
+  if (bundle.kind === 'empty') return base.length > 0 ? bundles : [];
   const stored = await artifacts.upload({file}, signal);
-  return [{commit, sha256: stored.sha256, bytes: stored.bytes, prerequisites: bundle.prerequisites}];
+  const made = {commit, sha256: stored.sha256, bytes: stored.bytes, prerequisites: bundle.prerequisites};
+  return base.length > 0 ? [...bundles, made] : [made];
+}
+
+async function recentCommits(
+  pinned: PinnedRepository,
+  repository: LocalRepository,
+  signal: AbortSignal,
+): Promise<string[]> {
+  // A commit of uncommitted work is not in the person's own repository.
+  const start = pinned.pin.uncommitted ? 'HEAD' : pinned.pin.commit;
+  const list = await repository.readText(
+    ['rev-list', '--first-parent', `--max-count=${RECENT_COMMITS}`, start],
+    {signal},
+  );
+  return list.split('\n').filter(id => id !== '');
 }
 
 function tellDirt({pin}: PinnedRepository, included: boolean, io: CommandIo): void {
