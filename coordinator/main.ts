@@ -15,7 +15,7 @@ import {addStopCommand} from './commands/stop.ts';
 import {addSuperviseCommand} from './commands/supervise.ts';
 import {addTokenCommands} from './commands/token.ts';
 import {isProtocolError} from './protocol/errors.ts';
-import {describeError, isCoordinatorError} from './runtime/errors.ts';
+import {describeError, isCoordinatorError, systemErrorCode} from './runtime/errors.ts';
 import {VERSION} from './version.ts';
 
 async function main(): Promise<number> {
@@ -56,4 +56,23 @@ async function main(): Promise<number> {
   return exit;
 }
 
+/** A reader that has seen enough, such as `head`, is no failure; anything else that nobody handled is, and must not pass as success. */
+function guardProcess(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', error => {
+      if (systemErrorCode(error) !== 'EPIPE') throw error;
+      process.exit(EXIT.ok);
+    });
+  }
+  const fail = (what: string) => (error: unknown) => {
+    process.stderr.write(
+      `mcpx: ${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
+    process.exit(EXIT.failed);
+  };
+  process.on('uncaughtException', fail('a bug of ours ended this process'));
+  process.on('unhandledRejection', fail('a bug of ours ended this process'));
+}
+
+guardProcess();
 process.exitCode = await main();
