@@ -131,8 +131,12 @@ export class Agent {
     const {signal} = this.hurry;
     if (!signal.aborted) {
       this.drain(true);
-      const patience = delay(clock, this.settings.stopTimeoutMs, signal).catch(() => undefined);
+      const waited = new AbortController();
+      const either = AbortSignal.any([signal, waited.signal]);
+      const patience = delay(clock, this.settings.stopTimeoutMs, either).catch(() => undefined);
       await Promise.race([Promise.all([this.attempts.settled(), this.recovered]), patience]);
+      // A timer that is left would keep the process.
+      waited.abort();
     }
     await this.attempts.close(signal.aborted ? 0 : this.settings.cancelGraceMs);
     this.owned.dispose();
