@@ -177,7 +177,13 @@ export class Lead {
       this.termChanged.emit();
       const reason = await ended;
       logger.info('this coordinator leads no more', {reason});
-      if (signal.aborted) await Promise.race([opened.flush(), delay(clock, FLUSH_MS)]);
+      if (signal.aborted) {
+        const flushed = new AbortController();
+        const patience = delay(clock, FLUSH_MS, flushed.signal).catch(() => undefined);
+        await Promise.race([opened.flush(), patience]);
+        // A timer that is left would keep the process.
+        flushed.abort();
+      }
     } finally {
       signal.removeEventListener('abort', onStop);
       this.current = undefined;
