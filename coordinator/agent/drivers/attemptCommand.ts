@@ -48,6 +48,7 @@ export async function runAttemptCommand(request: AttemptCommand): Promise<Comman
     stdin: 'ignore',
   });
   const closed = readOutput(running, limiter);
+  const over = new AbortController();
   let cancelled = false;
   const onAbort = (): void => {
     cancelled = true;
@@ -59,9 +60,10 @@ export async function runAttemptCommand(request: AttemptCommand): Promise<Comman
   try {
     const exit = await running.exit;
     await supervisor.release(attemptId);
-    await Promise.race([closed, delay(clock, CLOSE_TIMEOUT_MS)]);
+    await Promise.race([closed, delay(clock, CLOSE_TIMEOUT_MS, over.signal).catch(() => undefined)]);
     return {exit, cancelled, tail: limiter.finish()};
   } finally {
+    over.abort();
     signal?.removeEventListener('abort', onAbort);
   }
 }
