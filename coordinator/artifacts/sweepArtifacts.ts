@@ -1,10 +1,9 @@
 /** Deletes the blobs that no record names any more. Which records are deleted, and when, is their owners' business. */
-import type {KeyValue} from '../store/store.ts';
 import type {TenantArtifacts} from './tenantArtifacts.ts';
 
 export interface SweepOptions {
   /** Every record of the tenant. */
-  readonly records: AsyncIterable<KeyValue>;
+  readonly records: AsyncIterable<{readonly value: string}>;
   /** Wall time in ms: a younger blob may be about to be named. */
   readonly before: number;
   /** Reads an artifact that may name others. */

@@ -18,6 +18,8 @@ import {type RunBeginning, RunSession} from './run/runSession.ts';
 import {sendWorkspace} from './run/sendWorkspace.ts';
 
 const DEFAULT_AGENTS = 3;
+/** A longer plan does not fit into a message and travels as an artifact. */
+const MAX_INLINE_PLAN = 1024 * 1024;
 /** A plan of 100,000 tasks takes a while to be stored. */
 const START_TIMEOUT_MS = 120_000;
 
@@ -100,9 +102,14 @@ async function beginSession(
     clock: systemClock,
     io,
   });
+  const text = JSON.stringify(plan);
+  const inline = text.length <= MAX_INLINE_PLAN;
+  const sent = inline
+    ? plan
+    : {artifact: (await beginning.artifacts.upload(Buffer.from(text), beginning.signal)).sha256};
   await client.request(
     'mcpx.orchestrate.session.start',
-    {sessionId, plan, workspace: workspace?.source, keep: options.keep, rehearsal: options.rehearse},
+    {sessionId, plan: sent, workspace: workspace?.source, keep: options.keep, rehearsal: options.rehearse},
     {retry: true, timeoutMs: START_TIMEOUT_MS},
   );
   return workspace?.repository;

@@ -5,12 +5,14 @@ import {request} from 'node:http';
 import path from 'node:path';
 import {type Clock, delay} from '../../runtime/clock.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
+import {EXIT} from '../io.ts';
 import {type Directories, ensurePrivateDirectory} from './directories.ts';
 import {type Endpoint, endpointFile, readEndpoint} from './endpoint.ts';
 import {childEnvironment, spawnVerb} from './selfCommand.ts';
 
 const START_TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
+const RESPAWN_MS = 500;
 const STOP_TIMEOUT_MS = 15_000;
 
 export interface LocalCoordinator {
@@ -32,35 +34,53 @@ export async function ensureLocalCoordinator(
   await ensurePrivateDirectory(directories.coordinator);
   await ensurePrivateDirectory(directories.logs);
   const logFile = path.join(directories.logs, 'coordinator.log');
-  const child = spawnVerb(['coordinator', '--data', directories.coordinator, '--linger'], {
-    env: childEnvironment(env),
-    logFile,
-    detached: true,
-  });
-  let exit: string | undefined;
-  child.once('exit', (code, killedBy) => {
-    exit = killedBy ?? `code ${code}`;
-  });
-  child.once('error', error => {
-    exit = error.message;
-  });
-  child.unref();
   const until = clock.now() + START_TIMEOUT_MS;
+  let child = startDetached(directories, env, logFile);
   while (clock.now() < until) {
     signal?.throwIfAborted();
     const endpoint = await findLocalCoordinator(directories);
     // Another process may have won the race for the directory: then ours ends, and theirs is the one.
     if (endpoint) return {endpoint, started: endpoint.pid === child.pid};
-    if (exit !== undefined && !(await readEndpoint(directories.coordinator))) break;
+    const {ended} = child;
+    if (ended?.code === EXIT.usage) break;
+    if (ended) {
+      // One that is on its way out may still have the directory.
+      await delay(clock, RESPAWN_MS, signal);
+      child = startDetached(directories, env, logFile);
+    }
     await delay(clock, POLL_MS, signal);
   }
-  throw new CoordinatorError(
-    'unavailable',
-    `the coordinator did not start${exit === undefined ? ` within ${START_TIMEOUT_MS / 1000} s` : ` (${exit})`}:\n${await logTail(logFile)}`,
-    {
-      hint: `Its log is ${logFile}.`,
+  throw new CoordinatorError('unavailable', `the coordinator did not start:\n${await logTail(logFile)}`, {
+    hint: `Its log is ${logFile}.`,
+  });
+}
+
+interface StartedCoordinator {
+  readonly pid: number | undefined;
+  readonly ended: {readonly code: number | null} | undefined;
+}
+
+function startDetached(
+  directories: Directories,
+  env: Readonly<Record<string, string | undefined>>,
+  logFile: string,
+): StartedCoordinator {
+  const args = ['coordinator', '--data', directories.coordinator, '--linger'];
+  const child = spawnVerb(args, {env: childEnvironment(env), logFile, detached: true});
+  let ended: StartedCoordinator['ended'];
+  child.once('exit', code => {
+    ended = {code};
+  });
+  child.once('error', () => {
+    ended = {code: EXIT.usage};
+  });
+  child.unref();
+  return {
+    pid: child.pid,
+    get ended() {
+      return ended;
     },
-  );
+  };
 }
 
 /** The endpoint of the coordinator on the data directory, if it runs and answers. */

@@ -1,14 +1,12 @@
 /** One run from connection to result: workspace sent, agents started, session followed, interrupts obeyed, result fetched. */
+import {rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {ArtifactClient} from '../../artifacts/artifactClient.ts';
 import type {McpxClient} from '../../client/mcpxClient.ts';
 import type {LocalRepository} from '../../client/repository/localRepository.ts';
-import type {ViewWatch} from '../../client/viewWatch.ts';
 import type {Logger} from '../../observability/logger.ts';
-import {FINAL_SESSION_STATES} from '../../protocol/model/session.ts';
 import type {Plan} from '../../protocol/plan/plan.ts';
 import type {Clock} from '../../runtime/clock.ts';
-import {deferred} from '../../runtime/deferred.ts';
 import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
 import {CoordinatorError, describeError} from '../../runtime/errors.ts';
 import {type CommandIo, EXIT} from '../io.ts';
@@ -19,18 +17,18 @@ import {LocalAgents} from '../local/localAgents.ts';
 import {ensureLocalCoordinator, stopLocalCoordinator} from '../local/localCoordinator.ts';
 import {finalLine} from '../report/finalLine.ts';
 import {junitXml} from '../report/junit.ts';
-import {LiveProgress, PlainProgress, type Progress} from '../report/progress.ts';
-import {readSession, type SessionReport} from '../report/sessionReport.ts';
+import type {SessionReport} from '../report/sessionReport.ts';
 import {summary} from '../report/summary.ts';
 import {terminalColors, wantsColors} from '../report/terminalText.ts';
 import {bringResult} from './bringResult.ts';
+import {followSession} from './followSession.ts';
 import type {RunOptions} from './runOptions.ts';
 
 /** Local agents that were asked to end are killed after this; their supervisors end what they ran. */
 const AGENT_STOP_MS = 10_000;
 /** A cut of this length from a local coordinator means that it is gone, and it is started again. */
 const REVIVE_AFTER_MS = 1000;
-const LOOK_MS = 100;
+const CANCEL_TIMEOUT_MS = 60_000;
 
 /** What a run brings into being, or takes up again. */
 export interface RunBeginning {
@@ -45,7 +43,7 @@ export interface RunSessionParts {
   readonly plan?: Plan | undefined;
   /** Agents to start here; 0 with `--connect`. */
   readonly agents: number;
-  readonly options: Pick<RunOptions, 'connect' | 'token' | 'caPin' | 'slots' | 'isolated'>;
+  readonly options: Pick<RunOptions, 'connect' | 'token' | 'caPin' | 'slots' | 'isolated' | 'keep'>;
   readonly rehearsalEnv: Readonly<Record<string, string>> | undefined;
   /** Called once the agents are on their way. Resolves with the repository that the result goes into. */
   readonly begin: (beginning: RunBeginning) => Promise<LocalRepository | undefined>;
@@ -63,6 +61,7 @@ export interface RunOutcome {
 export class RunSession {
   private readonly owned = new DisposableStore();
   private readonly cancelled = new AbortController();
+  private readonly abandoned = new AbortController();
   private readonly directories: Directories;
   private client: McpxClient | undefined;
   private agents: LocalAgents | undefined;
@@ -74,32 +73,33 @@ export class RunSession {
       : userDirectories(parts.io.env);
   }
 
-  /** The first asks the session to end, the second kills. */
+  /** The first asks the session to end, the second kills the agents of this run and leaves. */
   interrupt(): void {
     this.interrupts += 1;
-    const {io, sessionId} = this.parts;
+    const {io, logger} = this.parts;
     if (this.interrupts === 1) {
       io.stderr('\nCancelling: running attempts are stopped. Once more kills them.\n');
       this.cancelled.abort(new CoordinatorError('cancelled', 'cancelled'));
-      this.client
-        ?.request('mcpx.orchestrate.session.end', {
-          sessionId,
-          mode: 'cancel',
-          reason: 'cancelled by its owner',
-        })
-        .catch((error: unknown) => this.parts.logger.warn('the session was not cancelled', {error}));
+      if (!this.client) return;
+      this.cancelSession(this.client).catch((error: unknown) =>
+        logger.warn('the session was not cancelled', {error}),
+      );
     } else {
       this.agents?.kill();
+      this.abandoned.abort();
     }
   }
 
   async run(): Promise<RunOutcome> {
+    let fetched = false;
     try {
-      return await this.follow();
+      const outcome = await this.follow();
+      fetched = outcome.exit === EXIT.ok;
+      return outcome;
     } finally {
       this.owned.dispose();
       await this.agents?.stop(AGENT_STOP_MS);
-      if (this.parts.options.isolated) await stopLocalCoordinator(this.directories, this.parts.clock);
+      if (this.parts.options.isolated) await this.endIsolation(fetched);
     }
   }
 
@@ -115,13 +115,27 @@ export class RunSession {
     await this.startAgents(target);
     const repository = await parts.begin({client, artifacts, signal});
     // An interrupt that came before the session existed has not reached it.
-    if (signal.aborted)
-      await client.request(
-        'mcpx.orchestrate.session.end',
-        {sessionId: parts.sessionId, mode: 'cancel'},
-        {retry: true},
-      );
-    return this.conclude(await this.watchToEnd(client), repository, artifacts);
+    if (signal.aborted) await this.cancelSession(client);
+    const {sessionId, plan, clock, io} = parts;
+    const report = await followSession({client, sessionId, plan, clock, io, abandon: this.abandoned.signal});
+    if (!report)
+      throw new CoordinatorError('cancelled', `session ${sessionId} was left before anything was seen of it`);
+    return this.conclude(report, repository, artifacts);
+  }
+
+  private async cancelSession(client: McpxClient): Promise<void> {
+    const {sessionId} = this.parts;
+    const params = {sessionId, mode: 'cancel', reason: 'cancelled by its owner'} as const;
+    await client.request('mcpx.orchestrate.session.end', params, {retry: true, timeoutMs: CANCEL_TIMEOUT_MS});
+  }
+
+  /** What an isolated run had goes with it, unless somebody may still want it. */
+  private async endIsolation(fetched: boolean): Promise<void> {
+    const {sessionId, options, clock, io} = this.parts;
+    await stopLocalCoordinator(this.directories, clock);
+    const root = isolatedRoot(sessionId);
+    if (fetched && !options.keep) await rm(root, {recursive: true, force: true});
+    else io.stderr(`Transcripts and worktrees of this run: ${root}\n`);
   }
 
   private async findCoordinator(): Promise<Target> {
@@ -180,51 +194,6 @@ export class RunSession {
     };
   }
 
-  /** Resolves with the report of the ended session. */
-  private async watchToEnd(client: McpxClient): Promise<SessionReport> {
-    const {parts} = this;
-    const {sessionId, plan, clock} = parts;
-    const progress = this.createProgress();
-    const over = deferred<SessionReport>();
-    const views: ViewWatch[] = [];
-    let pending: Disposable | undefined;
-    const look = (): void => {
-      pending = undefined;
-      const report = readSession(
-        views.flatMap(view => [...view.rows.values()]),
-        sessionId,
-        plan,
-      );
-      if (!report) return;
-      progress.update(report);
-      if (isOver(report.session)) over.resolve(report);
-    };
-    // Every look reads all rows: at most a few a second, however fast they change.
-    const onUpdate = (): void => {
-      pending ??= clock.schedule(LOOK_MS, look);
-    };
-    views.push(
-      client.watch({view: 'session', sessionId}, onUpdate),
-      client.watch({view: 'approvals', sessionId}, onUpdate),
-      client.watch({view: 'agents'}, onUpdate),
-    );
-    try {
-      return await over.promise;
-    } finally {
-      progress.stop();
-      for (const view of views) view.dispose();
-      pending?.dispose();
-    }
-  }
-
-  private createProgress(): Progress {
-    const {io, clock} = this.parts;
-    const colors = terminalColors(wantsColors(io.env, io.interactive));
-    return io.interactive
-      ? new LiveProgress(process.stdout, clock, colors)
-      : new PlainProgress(text => io.stdout(text), clock);
-  }
-
   private async conclude(
     report: SessionReport,
     repository: LocalRepository | undefined,
@@ -246,12 +215,8 @@ export class RunSession {
     const wallNow = clock.wallNow();
     const colors = terminalColors(wantsColors(io.env, io.interactive));
     io.stdout(`${summary(report, {wallNow, columns: io.columns, colors})}\n`);
-    const exit = complete ? EXIT.ok : session.state === 'cancelled' ? EXIT.cancelled : EXIT.failed;
+    const cancelled = session.state === 'cancelled' || this.abandoned.signal.aborted;
+    const exit = complete ? EXIT.ok : cancelled ? EXIT.cancelled : EXIT.failed;
     return {exit, json: finalLine(report, wallNow), junit: junitXml(report, wallNow)};
   }
-}
-
-/** A session whose budget is spent waits for a person: nobody is there to be waited for by a run. */
-function isOver({state, pauseReason}: SessionReport['session']): boolean {
-  return FINAL_SESSION_STATES.has(state) || (state === 'paused' && pauseReason === 'budget');
 }

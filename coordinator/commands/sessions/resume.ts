@@ -49,7 +49,7 @@ export async function resumeSession(id: string, given: ResumeOptions, io: Comman
     const run = new RunSession({
       sessionId: session.id,
       agents: options.connect === undefined ? (options.agents ?? DEFAULT_AGENTS) : 0,
-      options: {...options, isolated: false},
+      options: {...options, isolated: false, keep: false},
       rehearsalEnv: rehearsal?.env,
       begin: async ({client}) => {
         await client.request(
