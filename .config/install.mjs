@@ -22,8 +22,12 @@ export function requireTools() {
 export function installed() {
   try {
     const wanted = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8')).packages;
-    const present = JSON.parse(readFileSync(path.join(root, 'node_modules/.package-lock.json'), 'utf8')).packages;
-    return Object.entries(wanted).every(([name, entry]) => name === '' || present[name]?.version === entry.version || entry.optional === true);
+    const present = JSON.parse(
+      readFileSync(path.join(root, 'node_modules/.package-lock.json'), 'utf8'),
+    ).packages;
+    return Object.entries(wanted).every(
+      ([name, entry]) => name === '' || present[name]?.version === entry.version || entry.optional === true,
+    );
   } catch {
     return false;
   }
@@ -34,8 +38,13 @@ export function install() {
   console.log('Installing packages (npm ci) ...');
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   // The prepare script would build; whoever calls this builds itself.
-  const result = spawnSync(npm, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {cwd: root, stdio: 'inherit', shell: process.platform === 'win32'});
-  if (result.status !== 0) stop(`npm ci failed with ${result.status ?? result.signal}: see its messages above.`);
+  const result = spawnSync(npm, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
+  if (result.status !== 0)
+    stop(`npm ci failed with ${result.status ?? result.signal}: see its messages above.`);
 }
 
 export function built() {

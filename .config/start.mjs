@@ -23,7 +23,8 @@ const repository = mkdtempSync(path.join(tmpdir(), `mcpx-${EXAMPLE}-`));
 cpSync(path.join(root, 'examples', EXAMPLE), repository, {recursive: true});
 const git = (...gitArgs) => {
   const identity = ['-c', 'user.name=MCPX example', '-c', 'user.email=example@localhost'];
-  if (run('git', ['-C', repository, ...identity, ...gitArgs], {stdio: ['ignore', 'ignore', 'inherit']}) !== 0) stop(`git ${gitArgs[0]} failed in ${repository}.`);
+  if (run('git', ['-C', repository, ...identity, ...gitArgs], {stdio: ['ignore', 'ignore', 'inherit']}) !== 0)
+    stop(`git ${gitArgs[0]} failed in ${repository}.`);
 };
 git('init', '--quiet', '--initial-branch=main');
 git('add', '--all');
@@ -31,9 +32,23 @@ git('commit', '--quiet', '--message', 'The example as it is shipped');
 console.log(`The example's repository: ${repository}`);
 
 if (real && !args.includes('--yes')) await agree();
-const status = run(process.execPath, [path.join(root, 'dist/mcpx.mjs'), 'run', PLAN, '--agents', '3', ...(real ? [] : ['--rehearse']), ...passed], {cwd: repository});
+const status = run(
+  process.execPath,
+  [
+    path.join(root, 'dist/mcpx.mjs'),
+    'run',
+    PLAN,
+    '--agents',
+    '3',
+    ...(real ? [] : ['--rehearse']),
+    ...passed,
+  ],
+  {cwd: repository},
+);
 if (status === 0) {
-  console.log(`\nLook at the result:\n  git -C ${repository} log --graph --oneline --all\n  git -C ${repository} diff main...$(git -C ${repository} branch --list 'mcpx/*' --format='%(refname:short)' | head -1)`);
+  console.log(
+    `\nLook at the result:\n  git -C ${repository} log --graph --oneline --all\n  git -C ${repository} diff main...$(git -C ${repository} branch --list 'mcpx/*' --format='%(refname:short)' | head -1)`,
+  );
 }
 process.exit(status);
 
@@ -42,7 +57,9 @@ async function agree() {
   if (!cap) stop(`${PLAN} has no budgetUsd: it will not be run with a model.`);
   if (!process.stdin.isTTY) stop(`This would spend up to $${cap}. Run it on a terminal, or say --yes.`);
   const terminal = createInterface({input: process.stdin, output: process.stdout});
-  const answer = await terminal.question(`This calls a model on your account and spends at most $${cap}. Go on? [y/N] `);
+  const answer = await terminal.question(
+    `This calls a model on your account and spends at most $${cap}. Go on? [y/N] `,
+  );
   terminal.close();
   if (!/^y(es)?$/i.test(answer.trim())) stop('Nothing was run.');
 }

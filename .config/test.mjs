@@ -5,20 +5,35 @@
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
-import {install, installed, requireTools, root, run, stop} from './install.mjs';
+import {install, installed, requireTools, run, stop} from './install.mjs';
 
 const SUITES = {
-  check: {title: 'types, lint, format', commands: [['npx', ['--no-install', 'tsc', '-p', '.']], ['npx', ['--no-install', 'biome', 'check', '--error-on-warnings', '.']]]},
-  unit: {title: 'units, contracts, properties', spec: ['test/**/*.test.ts'], ignore: ['test/integration/**', 'test/chaos/**', 'test/fuzz/**']},
+  check: {
+    title: 'types, lint, format',
+    commands: [
+      ['npx', ['--no-install', 'tsc', '-p', '.']],
+      ['npx', ['--no-install', 'biome', 'check', '--error-on-warnings', '.']],
+    ],
+  },
+  unit: {
+    title: 'units, contracts, properties',
+    spec: ['test/**/*.test.ts'],
+    ignore: ['test/integration/**', 'test/chaos/**', 'test/fuzz/**'],
+  },
   fuzz: {title: 'malformed input', spec: ['test/fuzz/**/*.test.ts']},
-  integration: {title: 'real processes, real git, real Claude Code (rehearsed)', spec: ['test/integration/**/*.test.ts']},
+  integration: {
+    title: 'real processes, real git, real Claude Code (rehearsed)',
+    spec: ['test/integration/**/*.test.ts'],
+  },
   chaos: {title: 'kills, cuts and sleeps: two seeds', spec: ['test/chaos/**/*.test.ts']},
 };
 
 requireTools();
 const args = process.argv.slice(2);
 const wanted = args.filter(arg => !arg.startsWith('--'));
-for (const name of wanted) if (!Object.hasOwn(SUITES, name)) stop(`There is no suite "${name}": choose from ${Object.keys(SUITES).join(', ')}.`);
+for (const name of wanted)
+  if (!Object.hasOwn(SUITES, name))
+    stop(`There is no suite "${name}": choose from ${Object.keys(SUITES).join(', ')}.`);
 
 if (!installed()) {
   if (process.env.CI === 'true' || args.includes('--install')) install();
@@ -57,7 +72,16 @@ function runCommands(commands) {
 function runMocha(name, suite) {
   const stats = path.join(scratch, `${name}.json`);
   const ignore = (suite.ignore ?? []).flatMap(glob => ['--ignore', glob]);
-  const status = run('npx', ['--no-install', 'mocha', '--reporter', '.config/mochaReporter.cjs', '--reporter-option', `stats=${stats}`, ...ignore, ...suite.spec]);
+  const status = run('npx', [
+    '--no-install',
+    'mocha',
+    '--reporter',
+    '.config/mochaReporter.cjs',
+    '--reporter-option',
+    `stats=${stats}`,
+    ...ignore,
+    ...suite.spec,
+  ]);
   try {
     const counted = JSON.parse(readFileSync(stats, 'utf8'));
     totals.passed += counted.passes;
