@@ -9,7 +9,7 @@ import {isProtocolError, ProtocolError} from '../protocol/errors.ts';
 import {DEFAULT_REQUEST_TIMEOUT_MS} from '../protocol/version.ts';
 import type {Clock} from '../runtime/clock.ts';
 import {type Deferred, deferred} from '../runtime/deferred.ts';
-import type {Disposable} from '../runtime/disposable.ts';
+import {type Disposable, noDisposable, toDisposable} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
 import type {AgentChannel} from '../tasks/agentChannel.ts';
 
@@ -54,10 +54,12 @@ interface Command {
   readonly params: ParamsInput<Method>;
   readonly deadline: number;
   readonly retry: boolean;
-  readonly stop: AbortController;
+  readonly signal: AbortSignal | undefined;
   readonly answer: Deferred<unknown>;
   /** Measured when it first has to wait. */
   bytes: number | undefined;
+  /** While it waits for a connection: what ends the waiting. One that is on its way is timed and cancelled by the peer. */
+  waiting: Disposable;
 }
 
 interface Agent {
@@ -98,7 +100,10 @@ export class AgentLinks implements Disposable {
     const waiting = agent.queue;
     agent.queue = [];
     agent.queuedBytes = 0;
-    for (const command of waiting) this.deliver(address, link, command);
+    for (const command of waiting) {
+      command.waiting.dispose();
+      this.deliver(address, link, command);
+    }
     this.connected.emit({...address, connectionId: link.connectionId});
     return older;
   }
@@ -120,34 +125,20 @@ export class AgentLinks implements Disposable {
     options: SendOptions = {},
   ): Promise<Result<M>> {
     const {timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS, signal, retry = true} = options;
-    if (signal?.aborted) throw new ProtocolError('cancelled', `${method} was cancelled`);
-    const stop = new AbortController();
+    if (signal?.aborted) throw cancelled(method);
     const command: Command = {
       order: this.nextOrder++,
       method,
       params,
       deadline: this.services.clock.now() + timeoutMs,
       retry,
-      stop,
+      signal,
       answer: deferred<unknown>(),
       bytes: undefined,
+      waiting: noDisposable,
     };
-    const end = (error: ProtocolError): void => {
-      command.answer.reject(error);
-      stop.abort();
-      this.drop(address, command);
-    };
-    const timer = this.services.clock.schedule(timeoutMs, () => end(this.late(address, command)));
-    const cancel = (): void => end(new ProtocolError('cancelled', `${method} was cancelled`));
-    signal?.addEventListener('abort', cancel, {once: true});
-    try {
-      this.dispatch(address, command);
-      return (await command.answer.promise) as Result<M>;
-    } finally {
-      timer.dispose();
-      signal?.removeEventListener('abort', cancel);
-      this.forgetIdle(addressKey(address));
-    }
+    this.dispatch(address, command);
+    return command.answer.promise as Promise<Result<M>>;
   }
 
   /** Rejects whatever waits. */
@@ -155,7 +146,10 @@ export class AgentLinks implements Disposable {
     this.disposed = true;
     const gone = new ProtocolError('unavailable', 'the hub has stopped');
     for (const agent of this.agents.values()) {
-      for (const command of agent.queue) command.answer.reject(gone);
+      for (const command of agent.queue) {
+        command.waiting.dispose();
+        command.answer.reject(gone);
+      }
       agent.queue = [];
       agent.queuedBytes = 0;
     }
@@ -166,24 +160,27 @@ export class AgentLinks implements Disposable {
   private dispatch(address: AgentAddress, command: Command): void {
     const {link} = this.agent(address);
     if (this.disposed) command.answer.reject(new ProtocolError('unavailable', 'the hub has stopped'));
+    else if (command.signal?.aborted) command.answer.reject(cancelled(command.method));
     else if (link) this.deliver(address, link, command);
     else this.enqueue(address, command);
   }
 
   private deliver(address: AgentAddress, link: AgentLink, command: Command): void {
-    const leftMs = command.deadline - this.services.clock.now();
-    link.peer
-      // The deadline is ours; the peer's own only has to be later.
-      .request(command.method, command.params, {timeoutMs: leftMs + 1000, signal: command.stop.signal})
-      .then(
-        result => command.answer.resolve(result),
-        (error: unknown) => {
-          const cut = this.agents.get(addressKey(address))?.link !== link;
-          if (!cut || !isProtocolError(error, 'unavailable')) command.answer.reject(error);
-          else if (command.retry) this.dispatch(address, command);
-          else command.answer.reject(disconnected(address, `disconnected during ${command.method}`));
-        },
-      );
+    const {method, params, signal, answer, deadline} = command;
+    const timeoutMs = Math.max(1, deadline - this.services.clock.now());
+    link.peer.request(method, params, signal ? {timeoutMs, signal} : {timeoutMs}).then(
+      result => answer.resolve(result),
+      (error: unknown) => {
+        const cut = this.agents.get(addressKey(address))?.link !== link;
+        if (isProtocolError(error, 'timeout'))
+          answer.reject(
+            new ProtocolError('timeout', `${address.agentId} did not answer ${method} in time`, error.data),
+          );
+        else if (!cut || !isProtocolError(error, 'unavailable')) answer.reject(error);
+        else if (command.retry) this.dispatch(address, command);
+        else answer.reject(disconnected(address, `disconnected during ${method}`));
+      },
+    );
   }
 
   private enqueue(address: AgentAddress, command: Command): void {
@@ -193,27 +190,43 @@ export class AgentLinks implements Disposable {
     if (agent.queue.length >= maxQueuedCommands || agent.queuedBytes + command.bytes > maxQueuedBytes) {
       const message = `too many commands wait for ${address.agentId}`;
       command.answer.reject(new ProtocolError('overloaded', message));
+      this.forgetIdle(addressKey(address));
       return;
     }
     let place = agent.queue.length;
     while (place > 0 && (agent.queue[place - 1]?.order ?? 0) > command.order) place -= 1;
     agent.queue.splice(place, 0, command);
     agent.queuedBytes += command.bytes;
+    command.waiting = this.patience(address, command);
+  }
+
+  private patience(address: AgentAddress, command: Command): Disposable {
+    const {method, signal, deadline} = command;
+    const {clock} = this.services;
+    const end = (error: ProtocolError): void => {
+      command.waiting.dispose();
+      this.drop(address, command);
+      command.answer.reject(error);
+    };
+    const onAbort = (): void => end(cancelled(method));
+    const timer = clock.schedule(Math.max(0, deadline - clock.now()), () =>
+      end(disconnected(address, `did not connect in time for ${method}`)),
+    );
+    signal?.addEventListener('abort', onAbort, {once: true});
+    return toDisposable(() => {
+      timer.dispose();
+      signal?.removeEventListener('abort', onAbort);
+    });
   }
 
   private drop(address: AgentAddress, command: Command): void {
-    const agent = this.agents.get(addressKey(address));
+    const key = addressKey(address);
+    const agent = this.agents.get(key);
     const place = agent?.queue.indexOf(command) ?? -1;
     if (!agent || place < 0) return;
     agent.queue.splice(place, 1);
     agent.queuedBytes -= command.bytes ?? 0;
-  }
-
-  private late(address: AgentAddress, command: Command): ProtocolError {
-    const waited = this.agents.get(addressKey(address))?.queue.includes(command);
-    return waited
-      ? disconnected(address, `did not connect in time for ${command.method}`)
-      : new ProtocolError('timeout', `${address.agentId} did not answer ${command.method} in time`);
+    this.forgetIdle(key);
   }
 
   private agent(address: AgentAddress): Agent {
@@ -230,6 +243,10 @@ export class AgentLinks implements Disposable {
     const agent = this.agents.get(key);
     if (agent && !agent.link && agent.queue.length === 0) this.agents.delete(key);
   }
+}
+
+function cancelled(method: string): ProtocolError {
+  return new ProtocolError('cancelled', `${method} was cancelled`);
 }
 
 function disconnected(address: AgentAddress, what: string): ProtocolError {

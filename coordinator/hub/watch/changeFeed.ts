@@ -7,7 +7,7 @@ import {isCoordinatorError} from '../../runtime/errors.ts';
 import type {Store, StoreEvent, WatchMessage} from '../../store/store.ts';
 import {AgentTable} from './agentTable.ts';
 import {ChangeRing, type RingEntry} from './changeRing.ts';
-import {parseViewKey, plainChange, type RowChange} from './rowChange.ts';
+import {parseViewKey, plainChange, type RowChange, SessionChannels} from './rowChange.ts';
 
 export interface FeedSettings {
   readonly ringRevisions: number;
@@ -24,6 +24,7 @@ export interface FeedListener {
 
 export class ChangeFeed implements Disposable {
   private readonly agents = new AgentTable();
+  private readonly names = new SessionChannels();
   private recent: ChangeRing;
   private delivered = 0;
   private watching: Disposable = noDisposable;
@@ -86,7 +87,11 @@ export class ChangeFeed implements Disposable {
   private onMessage(message: WatchMessage): void {
     if (this.disposed) return;
     if (message.kind === 'events') {
-      const changes = message.events.flatMap(event => this.changeOf(event) ?? []);
+      const changes: RowChange[] = [];
+      for (const event of message.events) {
+        const change = this.changeOf(event);
+        if (change) changes.push(change);
+      }
       this.delivered = message.revision;
       if (changes.length === 0) return;
       const entry = {revision: message.revision, changes};
@@ -107,7 +112,7 @@ export class ChangeFeed implements Disposable {
     if (!at) return undefined;
     const kv = event.kind === 'put' ? event.kv : undefined;
     if (at.family === 'agents' || at.family === 'agentLive') return this.agents.apply(at, kv);
-    return plainChange(at, kv && {key: kv.key, value: kv.value, version: kv.version});
+    return plainChange(at, kv, this.names);
   }
 
   private restart(): void {

@@ -34,15 +34,21 @@ const SCHEMAS: Readonly<Record<RowKind, z.ZodType>> = {
 
 export class RowChange {
   private text: string | undefined | null = null;
+  private madeId: string | undefined;
 
   constructor(
     readonly kind: RowKind,
-    /** Unique among the rows of its kind in any one view. */
-    readonly id: string,
+    private readonly idOf: string | (() => string),
     /** The views that show it, as `channelOf` names them. */
     readonly channels: readonly string[],
     readonly source: RowSource | undefined,
   ) {}
+
+  /** Unique among the rows of its kind in any one view. Most changes are never shown to anybody, so it is made when it is asked for. */
+  get id(): string {
+    this.madeId ??= typeof this.idOf === 'string' ? this.idOf : this.idOf();
+    return this.madeId;
+  }
 
   /** The row's JSON, or undefined for a record that cannot be read, which is reported once. */
   rowText(logger: Logger): string | undefined {
@@ -53,7 +59,7 @@ export class RowChange {
 
   /** Approximate bytes that it keeps in memory. */
   get bytes(): number {
-    return 128 + this.id.length + (this.source?.value.length ?? 0);
+    return 192 + (this.source?.value.length ?? 0);
   }
 }
 
@@ -131,21 +137,24 @@ export function parseViewKey(key: string): ViewKey | undefined {
   };
 }
 
-/** The change of any row but an agent's, which is made of two records. */
-export function plainChange(at: ViewKey, source: RowSource | undefined): RowChange | undefined {
+/** The change of any row but an agent's, which is made of two records. `names` belongs to the caller and saves making names anew. */
+export function plainChange(
+  at: ViewKey,
+  source: RowSource | undefined,
+  names: SessionChannels = new SessionChannels(),
+): RowChange | undefined {
   const {tenant, sessionId, rest} = at;
-  const session = `${tenant}/session/${sessionId}`;
   switch (at.family) {
     case 'sessions':
-      return new RowChange('session', rest, [`${tenant}/sessions`, session], source);
+      return new RowChange('session', rest, [`${tenant}/sessions`, ...names.of(at)], source);
     case 'tasks':
-      return new RowChange('task', rest, [session], source);
+      return new RowChange('task', rest, names.of(at), source);
     case 'attempts':
-      return new RowChange('attempt', storedAttemptId(sessionId, rest), [session], source);
+      return new RowChange('attempt', () => storedAttemptId(sessionId, rest), names.of(at), source);
     case 'refs':
-      return new RowChange('ref', rest, [session], source);
+      return new RowChange('ref', rest, names.of(at), source);
     case 'refusals':
-      return new RowChange('refusal', rest, [session], source);
+      return new RowChange('refusal', rest, names.of(at), source);
     case 'approvals': {
       const channels = [`${tenant}/approvals`, `${tenant}/approvals/${sessionId}`];
       return new RowChange('approval', `${sessionId}/${rest}`, channels, waiting(source));
@@ -154,6 +163,22 @@ export function plainChange(at: ViewKey, source: RowSource | undefined): RowChan
       return new RowChange('memory', rest, [`${tenant}/memory/${sessionId}`], source);
     default:
       return undefined;
+  }
+}
+
+/** The channel of the session that was asked for last, since changes of one session come in rows. */
+export class SessionChannels {
+  private tenant = '';
+  private sessionId = '';
+  private channels: readonly string[] = [];
+
+  of({tenant, sessionId}: ViewKey): readonly string[] {
+    if (sessionId !== this.sessionId || tenant !== this.tenant) {
+      this.tenant = tenant;
+      this.sessionId = sessionId;
+      this.channels = [`${tenant}/session/${sessionId}`];
+    }
+    return this.channels;
   }
 }
 
