@@ -33,6 +33,9 @@ export type AgentEnd =
   | {readonly kind: 'refused'; readonly error: Error};
 
 const MAX_HELD = 4096;
+const STOP_CHECK_MS = 100;
+/** What is given back at the end is on disk; that the hub hears of it at once merely saves time. */
+const GIVE_BACK_MS = 3000;
 /** Who waits to be dialled has no reason to pause. */
 const LISTENING = {minBackoffMs: 50, maxBackoffMs: 500};
 
@@ -117,8 +120,8 @@ export class Agent {
   }
 
   /**
-   * Drains, waits for the attempts up to `stopTimeoutMs`, ends what is left, says goodbye. With `now` it waits for nothing. Completions
-   * that the hub has not taken stay on disk.
+   * Drains, waits for the attempts however long they take, says goodbye. With `now` attempts are ended and given back. Completions that the
+   * hub has not taken stay on disk.
    */
   stop(reason: string, options: {readonly now?: boolean} = {}): Promise<void> {
     if (options.now) this.hurry.abort();
@@ -127,18 +130,15 @@ export class Agent {
   }
 
   private async shutDown(reason: string, end: AgentEnd): Promise<void> {
-    const {clock, logger} = this.options;
-    const {signal} = this.hurry;
-    if (!signal.aborted) {
+    const {logger} = this.options;
+    if (!this.hurry.signal.aborted) {
       this.drain(true);
-      const waited = new AbortController();
-      const either = AbortSignal.any([signal, waited.signal]);
-      const patience = delay(clock, this.settings.stopTimeoutMs, either).catch(() => undefined);
-      await Promise.race([Promise.all([this.attempts.settled(), this.recovered]), patience]);
-      // A timer that is left would keep the process.
-      waited.abort();
+      await this.orLater(Promise.all([this.attempts.settled(), this.recovered]), signal =>
+        this.unheard(AbortSignal.any([this.hurry.signal, signal])),
+      );
     }
-    await this.attempts.close(signal.aborted ? 0 : this.settings.cancelGraceMs);
+    if (end.kind === 'stopped') await this.giveBack(reason);
+    await this.attempts.close();
     this.owned.dispose();
     await this.link.stop(reason);
     // The link's end ends whatever still waited for it.
@@ -146,6 +146,32 @@ export class Agent {
     await releaseParts(this.parts);
     logger.info('the agent has stopped', {reason});
     this.over.resolve(end);
+  }
+
+  /** Resolves when nothing is left but what the hub has not taken for `stopTimeoutMs`; rejects when `signal` is raised. */
+  private async unheard(signal: AbortSignal): Promise<void> {
+    const {clock} = this.options;
+    let since = clock.now();
+    while (clock.now() - since < this.settings.stopTimeoutMs) {
+      await delay(clock, Math.min(STOP_CHECK_MS, this.settings.stopTimeoutMs), signal);
+      // A gate that the hub cannot ask for is as good as none.
+      if (this.attempts.busy > 0 || (this.link.isUp && !this.attempts.isIdle)) since = clock.now();
+    }
+  }
+
+  private async giveBack(reason: string): Promise<void> {
+    const given = await this.attempts.giveBack(reason);
+    if (!this.link.isUp) return;
+    await this.orLater(Promise.all(given.map(attempt => attempt.finished)), signal =>
+      delay(this.options.clock, GIVE_BACK_MS, signal),
+    );
+  }
+
+  /** Waits for `work` or for `later`, whose timers go when it is not waited for any more: one that is left would keep the process. */
+  private async orLater(work: Promise<unknown>, later: (over: AbortSignal) => Promise<void>): Promise<void> {
+    const over = new AbortController();
+    await Promise.race([work, later(over.signal).catch(() => undefined)]);
+    over.abort();
   }
 
   private refused(error: Error): void {
@@ -223,10 +249,10 @@ export class Agent {
   }
 
   private reportsOptions() {
-    const {clock, logger, account} = this.options;
-    const {spool} = this.parts;
+    const {clock, logger} = this.options;
+    const {spool, account} = this.parts;
     const {counters, incarnation, id: agentId} = this;
-    return {agentId, incarnation, account: account ?? agentId, clock, logger, counters, spool};
+    return {agentId, incarnation, account, clock, logger, counters, spool};
   }
 
   private load(): Promise<AgentLoad> {
@@ -269,7 +295,7 @@ export class Agent {
         hostname: os.hostname(),
         platform: `${process.platform}-${process.arch}`,
         claude: this.parts.environment.claude,
-        account: options.account,
+        account: this.parts.account,
         reservedFor: options.reservedFor,
         rehearsal: options.rehearsal ?? false,
       },

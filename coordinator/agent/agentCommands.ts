@@ -28,7 +28,7 @@ async function serve(parts: AgentParts, call: IncomingCall): Promise<object> {
     case 'mcpx.orchestrate.task.assign':
       return attempts.assign(call.params);
     case 'mcpx.coordinate.quality.gate':
-      return {evidence: await gates.evidence(call.params)};
+      return {evidence: await gates.evidence(call.params, call.signal)};
     case 'mcpx.attempt.cancel':
       return cancel(attempts, call.params);
     case 'mcpx.attempt.release':

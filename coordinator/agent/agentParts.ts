@@ -1,4 +1,5 @@
 /** Acquires what an agent works with, in the order in which it must happen: the folder, then an end to leftovers, then everything else. */
+import os from 'node:os';
 import {ArtifactCache} from '../artifacts/artifactCache.ts';
 import {ArtifactClient} from '../artifacts/artifactClient.ts';
 import {Git} from '../artifacts/git/gitCommand.ts';
@@ -8,6 +9,7 @@ import {newId} from '../runtime/random.ts';
 import {prepareEnvironment, type ReadyEnvironment} from './agentEnvironment.ts';
 import type {AgentOptions} from './agentOptions.ts';
 import type {AgentSettings} from './agentSettings.ts';
+import {loginAccount} from './claudeSetup/loginAccount.ts';
 import type {Driver} from './driver.ts';
 import {runAttemptCommand} from './drivers/attemptCommand.ts';
 import {ClaudeDriver} from './drivers/claude/claudeDriver.ts';
@@ -36,6 +38,8 @@ export interface AgentParts {
   /** Where the hub dials the agent, if it does. */
   readonly listening: ListeningSocket | undefined;
   readonly environment: ReadyEnvironment;
+  /** Agents that spend from one login have the same. */
+  readonly account: string;
   readonly drivers: {readonly prompt: Driver | undefined; readonly run: Driver; readonly noop: Driver};
 }
 
@@ -66,10 +70,19 @@ export async function acquireParts(
     const {wallNow} = clock;
     const spool = await Spool.open({stateDirectory: state.path, settings, wallNow, logger});
     undo.push(() => spool.close());
-    const artifacts = new ArtifactClient(() => artifactEndpoint(options, hubUrl()), {clock, logger, random});
+    const transfers = {minBackoffMs: settings.retryMinMs, maxBackoffMs: settings.retryMaxMs};
+    const artifacts = new ArtifactClient(
+      () => artifactEndpoint(options, hubUrl()),
+      {clock, logger, random},
+      transfers,
+    );
     undo.push(() => Promise.resolve(artifacts.dispose()));
     const workspaces = await openWorkspaces(options, settings, {state, supervisor, artifacts});
     const environment = await prepareEnvironment(options, state.path);
+    const account =
+      options.account ??
+      loginAccount(environment.environment, os.hostname(), options.rehearsal) ??
+      state.agentId;
     const drivers = driversOf(options, settings, supervisor, environment);
     const {listen, hub} = options;
     const listening = listen && (await ListeningSocket.open(listen, hub.token, logger));
@@ -84,6 +97,7 @@ export async function acquireParts(
       artifacts,
       listening,
       environment,
+      account,
       drivers,
     };
   } catch (error) {

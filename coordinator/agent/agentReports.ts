@@ -20,6 +20,8 @@ export interface AgentReportsOptions {
 
 /** Several attempts meet the same limit at once; one report does for all of them. */
 const LIMIT_PAUSE_MS = 10_000;
+/** The next limit is reported again in any case. */
+const MAX_FAULTS = 5;
 
 export class AgentReports {
   private reporting = false;
@@ -56,7 +58,11 @@ export class AgentReports {
     logger.warn('the account has hit its limit', {account, resetAt, message});
     const at = resetAt === undefined ? undefined : Math.max(0, Math.round(resetAt));
     link
-      .deliver('mcpx.agent.rateLimited', {agentId, account, resetAt: at, message: message.slice(0, 1024)})
+      .deliver(
+        'mcpx.agent.rateLimited',
+        {agentId, account, resetAt: at, message: message.slice(0, 1024)},
+        {maxFaults: MAX_FAULTS},
+      )
       .catch((error: unknown) => {
         if (!isCoordinatorError(error, 'closed')) logger.warn('a rate limit was not reported', {error});
       });

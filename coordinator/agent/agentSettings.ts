@@ -1,5 +1,6 @@
 /** Every limit and period of an agent, with its default and what it means. Where the agent works and for whom is agentOptions.ts. */
 import * as z from 'zod';
+import {CoordinatorError} from '../runtime/errors.ts';
 
 const MiB = 1024 * 1024;
 const ms = () => z.number().int().nonnegative();
@@ -42,14 +43,40 @@ export const AgentSettings = z.object({
     .default(5000)
     .describe('A start counts as over at the first event of Claude Code, or after this.'),
   cancelGraceMs: ms().default(5000).describe('What a cancelled attempt may take to end by itself.'),
+  releaseWaitMs: ms()
+    .default(10_000)
+    .describe('A failed attempt keeps its worktree this long for the hub to say whether it is to be kept.'),
   setupTimeoutMs: count().default(1_800_000).describe('Longest run of one set-up command of a workspace.'),
   rememberedAttempts: count()
     .default(20_000)
     .describe('Ended attempts remembered, so that an assignment sent twice is not run twice.'),
   stopTimeoutMs: ms()
     .default(30_000)
-    .describe('Stopping waits this long for running attempts and for the hub to take what is finished.'),
+    .describe(
+      'A stopping agent whose attempts have finished waits this long for the hub to take what it has for it.',
+    ),
 });
 export type AgentSettings = z.infer<typeof AgentSettings>;
 
 export const DEFAULT_AGENT_SETTINGS: AgentSettings = AgentSettings.parse({});
+
+/** From `NAME=VALUE` pairs, later ones over earlier ones. Throws `config` naming `source` and the setting. */
+export function parseAgentSettings(pairs: readonly string[], source = '--set'): Partial<AgentSettings> {
+  return Object.assign({}, ...pairs.map(pair => parsePair(pair, source)));
+}
+
+function parsePair(pair: string, source: string): Partial<AgentSettings> {
+  const at = pair.indexOf('=');
+  if (at <= 0) throw new CoordinatorError('config', `${source}: "${pair}" is not NAME=VALUE`);
+  const [name, text] = [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
+  const schema = Object.entries(AgentSettings.shape).find(([known]) => known === name)?.[1];
+  if (!schema)
+    throw new CoordinatorError('config', `${source}: an agent has no setting "${name}"`, {
+      hint: `The settings are: ${Object.keys(AgentSettings.shape).join(', ')}.`,
+    });
+  // An empty text would count as 0.
+  const parsed = schema.safeParse(text === '' ? Number.NaN : Number(text));
+  if (parsed.success) return {[name]: parsed.data};
+  const why = parsed.error.issues[0]?.message ?? 'invalid';
+  throw new CoordinatorError('config', `${source}: ${name}: ${why}`, {hint: schema.description});
+}

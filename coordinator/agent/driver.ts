@@ -4,6 +4,7 @@ import type {Permissions} from '../protocol/plan/plan.ts';
 import type {TranscriptEvent} from '../protocol/transcript.ts';
 import {NO_USAGE, type Usage} from '../protocol/usage.ts';
 import type {JsonValue} from '../runtime/json.ts';
+import type {SecretMask} from './runner/secretMask.ts';
 
 /** What a driver gets. Everything here is resolved: secrets are values, the worktree is ready. */
 export interface DriverTask {
@@ -18,6 +19,8 @@ export interface DriverTask {
   readonly worktree: string;
   /** The exact environment of the attempt's processes, complete: nothing is inherited beside it. */
   readonly env: Readonly<Record<string, string>>;
+  /** Of the secrets in `env`: whoever cuts output into pieces applies it first. */
+  readonly mask?: SecretMask | undefined;
   readonly work:
     | {readonly kind: 'prompt'; readonly prompt: string; readonly options: PromptOptions}
     | {readonly kind: 'run'; readonly command: string; readonly shell?: string | undefined}

@@ -45,6 +45,7 @@ export function agentOptions(
       retryMinMs: 20,
       retryMaxMs: 100,
       cancelGraceMs: 300,
+      releaseWaitMs: 200,
       stopTimeoutMs: 3000,
       ...more.settings,
     },

@@ -82,7 +82,11 @@ describe('agent that is killed', function () {
     ]);
     await hub.until('both were sent', () => hub.of('mcpx.orchestrate.task.complete').length === 2);
     assert.equal(hub.completed.get(kept.attemptId)?.report.outcome, 'succeeded');
-    assert.equal(hub.events(kept.attemptId, 'output')[0]?.text, 'hello\n', 'the transcript came along');
+    await hub.until('the transcript came along', () => hub.events(kept.attemptId, 'output').length > 0);
+    assert.equal(hub.events(kept.attemptId, 'output')[0]?.text, 'hello\n');
+    const methods = hub.calls.map(call => call.method);
+    const back = methods.lastIndexOf('mcpx.agent.register');
+    assert.equal(methods.indexOf('mcpx.orchestrate.task.complete'), back + 1, 'completions come first');
     again.kill('SIGTERM');
     await once(again, 'exit');
     assert.equal(again.exitCode, 0);

@@ -3,9 +3,9 @@ import type {Environment} from './attemptEnvironment.ts';
 
 export type EnvironmentLogin = 'apiKey' | 'token' | 'cloud';
 
-const KEY_VARIABLES = ['ANTHROPIC_API_KEY'];
-const TOKEN_VARIABLES = ['CLAUDE_CODE_OAUTH_TOKEN', 'ANTHROPIC_AUTH_TOKEN'];
-const CLOUD_VARIABLES = [
+export const KEY_VARIABLES = ['ANTHROPIC_API_KEY'];
+export const TOKEN_VARIABLES = ['CLAUDE_CODE_OAUTH_TOKEN', 'ANTHROPIC_AUTH_TOKEN'];
+export const CLOUD_VARIABLES = [
   'CLAUDE_CODE_USE_BEDROCK',
   'CLAUDE_CODE_USE_VERTEX',
   'CLAUDE_CODE_USE_FOUNDRY',

@@ -2,6 +2,7 @@
 import {StringDecoder} from 'node:string_decoder';
 import type {Clock} from '../../runtime/clock.ts';
 import {delay} from '../../runtime/clock.ts';
+import {NO_MASK, type SecretMask} from '../runner/secretMask.ts';
 import type {AttemptProcess, ProcessExit, Supervisor} from '../supervisor/supervisor.ts';
 import {type OutputEvent, OutputLimiter} from './outputLimiter.ts';
 
@@ -15,6 +16,8 @@ export interface AttemptCommand {
   readonly cwd: string;
   /** The whole environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Takes secrets out of the output before anything else sees it. */
+  readonly mask?: SecretMask | undefined;
   /** Output in order, bounded in size and rate; a `gap` and a `notice` say where and how much is missing. */
   onOutput?(event: OutputEvent): void;
   /** Ends the command and all it started: SIGTERM, then SIGKILL after the grace. */
@@ -47,7 +50,7 @@ export async function runAttemptCommand(request: AttemptCommand): Promise<Comman
     env: request.env,
     stdin: 'ignore',
   });
-  const closed = readOutput(running, limiter);
+  const closed = readOutput(running, limiter, request.mask ?? NO_MASK);
   const over = new AbortController();
   let cancelled = false;
   const onAbort = (): void => {
@@ -69,7 +72,7 @@ export async function runAttemptCommand(request: AttemptCommand): Promise<Comman
 }
 
 /** Resolves when both outputs have been read to their ends. */
-function readOutput({child}: AttemptProcess, limiter: OutputLimiter): Promise<unknown> {
+function readOutput({child}: AttemptProcess, limiter: OutputLimiter, mask: SecretMask): Promise<unknown> {
   const read = (name: 'stdout' | 'stderr'): Promise<void> =>
     new Promise(resolve => {
       const stream = child[name];
@@ -79,10 +82,12 @@ function readOutput({child}: AttemptProcess, limiter: OutputLimiter): Promise<un
       }
       // A character may lie across two chunks.
       const decoder = new StringDecoder('utf8');
-      stream.on('data', (chunk: Buffer) => limiter.add(name, decoder.write(chunk)));
+      // So may a secret; it is to be found before the text is cut into events.
+      const masked = mask.stream();
+      stream.on('data', (chunk: Buffer) => limiter.add(name, masked.push(decoder.write(chunk))));
       stream.on('error', () => undefined);
       stream.once('close', () => {
-        limiter.add(name, decoder.end());
+        limiter.add(name, masked.push(decoder.end()) + masked.end());
         resolve();
       });
     });

@@ -49,6 +49,7 @@ export class CommandDriver implements Driver {
         shell: task.work.shell,
         cwd: task.worktree,
         env: task.env,
+        mask: task.mask,
         onOutput: event => host.event(event),
         signal,
       });

@@ -47,7 +47,7 @@ export interface RequestOptions {
 }
 
 export interface DeliverOptions extends RequestOptions {
-  /** Tries that may end in a fault of the hub's own; default: no bound. Silence and lost connections never count. */
+  /** Tries that may end in a refusal or a fault of the hub's own; default: no bound. Silence, lost connections and a full disk never count. */
   readonly maxFaults?: number;
 }
 
@@ -59,8 +59,11 @@ const TRANSIENT: ReadonlySet<ErrorName> = new Set([
   'draining',
   'overloaded',
   'rateLimited',
+  'diskFull',
 ]);
-const FAULTS: ReadonlySet<ErrorName> = new Set(['internal', 'diskFull', 'unauthorized', 'forbidden']);
+const FAULTS: ReadonlySet<ErrorName> = new Set(['internal', 'unauthorized', 'forbidden']);
+/** For what must arrive while the hub is merely at fault now, and ends when it always is. */
+export const PATIENT_FAULTS = 20;
 /** A pause as after so many tries, where one try was answered and still brought nothing. */
 const FRUITLESS_TRIES = 2;
 
@@ -83,6 +86,7 @@ export class AgentLink {
       ...options,
       request: (method, params, more) => this.request(method, params, more),
       forgotten: () => void this.registerAgain(),
+      replaced: error => this.refuse(error),
     });
     const {handler} = options;
     this.connection = options.connect({handler, onConnected: (peer, signal) => this.register(peer, signal)});
@@ -199,6 +203,7 @@ export class AgentLink {
       });
     } catch (error) {
       if (!signal.aborted) options.logger.error('the hub did not register this agent', {error});
+      if (isProtocolError(error, 'conflict')) this.refuse(error);
       throw error;
     }
   }
@@ -217,11 +222,15 @@ export class AgentLink {
   private follow(state: ConnectionState): void {
     if (state.kind === 'connected') this.setUp();
     else if (this.upNow) this.setDown('error' in state ? state.error : undefined);
-    if (state.kind === 'stopped' && state.error) this.options.refused(state.error);
+    if (state.kind === 'stopped' && state.error) this.refuse(state.error);
     if (state.kind !== 'waiting') return;
     const why = describeError(state.error);
     if (why !== this.told) this.options.logger.warn('no connection to a coordinator', {why});
     this.told = why;
+  }
+
+  private refuse(error: Error): void {
+    if (!this.stopped.signal.aborted) this.options.refused(error);
   }
 
   private setUp(): void {

@@ -15,6 +15,8 @@ export interface HeartbeatOptions {
   load(): Promise<AgentLoad>;
   /** The hub does not know this agent any more. */
   forgotten(): void;
+  /** Another process has taken the agent's id. */
+  replaced(error: Error): void;
 }
 
 /** On a loaded machine an answer takes its time. A silent connection is the connection's own to notice. */
@@ -52,6 +54,7 @@ export class Heartbeat implements Disposable {
     } catch (error) {
       if (isProtocolError(error, 'notFound') || isProtocolError(error, 'staleFence'))
         this.options.forgotten();
+      else if (isProtocolError(error, 'conflict')) this.options.replaced(error);
       else logger.debug('a health check failed', {error});
     } finally {
       this.beating = false;

@@ -1,4 +1,7 @@
-/** Sends what an earlier run of the agent finished or said and the hub has not acknowledged. The hub decides whether it still counts. */
+/**
+ * Sends what an earlier run of the agent finished or said and the hub has not acknowledged. The hub decides whether it still counts.
+ * Completions go first: the hub waits for those only, and not for long.
+ */
 import type {Logger} from '../../observability/logger.ts';
 import type {TaskComplete} from '../../protocol/commands/attempt.ts';
 import {type Clock, delay} from '../../runtime/clock.ts';
@@ -24,20 +27,20 @@ export async function resendRecovered(
   services: RecoveryServices,
 ): Promise<void> {
   const {spool, logger} = services;
-  const byId = new Map(left.map(completion => [completion.attemptId, completion]));
-  const ids = new Set([...byId.keys(), ...spool.recovered.keys()]);
-  await Promise.all(
-    [...ids].map(async attemptId => {
-      try {
-        await resendTranscript(attemptId, services);
-        const completion = byId.get(attemptId);
-        if (completion) await services.completions.send(completion);
-      } catch (error) {
-        if (!isCoordinatorError(error, 'closed'))
-          logger.error('what an earlier run left could not be sent', {attemptId, error});
-      }
-    }),
+  const attempt = async (attemptId: string, work: Promise<unknown>): Promise<void> => {
+    try {
+      await work;
+    } catch (error) {
+      if (!isCoordinatorError(error, 'closed'))
+        logger.error('what an earlier run left could not be sent', {attemptId, error});
+    }
+  };
+  const completed = left.map(completion =>
+    attempt(completion.attemptId, services.completions.send(completion)),
   );
+  // Not after the answers: the hub takes no transcript of an attempt that it has settled.
+  const told = [...spool.recovered.keys()].map(id => attempt(id, resendTranscript(id, services)));
+  await Promise.all([...completed, ...told]);
 }
 
 async function resendTranscript(attemptId: string, services: RecoveryServices): Promise<void> {

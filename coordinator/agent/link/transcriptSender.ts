@@ -7,7 +7,7 @@ import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {type Disposable, noDisposable} from '../../runtime/disposable.ts';
 import {isCoordinatorError} from '../../runtime/errors.ts';
 import type {AgentSettings} from '../agentSettings.ts';
-import type {AgentLink} from './agentLink.ts';
+import {type AgentLink, PATIENT_FAULTS} from './agentLink.ts';
 import type {TranscriptSpool} from './transcriptSpool.ts';
 
 export interface TranscriptSenderOptions {
@@ -108,7 +108,10 @@ export class TranscriptSender {
     const before = spool.ackedSeq;
     const final = this.drained !== undefined;
     const update = {attemptId, fence: spool.fence, firstSeq, events, usage, final};
-    const {ackedSeq} = await link.deliver('mcpx.status.update', update, {signal});
+    const {ackedSeq} = await link.deliver('mcpx.status.update', update, {
+      signal,
+      maxFaults: PATIENT_FAULTS,
+    });
     spool.acknowledge(ackedSeq);
     // A hub that takes a message without keeping its events is not to be flooded.
     if (events.length > 0 && spool.ackedSeq === before) await link.pause(undefined, signal);

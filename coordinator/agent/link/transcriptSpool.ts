@@ -49,6 +49,8 @@ export interface TranscriptBatch {
 export class TranscriptSpool {
   private sealed: RecoveredSegment[] = [];
   private open: OpenSegment;
+  /** Of all segments. */
+  private bytes = 0;
   private acked = 0;
   private dropped = 0;
   private writing: Promise<void> = Promise.resolve();
@@ -61,7 +63,10 @@ export class TranscriptSpool {
     recovered: readonly RecoveredSegment[] = [],
   ) {
     this.sealed = [...recovered];
-    for (const segment of recovered) options.budget.force(segment.bytes);
+    for (const segment of recovered) {
+      options.budget.force(segment.bytes);
+      this.bytes += segment.bytes;
+    }
     const first = recovered[0];
     if (first) this.acked = first.firstSeq - 1;
     this.open = this.segmentFrom((recovered.at(-1)?.lastSeq ?? 0) + 1);
@@ -147,10 +152,6 @@ export class TranscriptSpool {
     await this.writing;
   }
 
-  private get bytes(): number {
-    return this.sealed.reduce((sum, segment) => sum + segment.bytes, this.open.bytes);
-  }
-
   private markGap(): void {
     if (this.dropped === 0) return;
     const gap: TranscriptEvent = {kind: 'gap', at: this.options.wallNow(), dropped: this.dropped};
@@ -164,6 +165,7 @@ export class TranscriptSpool {
     this.open.events.push(event);
     this.open.lines.push(line);
     this.open.bytes += bytes;
+    this.bytes += bytes;
   }
 
   private segmentFrom(firstSeq: number): OpenSegment {
@@ -216,6 +218,7 @@ export class TranscriptSpool {
 
   private drop(file: string, bytes: number): void {
     this.options.budget.give(bytes);
+    this.bytes -= bytes;
     if (this.loaded?.file === file) this.loaded = undefined;
     this.writing = this.writing
       .then(() => rm(file, {force: true}))

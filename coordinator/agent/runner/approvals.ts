@@ -3,7 +3,7 @@ import type {ApprovalAnswer} from '../../protocol/approval.ts';
 import type {ParamsInput} from '../../protocol/commands/table.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {newId, type Random} from '../../runtime/random.ts';
-import type {AgentLink} from '../link/agentLink.ts';
+import {type AgentLink, PATIENT_FAULTS} from '../link/agentLink.ts';
 
 type Ask = ParamsInput<'mcpx.approval.ask'>;
 
@@ -56,7 +56,7 @@ export class Approvals {
   ): Promise<ApprovalAnswer> {
     for (;;) {
       const registrations = this.link.registrations;
-      const {answer} = await this.link.deliver('mcpx.approval.ask', ask, {signal});
+      const {answer} = await this.link.deliver('mcpx.approval.ask', ask, {signal, maxFaults: PATIENT_FAULTS});
       if (answer) return answer;
       const again = deferred<'again'>();
       const listening = this.link.onUp.event(() => again.resolve('again'));

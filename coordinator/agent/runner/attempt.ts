@@ -43,7 +43,13 @@ export class Attempt implements DriverHost {
   private readonly over = deferred<void>();
   private spent: Usage = NO_USAGE;
   private cause: StopCause | undefined;
+  /** The hub wants it ended, and drops its fence for that: whatever says so afterwards is no news. */
+  private cancelled = false;
   private releasedEarly: {readonly keep: boolean} | undefined;
+  /** Aborted when it has ended. */
+  private readonly closed = new AbortController();
+  /** Never rejects. */
+  private gates: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly assign: TaskAssign,
@@ -80,9 +86,24 @@ export class Attempt implements DriverHost {
     return this.pointless.signal;
   }
 
-  /** Resolves when its work is over and its processes are gone. */
-  get workEnded(): Promise<void> {
-    return this.worked.promise;
+  /** Resolves when its work is over, its last gate too, and the processes of both are gone. */
+  get quiet(): Promise<unknown> {
+    return this.worked.promise.then(() => this.gates);
+  }
+
+  /** Resolves when nothing of it is left to do. */
+  get finished(): Promise<void> {
+    return this.over.promise;
+  }
+
+  /** Aborted when no gate may run in its worktree any more. */
+  get gateStop(): AbortSignal {
+    return AbortSignal.any([this.work.signal, this.closed.signal]);
+  }
+
+  /** `run` works in the worktree; it never rejects, and settles soon after `gateStop`. */
+  gateBegins(run: Promise<unknown>): void {
+    this.gates = Promise.all([this.gates, run]);
   }
 
   get usageSoFar(): Usage {
@@ -108,32 +129,58 @@ export class Attempt implements DriverHost {
     else this.work.signal.addEventListener('abort', () => run.cancel(), {once: true});
   }
 
+  /** The driver has ended: what comes now stops no work and changes no report, unless nobody wants the result any more. */
+  beginSaving(): void {
+    this.activeClock.dispose();
+    this.current = states.savesResult(this.current);
+  }
+
   /** Ends the work: politely, or at once with `force`. What is reported follows from the first cause. */
   stop(cause: StopCause, force: boolean): void {
-    this.cause ??= cause;
-    // A fence that has fallen overrules whatever was the cause before.
-    const {supervisor, logger} = this.services;
-    const reason = new CoordinatorError('cancelled', `the attempt was stopped: ${cause.kind}`);
-    if (cause.kind === 'stale' || cause.kind === 'agentStopped') {
-      this.cause = cause;
-      this.pointless.abort(reason);
+    const {kind} = this.current;
+    if (cause.kind === 'cancelled') this.cancelled = true;
+    // What was cancelled ends in its own time, and its last words are still welcome.
+    if (cause.kind === 'stale' && this.cancelled && kind !== 'gated' && kind !== 'held') {
+      if (kind === 'saving') this.giveUp({kind: 'cancelled', reason: 'its result is not wanted any more'});
+      return;
     }
+    const final = cause.kind === 'stale' || cause.kind === 'agentStopped' ? cause.kind : undefined;
+    if (kind === 'saving' && !final) {
+      if (force) this.giveUp(cause);
+      return;
+    }
+    // A fence that has fallen overrules whatever was the cause before.
+    if (final) this.cause = cause;
+    this.cause ??= cause;
+    const reason = stopReason(cause);
+    if (final) this.pointless.abort(reason);
     this.work.abort(reason);
     // Nothing runs that would notice: it ends here.
-    const final = cause.kind === 'stale' || cause.kind === 'agentStopped' ? cause.kind : undefined;
     if (final && !states.occupiesSlot(this.current)) void this.end(final);
+    const {supervisor, logger} = this.services;
     if (force)
       supervisor
         .killTree(this.id)
         .catch((error: unknown) => logger.error('cannot end an attempt', {attemptId: this.id, error}));
   }
 
-  /** The hub needs nothing more of it; one that is still at work has been given up. */
+  /** The hub needs nothing more of it; one that is still at work and was not cancelled has been given up. */
   async release(keep: boolean): Promise<void> {
-    if (this.current.kind === 'gated') await this.end('released', keep);
-    else if (states.occupiesSlot(this.current)) this.stop({kind: 'stale'}, true);
-    // The answer to its completion was lost and is asked for again.
-    else this.releasedEarly = {keep};
+    switch (this.current.kind) {
+      case 'gated':
+      case 'held':
+        return this.end('released', keep);
+      case 'ended':
+        await this.over.promise;
+        return this.services.workspaces.release(this.id, {keep});
+      // The answer to its completion was lost and is asked for again.
+      case 'reporting':
+        this.releasedEarly = {keep};
+        return;
+      default:
+        if (this.cancelled) this.releasedEarly = {keep};
+        this.stop({kind: 'stale'}, true);
+    }
   }
 
   /** False when it is not at work, or its driver did not do it. */
@@ -197,16 +244,16 @@ export class Attempt implements DriverHost {
   }
 
   private async performed(): Promise<AttemptReport> {
-    let report: AttemptReport;
     try {
-      report = await performWork(this, this.services);
+      return await performWork(this, this.services);
     } catch (error) {
       if (isProtocolError(error, 'staleFence')) this.stop({kind: 'stale'}, true);
       else if (!this.work.signal.aborted)
         this.services.logger.error('an attempt failed on this agent', {attemptId: this.id, error});
-      report = failed('internal', error instanceof Error ? error.message : String(error));
+      return (
+        this.stoppedReport() ?? failed('internal', error instanceof Error ? error.message : String(error))
+      );
     }
-    return this.stoppedReport() ?? report;
   }
 
   /** What a stop from outside makes of the report. */
@@ -238,13 +285,28 @@ export class Attempt implements DriverHost {
       const verdict = await completions.send(completion);
       if (this.current.kind !== 'reporting') return;
       const {releasedEarly: early} = this;
-      if (verdict.kind !== 'accepted') await this.end('stale');
-      else if (verdict.gates && !early) this.current = states.awaitsGates(this.current);
-      else await this.end('released', early?.keep);
+      if (verdict.kind !== 'accepted' && !this.cancelled) await this.end('stale');
+      else if (early || verdict.kind !== 'accepted') await this.end('released', early?.keep);
+      else if (verdict.gates) this.current = states.awaitsGates(this.current);
+      else if (report.outcome === 'failed' && this.place && !this.assign.keep) await this.hold();
+      else await this.end('released');
     } catch (error) {
       if (!isCoordinatorError(error, 'closed')) throw error;
       await this.end('agentStopped');
     }
+  }
+
+  /** Whether this failure was the last of its task, and is to be looked at, is known to the hub alone. */
+  private async hold(): Promise<void> {
+    this.current = states.awaitsRelease(this.current);
+    const {clock, settings} = this.services;
+    await delay(clock, settings.releaseWaitMs, this.closed.signal).catch(() => undefined);
+    await this.end('released');
+  }
+
+  private giveUp(cause: StopCause): void {
+    this.cause ??= cause;
+    this.pointless.abort(stopReason(cause));
   }
 
   private completion(report: AttemptReport): TaskComplete {
@@ -282,6 +344,7 @@ export class Attempt implements DriverHost {
     this.current = states.ended(this.current, how);
     this.activeClock.dispose();
     this.sender.end();
+    this.closed.abort(new CoordinatorError('cancelled', 'the attempt is over'));
     const {workspaces, counters, completions, supervisor, logger} = this.services;
     if (how === 'stale') {
       counters.stale++;
@@ -291,12 +354,17 @@ export class Attempt implements DriverHost {
     try {
       if (how === 'agentStopped') await this.transcript.flush();
       else await this.transcript.remove();
-      // A gate may be at work in the folder.
-      if (how !== 'released') await supervisor.killTree(this.id);
+      // A gate may be at work in the folder, and was asked to end.
+      if (how === 'released') await this.gates;
+      await supervisor.killTree(this.id);
       if (this.place) await workspaces.release(this.id, {keep: how === 'released' && keep});
     } catch (error) {
       logger.error('an attempt could not be cleaned up', {attemptId: this.id, error});
     }
     this.over.resolve();
   }
+}
+
+function stopReason(cause: StopCause): CoordinatorError {
+  return new CoordinatorError('cancelled', `the attempt was stopped: ${cause.kind}`);
 }

@@ -16,9 +16,13 @@ export type AttemptState =
   | {readonly kind: 'running'; readonly run: DriverRun}
   /** A person is asked, `asked` times at once; the clock stands still. */
   | {readonly kind: 'waiting'; readonly run: DriverRun; readonly asked: number}
+  /** The work is over; what it left is brought to where others can have it. */
+  | {readonly kind: 'saving'}
   | {readonly kind: 'reporting'; readonly report: AttemptReport}
   /** The hub has the completion; its gates run in the worktree. */
   | {readonly kind: 'gated'}
+  /** The hub has the completion of a failure, and says soon whether somebody wants to see the worktree. */
+  | {readonly kind: 'held'}
   | {readonly kind: 'ended'; readonly how: AttemptEnd};
 
 export const PREPARING: AttemptState = {kind: 'preparing'};
@@ -39,6 +43,11 @@ export function personAnswered(state: AttemptState): AttemptState {
   return state.asked > 1 ? {...state, asked: state.asked - 1} : {kind: 'running', run: state.run};
 }
 
+export function savesResult(state: AttemptState): AttemptState {
+  assert(occupiesSlot(state), `an attempt that is ${state.kind} has no result to save`);
+  return {kind: 'saving'};
+}
+
 export function reported(state: AttemptState, report: AttemptReport): AttemptState {
   assert(occupiesSlot(state), `an attempt that is ${state.kind} cannot report`);
   return {kind: 'reporting', report};
@@ -49,13 +58,23 @@ export function awaitsGates(state: AttemptState): AttemptState {
   return {kind: 'gated'};
 }
 
+export function awaitsRelease(state: AttemptState): AttemptState {
+  assert(state.kind === 'reporting', `an attempt that is ${state.kind} cannot wait for its release`);
+  return {kind: 'held'};
+}
+
 export function ended(state: AttemptState, how: AttemptEnd): AttemptState {
   return state.kind === 'ended' ? state : {kind: 'ended', how};
 }
 
-/** Its work goes on, or may still begin. */
+/** Its work goes on, may still begin, or is being saved. */
 export function occupiesSlot(state: AttemptState): boolean {
-  return state.kind === 'preparing' || state.kind === 'running' || state.kind === 'waiting';
+  return (
+    state.kind === 'preparing' ||
+    state.kind === 'running' ||
+    state.kind === 'waiting' ||
+    state.kind === 'saving'
+  );
 }
 
 export function runOf(state: AttemptState): DriverRun | undefined {

@@ -10,16 +10,19 @@ import {prepareAttempt, type ReadyAttempt} from './prepareAttempt.ts';
 import {promptText, systemPromptAppend} from './promptText.ts';
 import type {RunnerServices} from './runnerServices.ts';
 
-/** What the agent reports. Throws when the work was stopped, or by a fault of the agent's own. */
+/** What the agent reports, stopped or not. Throws when the work was stopped, or by a fault of the agent's own. */
 export async function performWork(attempt: Attempt, services: RunnerServices): Promise<AttemptReport> {
   const {signal} = attempt.work;
   const deadline = watchDeadline(attempt, services.clock);
   try {
     const ready = await prepareAttempt(attempt, services);
-    if ('outcome' in ready) return ready;
+    if ('outcome' in ready) return attempt.stoppedReport() ?? ready;
     attempt.activeClock.start();
     signal.throwIfAborted();
     const report = await runDriver(attempt, ready, services);
+    // Saving what was done is not work: no time limit may spoil it.
+    deadline.dispose();
+    attempt.beginSaving();
     return await collectResult(attempt, attempt.stoppedReport() ?? report, ready.workspace, services);
   } finally {
     deadline.dispose();
@@ -100,7 +103,17 @@ async function started(
     },
   };
   const run = driver.start(
-    {attemptId, sessionId, taskId, attemptNumber: number, taskKey, worktree: workspace.path, env, work},
+    {
+      attemptId,
+      sessionId,
+      taskId,
+      attemptNumber: number,
+      taskKey,
+      worktree: workspace.path,
+      env,
+      mask: attempt.mask,
+      work,
+    },
     host,
   );
   attempt.begin(run);

@@ -73,7 +73,7 @@ export class Attempts {
       held.push({
         attemptId: id,
         fence: assign.fence,
-        state: finished ?? (state.kind === 'gated' ? 'gated' : 'running'),
+        state: finished ?? (occupiesSlot(state) ? 'running' : 'gated'),
       });
     }
     for (const [attemptId, fence] of this.noops) held.push({attemptId, fence, state: 'finished'});
@@ -107,18 +107,18 @@ export class Attempts {
     }
   }
 
-  /** Ends all work; resolves with the number of attempts that were at work, when none is. */
+  /** Ends all work and all gates; resolves with the number of attempts that this ended, when nothing runs. */
   async stopAll(cause: StopCause, graceMs: number): Promise<number> {
     const {clock} = this.services;
     this.stopping = true;
     try {
-      const working = this.all().filter(attempt => occupiesSlot(attempt.state));
+      const working = this.all().filter(({state}) => occupiesSlot(state) || state.kind === 'gated');
       for (const attempt of working) attempt.stop(cause, graceMs === 0);
       const over = new AbortController();
       const grace = delay(clock, graceMs, over.signal).then(() => {
-        for (const attempt of working) if (occupiesSlot(attempt.state)) attempt.stop(cause, true);
+        for (const attempt of working) if (attempt.state.kind !== 'reporting') attempt.stop(cause, true);
       });
-      await Promise.all(working.map(attempt => attempt.workEnded));
+      await Promise.all(working.map(attempt => attempt.quiet));
       over.abort();
       await grace.catch(() => undefined);
       return working.length;
@@ -127,10 +127,30 @@ export class Attempts {
     }
   }
 
-  /** The agent leaves: ends all work, and what waits for its gates or for the hub. */
-  async close(graceMs: number): Promise<void> {
+  /** Nothing can go on without a hub that is out of reach: no attempt is at work, none waits for a gate. */
+  get isIdle(): boolean {
+    return this.busy === 0 && !this.all().some(({state}) => state.kind === 'gated');
+  }
+
+  /**
+   * The agent leaves: ends at once what may be run again, and reports it as cancelled, which costs its task nothing. Resolves with those
+   * attempts when they work no more. One that must not run twice is left to `close`: whether it may is for the hub to say.
+   */
+  async giveBack(reason: string): Promise<readonly Attempt[]> {
     this.draining = true;
-    await this.stopAll({kind: 'agentStopped'}, graceMs);
+    const given = this.all().filter(({state, assign}) => {
+      const mayRunAgain = state.kind === 'preparing' || assign.task.onLost === 'rerun';
+      return occupiesSlot(state) && mayRunAgain;
+    });
+    for (const attempt of given) attempt.stop({kind: 'cancelled', reason}, true);
+    await Promise.all(given.map(attempt => attempt.quiet));
+    return given;
+  }
+
+  /** The agent leaves: ends all work, and what waits for its gates or for the hub. */
+  async close(): Promise<void> {
+    this.draining = true;
+    await this.stopAll({kind: 'agentStopped'}, 0);
     for (const attempt of this.all()) attempt.stop({kind: 'agentStopped'}, false);
   }
 

@@ -10,6 +10,7 @@ import type {Attempt} from './attempt.ts';
 import {failed} from './attemptReport.ts';
 import {MAX_HUB_FAULTS} from './prepareAttempt.ts';
 import type {RunnerServices} from './runnerServices.ts';
+import {isAwayOrFull, type Patience, untilTaken} from './untilTaken.ts';
 
 const AUTHOR = {name: 'MCPX', email: 'mcpx@localhost'};
 const SUBJECT_CHARACTERS = 100;
@@ -33,7 +34,10 @@ export async function collectResult(
     }
     const result = await workspace.commitResult(request, signal);
     if (result.kind === 'refused') return refusal(result);
-    const bundle = await workspace.bundleResult(result.commit, signal);
+    const bundle = await untilTaken(
+      () => workspace.bundleResult(result.commit, signal),
+      patience(attempt, services),
+    );
     if (bundle) await publish(attempt, bundle, services);
     return {...report, result: {...report.result, commit: result.commit, bundle}};
   } catch (error) {
@@ -57,8 +61,24 @@ async function keepForPeople(
     attempt.note('warn', `the unfinished work was not kept: ${result.message}`);
     return;
   }
-  const bundle = await workspace.bundleResult(result.commit, attempt.givenUp);
+  // The failure is not held up for long by what is only of use to people.
+  const bundle = await untilTaken(() => workspace.bundleResult(result.commit, attempt.givenUp), {
+    ...patience(attempt, services),
+    maxFaults: MAX_HUB_FAULTS,
+  });
   if (bundle) await publish(attempt, bundle, services);
+}
+
+function patience(attempt: Attempt, {link, logger}: RunnerServices): Patience {
+  return {
+    link,
+    logger,
+    attemptId: attempt.id,
+    signal: attempt.givenUp,
+    passing: isAwayOrFull,
+    waiting: error =>
+      attempt.note('warn', `the result waits here for the coordinator to take it: ${describeError(error)}`),
+  };
 }
 
 /** A fenced ref by which people find the work of any attempt; what counts is the commit that the completion names. */

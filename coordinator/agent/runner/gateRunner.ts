@@ -12,10 +12,18 @@ import type {RunnerServices} from './runnerServices.ts';
 const EVIDENCE_BYTES = 8192;
 /** What is uploaded of an output at most. */
 const KEPT_CHARACTERS = 8 * 1024 * 1024;
+const STOPPED = 'it was stopped before it had ended';
+
+interface GateRun {
+  readonly evidence: Promise<GateEvidence>;
+  /** Who waits for it; when the last one wants it no more it is ended. */
+  readonly askers: Set<object>;
+  readonly unwanted: AbortController;
+}
 
 interface AttemptGates {
-  /** By name. */
-  readonly runs: Map<string, Promise<GateEvidence>>;
+  /** By name and command: a plan may name two alike. */
+  readonly runs: Map<string, GateRun>;
   /** Gates of one attempt run one after the other: they share its worktree. */
   last: Promise<unknown>;
 }
@@ -28,8 +36,11 @@ export class GateRunner {
     private readonly services: RunnerServices,
   ) {}
 
-  /** Throws `notFound`, `staleFence`, or `conflict` when the attempt is still at work. */
-  async evidence(request: QualityGate): Promise<GateEvidence> {
+  /**
+   * Throws `notFound`, `staleFence`, or `conflict` when the attempt is still at work. Aborting `signal` with a reason says that the caller wants
+   * it no more; a lost connection, which has none, leaves the gate running until it is asked for again.
+   */
+  async evidence(request: QualityGate, signal: AbortSignal): Promise<GateEvidence> {
     const attempt = knownAttempt(this.attempts, request.attemptId);
     if (attempt.assign.fence.revision !== request.fence.revision)
       throw new ProtocolError(
@@ -41,29 +52,51 @@ export class GateRunner {
       throw new ProtocolError('conflict', `attempt ${attempt.id} is ${attempt.state.kind}: no gate can run`);
     const own = this.gates.get(attempt) ?? {runs: new Map(), last: Promise.resolve()};
     this.gates.set(attempt, own);
-    const {name} = request.gate;
-    const known = own.runs.get(name);
-    if (known) return known;
-    const run = own.last.then(() => this.run(attempt, request));
-    own.runs.set(name, run);
-    own.last = run;
-    const evidence = await run;
-    // A gate that could not be run has no verdict to keep.
-    if (evidence.error !== undefined) own.runs.delete(name);
-    return evidence;
+    const key = JSON.stringify([request.gate.name, request.gate.command]);
+    const run = own.runs.get(key) ?? this.begin(attempt, own, request, key);
+    const asker = {};
+    run.askers.add(asker);
+    const onAbort = (): void => {
+      run.askers.delete(asker);
+      if (run.askers.size > 0 || !isCancelled(signal)) return;
+      own.runs.delete(key);
+      run.unwanted.abort();
+    };
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, {once: true});
+    try {
+      return await run.evidence;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  private begin(attempt: Attempt, own: AttemptGates, request: QualityGate, key: string): GateRun {
+    const unwanted = new AbortController();
+    const stop = AbortSignal.any([attempt.gateStop, unwanted.signal]);
+    const evidence = own.last.then(() => this.run(attempt, request, stop));
+    const run: GateRun = {evidence, askers: new Set(), unwanted};
+    own.runs.set(key, run);
+    own.last = evidence.then(({error}) => {
+      // A gate that could not be run has no verdict to keep.
+      if (error !== undefined && own.runs.get(key) === run) own.runs.delete(key);
+    });
+    attempt.gateBegins(own.last);
+    return run;
   }
 
   /** Never rejects. */
-  private async run(attempt: Attempt, {gate, env}: QualityGate): Promise<GateEvidence> {
+  private async run(attempt: Attempt, {gate, env}: QualityGate, stop: AbortSignal): Promise<GateEvidence> {
     const {clock, counters, supervisor, settings} = this.services;
     const startedAt = clock.now();
     const output: string[] = [];
     let characters = 0;
     const tooLong = new AbortController();
     const timer = clock.schedule(gate.timeoutMs, () => tooLong.abort());
-    counters.gates++;
-    attempt.note('info', `gate ${gate.name}: ${gate.command}`);
     try {
+      stop.throwIfAborted();
+      counters.gates++;
+      attempt.note('info', `gate ${gate.name}: ${gate.command}`);
       if (!attempt.place) throw new ProtocolError('notFound', 'the worktree is gone');
       const result = await runAttemptCommand({
         supervisor,
@@ -72,23 +105,25 @@ export class GateRunner {
         command: gate.command,
         cwd: attempt.place.workspace.path,
         env: {...attempt.place.env, ...env},
+        mask: attempt.mask,
         onOutput: event => {
           const text = textOf(event);
           characters += text.length;
           if (characters <= KEPT_CHARACTERS) output.push(text);
         },
-        signal: AbortSignal.any([attempt.work.signal, tooLong.signal]),
+        signal: AbortSignal.any([stop, tooLong.signal]),
         graceMs: settings.cancelGraceMs,
       });
       const durationMs = clock.now() - startedAt;
-      const text = attempt.mask.text(output.join(''));
+      const text = output.join('');
       const timedOut = tooLong.signal.aborted
         ? `\n[ended: it took longer than ${Math.round(gate.timeoutMs / 1000)} s]`
         : '';
+      if (stop.aborted) return this.unable(gate.name, durationMs, STOPPED);
       return await this.judge(attempt, gate.name, {result, text, timedOut, durationMs});
     } catch (error) {
       const durationMs = clock.now() - startedAt;
-      return this.unable(gate.name, durationMs, describeError(error));
+      return this.unable(gate.name, durationMs, stop.aborted ? STOPPED : describeError(error));
     } finally {
       timer.dispose();
     }
@@ -102,8 +137,6 @@ export class GateRunner {
     const {exit} = run.result;
     const {durationMs} = run;
     if (exit.kind === 'notStarted') return this.unable(gate, durationMs, exit.error.message);
-    if (attempt.work.signal.aborted)
-      return this.unable(gate, durationMs, 'the attempt was stopped meanwhile');
     const exitCode = exit.kind === 'exited' && run.timedOut === '' ? exit.code : null;
     const output = lastBytes(run.text + run.timedOut, EVIDENCE_BYTES);
     const whole = Buffer.from(run.text);
@@ -126,6 +159,11 @@ export class GateRunner {
   private unable(gate: string, durationMs: number, error: string): GateEvidence {
     return {gate, passed: false, exitCode: null, output: '', durationMs, error: clipText(error, 2048)};
   }
+}
+
+/** MCP's cancellation brings a reason; the end of a connection has none of the caller's. */
+function isCancelled(signal: AbortSignal): boolean {
+  return typeof signal.reason === 'string';
 }
 
 function textOf(event: Parameters<NonNullable<AttemptCommand['onOutput']>>[0]): string {

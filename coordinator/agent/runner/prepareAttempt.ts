@@ -11,6 +11,8 @@ import {failed} from './attemptReport.ts';
 import {attemptVariables} from './attemptVariables.ts';
 import type {RunnerServices} from './runnerServices.ts';
 import {SecretMask} from './secretMask.ts';
+import type {ResolvedSecrets} from './secrets.ts';
+import {isAway, untilTaken} from './untilTaken.ts';
 
 export interface ReadyAttempt {
   readonly workspace: Workspace;
@@ -36,7 +38,7 @@ export async function prepareAttempt(
   const {signal} = attempt.work;
   try {
     const secrets = await services.secrets.resolve(assign.task.secrets);
-    if (secrets.kind === 'missing') return missingSecrets(secrets.names, services);
+    if (secrets.kind !== 'found') return withoutSecrets(secrets, services);
     attempt.mask = new SecretMask(secrets.values);
     const setupEnv = {...services.environment, ...assign.task.env, ...secrets.values};
     const prepared = await prepareWorkspace(attempt, setupEnv, services);
@@ -61,7 +63,12 @@ export async function prepareAttempt(
   }
 }
 
-function missingSecrets(names: readonly string[], {secrets, agentId}: RunnerServices): AttemptReport {
+function withoutSecrets(
+  {kind, names}: Exclude<ResolvedSecrets, {kind: 'found'}>,
+  {secrets, agentId}: RunnerServices,
+): AttemptReport {
+  if (kind === 'reserved')
+    return failed('secrets', `no task may have ${names.join(', ')}: MCPX_ names are the agent's own`);
   const where = secrets.file ? `its environment or in ${secrets.file}` : 'its environment';
   const [what, they] = names.length === 1 ? ['secret', 'It has'] : ['secrets', 'They have'];
   return failed(
@@ -73,7 +80,7 @@ function missingSecrets(names: readonly string[], {secrets, agentId}: RunnerServ
 async function prepareWorkspace(
   attempt: Attempt,
   setupEnv: Readonly<Record<string, string>>,
-  {workspaces, link}: RunnerServices,
+  {workspaces, link, logger}: RunnerServices,
 ): Promise<Prepared | AttemptReport> {
   const {attemptId, fence, sessionId, taskId, workspace, task} = attempt.assign;
   const {signal} = attempt.work;
@@ -101,7 +108,15 @@ async function prepareWorkspace(
     include: workspace.include,
     setup: {commands: workspace.setup, env: setupEnv},
   };
-  const prepared = await workspaces.prepare(request, signal);
+  const prepared = await untilTaken(() => workspaces.prepare(request, signal), {
+    link,
+    logger,
+    attemptId,
+    signal,
+    // Where this machine has no room another may have some.
+    passing: isAway,
+    maxFaults: MAX_HUB_FAULTS,
+  });
   switch (prepared.kind) {
     case 'ready':
       return prepared;
@@ -110,7 +125,7 @@ async function prepareWorkspace(
     case 'setupFailed':
       return failed(
         'workspace',
-        `the set-up command "${prepared.command}" ended with exit code ${prepared.code}\n${prepared.output.slice(-OUTPUT_CHARACTERS)}`,
+        `the set-up command "${prepared.command}" ended with exit code ${prepared.code}\n${attempt.mask.text(prepared.output).slice(-OUTPUT_CHARACTERS)}`,
       );
   }
 }

@@ -8,7 +8,12 @@ const SecretsFile = z.record(z.string(), z.string());
 
 export type ResolvedSecrets =
   | {readonly kind: 'found'; readonly values: Readonly<Record<string, string>>}
-  | {readonly kind: 'missing'; readonly names: readonly string[]};
+  | {readonly kind: 'missing'; readonly names: readonly string[]}
+  /** Names that no task may have. */
+  | {readonly kind: 'reserved'; readonly names: readonly string[]};
+
+/** The agent's own, such as the token by which it joined. */
+const RESERVED = /^MCPX_/i;
 
 export class Secrets {
   private warned = false;
@@ -23,6 +28,8 @@ export class Secrets {
   /** The file wins over the environment. Throws `config` when there is a file that cannot be read. */
   async resolve(names: readonly string[]): Promise<ResolvedSecrets> {
     if (names.length === 0) return {kind: 'found', values: {}};
+    const reserved = names.filter(name => RESERVED.test(name));
+    if (reserved.length > 0) return {kind: 'reserved', names: reserved};
     const stored = await this.read();
     const values: Record<string, string> = {};
     const missing: string[] = [];
