@@ -1,7 +1,7 @@
 /** Typed records over the store: parsing at the edge, and the operations and comparisons that transactions are made of. */
 import type * as z from 'zod';
 import type {Fence} from '../protocol/ids.ts';
-import {parseRecord} from '../protocol/model/record.ts';
+import {encodeRecord, parseRecord} from '../protocol/model/record.ts';
 import type {Compare, KeyValue, Op, OpResponse, Store} from './store.ts';
 
 /** A record with what a later transaction compares. */
@@ -42,7 +42,7 @@ export async function readRecords<S extends z.ZodType>(
 }
 
 export function putRecord(key: string, value: object, lease?: string): Op {
-  return {kind: 'put', key, value: JSON.stringify(value), lease};
+  return {kind: 'put', key, value: encodeRecord(value), lease};
 }
 
 /** Holds while nobody changed the record since it was read. */

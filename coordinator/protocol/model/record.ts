@@ -11,8 +11,31 @@ export const recordFields = {
   principal: z.string().max(256),
 };
 
+/** Longer than anything that is on its way through the store and back. */
+const REMEMBERED = 1024;
+
+/** What this process encoded last, by its text, oldest first. */
+const encoded = new Map<string, object>();
+
+/**
+ * The JSON text of a record. Records are never changed in place: for a while, parsing this very text gives the value back as it is, since most
+ * of what a process reads from the store it has just written itself.
+ */
+export function encodeRecord(value: object): string {
+  const text = JSON.stringify(value);
+  encoded.set(text, value);
+  if (encoded.size <= REMEMBERED) return text;
+  for (const oldest of encoded.keys()) {
+    encoded.delete(oldest);
+    break;
+  }
+  return text;
+}
+
 /** Parses the JSON text of a stored record; throws a `RecordError` that names the key. */
 export function parseRecord<S extends z.ZodType>(schema: S, key: string, text: string): z.infer<S> {
+  const known = encoded.get(text);
+  if (known) return known as z.infer<S>;
   let json: unknown;
   try {
     json = JSON.parse(text);
