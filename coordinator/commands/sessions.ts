@@ -11,6 +11,7 @@ import {summary} from './report/summary.ts';
 import {formatDollars, terminalColors, wantsColors} from './report/terminalText.ts';
 import {acceptSession, fetchSession, openPullRequest, pushSession} from './sessions/resultVerbs.ts';
 import {resumeSession} from './sessions/resume.ts';
+import {planOf} from './sessions/sessionPlan.ts';
 import {listSessions, requireSession, sessionReport} from './sessions/sessionRows.ts';
 
 export function addSessionCommands(program: Command, io: CommandIo, done: (exit: number) => void): void {
@@ -122,14 +123,14 @@ function list(options: ConnectOptions & {json: boolean}, io: CommandIo): Promise
 }
 
 function show(id: string, options: ConnectOptions & {json: boolean}, io: CommandIo): Promise<number> {
-  return withClient(options, io, silentLogger, async client => {
+  return withClient(options, io, silentLogger, async (client, target) => {
     const session = await requireSession(client, id);
     const rows = [
       ...(await snapshotRows(client, {view: 'session', sessionId: session.id})),
       ...(await snapshotRows(client, {view: 'approvals', sessionId: session.id})),
       ...(await snapshotRows(client, {view: 'agents'})),
     ];
-    const report = sessionReport(rows, session.id);
+    const report = sessionReport(rows, session.id, await planOf(session, target));
     const wallNow = systemClock.wallNow();
     if (options.json) io.stdout(`${finalLine(report, wallNow)}\n`);
     else

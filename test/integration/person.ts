@@ -24,6 +24,8 @@ export interface Ended {
 export interface CallOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** An open pipe instead of nothing. */
+  readonly stdin?: 'pipe';
 }
 
 /** A running `mcpx`. */
@@ -115,7 +117,7 @@ export class Person {
     const child = spawn(process.execPath, [BUNDLE, ...args], {
       cwd: options.cwd ?? this.home,
       env: {...this.env, ...options.env},
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
     });
     const running = new Running(child);
     this.started.push(running);

@@ -15,8 +15,10 @@ import {
   type Target,
   withClient,
 } from '../local/connect.ts';
+import type {SessionReport} from '../report/sessionReport.ts';
 import {formatDollars} from '../report/terminalText.ts';
 import {bringResult} from '../run/bringResult.ts';
+import {planOf} from './sessionPlan.ts';
 import {requireSession, sessionReport} from './sessionRows.ts';
 
 interface FetchedSession {
@@ -154,11 +156,16 @@ async function fetchInto(
     artifacts.dispose();
   }
   const rows = await snapshotRows(client, {view: 'session', sessionId: session.id});
-  return {session, branch: session.result.branch, repository, body: describe(rows, session)};
+  return {
+    session,
+    branch: session.result.branch,
+    repository,
+    body: describe(sessionReport(rows, session.id, await planOf(session, target))),
+  };
 }
 
-function describe(rows: Parameters<typeof sessionReport>[0], session: SessionRecord): string {
-  const lines = sessionReport(rows, session.id).tasks.map(({record, title, attempts}) => {
+function describe({session, tasks}: SessionReport): string {
+  const lines = tasks.map(({record, title, attempts}) => {
     const gates = record.gates?.length
       ? `, ${record.gates.filter(gate => gate.passed).length}/${record.gates.length} gates passed`
       : '';

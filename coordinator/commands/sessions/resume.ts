@@ -5,6 +5,7 @@ import path from 'node:path';
 import {LocalRepository} from '../../client/repository/localRepository.ts';
 import {createLogger, silentLogger} from '../../observability/logger.ts';
 import type {SessionRecord} from '../../protocol/model/session.ts';
+import type {Plan} from '../../protocol/plan/plan.ts';
 import {systemClock} from '../../runtime/clock.ts';
 import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {CommandIo} from '../io.ts';
@@ -13,6 +14,7 @@ import {userDirectories} from '../local/directories.ts';
 import {ensureLocalCoordinator} from '../local/localCoordinator.ts';
 import {startRehearsal} from '../run/rehearsal.ts';
 import {RunSession} from '../run/runSession.ts';
+import {planOf} from './sessionPlan.ts';
 import {requireSession} from './sessionRows.ts';
 
 export interface ResumeOptions extends ConnectOptions {
@@ -25,7 +27,7 @@ const DEFAULT_AGENTS = 3;
 
 export async function resumeSession(id: string, given: ResumeOptions, io: CommandIo): Promise<number> {
   const options = {...given, connect: await namedCoordinator(given, io)};
-  const session = await findSession(id, options, io);
+  const {session, plan} = await findSession(id, options, io);
   if (session.rehearsal && options.rehearse === undefined && options.connect === undefined) {
     throw new CoordinatorError(
       'config',
@@ -48,7 +50,8 @@ export async function resumeSession(id: string, given: ResumeOptions, io: Comman
   try {
     const run = new RunSession({
       sessionId: session.id,
-      agents: options.connect === undefined ? (options.agents ?? DEFAULT_AGENTS) : 0,
+      plan,
+      agents: options.connect === undefined ? (options.agents ?? plan?.agents ?? DEFAULT_AGENTS) : 0,
       options: {...options, isolated: false, keep: false},
       rehearsalEnv: rehearsal?.env,
       begin: async ({client}) => {
@@ -76,7 +79,11 @@ export async function resumeSession(id: string, given: ResumeOptions, io: Comman
 }
 
 /** A session is there after its coordinator has ended: it is started again to look. */
-async function findSession(id: string, options: ResumeOptions, io: CommandIo): Promise<SessionRecord> {
+async function findSession(
+  id: string,
+  options: ResumeOptions,
+  io: CommandIo,
+): Promise<{session: SessionRecord; plan: Plan | undefined}> {
   let target = await findTarget(options, io);
   if (!target) {
     const {endpoint} = await ensureLocalCoordinator(userDirectories(io.env), io.env, systemClock);
@@ -84,7 +91,8 @@ async function findSession(id: string, options: ResumeOptions, io: CommandIo): P
   }
   const client = await openClient(target, silentLogger);
   try {
-    return await requireSession(client, id);
+    const session = await requireSession(client, id);
+    return {session, plan: await planOf(session, target)};
   } finally {
     client.dispose();
   }

@@ -2,6 +2,7 @@
 import type {McpxClient} from '../../client/mcpxClient.ts';
 import type {Row} from '../../protocol/commands/watch.ts';
 import type {SessionRecord} from '../../protocol/model/session.ts';
+import type {Plan} from '../../protocol/plan/plan.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import {snapshotRows} from '../local/connect.ts';
 import {readSession, type SessionReport} from '../report/sessionReport.ts';
@@ -30,8 +31,8 @@ export async function requireSession(client: McpxClient, id: string): Promise<Se
   );
 }
 
-export function sessionReport(rows: Iterable<Row>, sessionId: string): SessionReport {
-  const report = readSession(rows, sessionId);
+export function sessionReport(rows: Iterable<Row>, sessionId: string, plan?: Plan): SessionReport {
+  const report = readSession(rows, sessionId, plan);
   if (!report) throw new CoordinatorError('notFound', `session ${sessionId} is gone`);
   return report;
 }
