@@ -10,11 +10,13 @@ import {parseAttemptId} from '../protocol/ids.ts';
 import type {AttemptRecord, AttemptReport} from '../protocol/model/attempt.ts';
 import {RefRecord} from '../protocol/model/facts.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
+import {mergeUsage} from '../protocol/usage.ts';
 import {type Clock, delay} from '../runtime/clock.ts';
 import {canonicalJson} from '../runtime/json.ts';
 import type {Principal} from '../security/principal.ts';
 import {absent, found, putRecord, type Stored, storedRecord, unchanged} from '../store/records.ts';
 import type {Effect, Fences} from './fences.ts';
+import {storeLateUsage} from './lateUsage.ts';
 import {boundedPut} from './recordSize.ts';
 import {checkRefName, ownsRefName} from './refNames.ts';
 
@@ -47,7 +49,10 @@ export class AttemptEffects {
     let attempt = await fences.attemptOf(fence, principal);
     if (!settledBefore(attempt.value, report)) await this.flush(params.attemptId);
     for (let tries = fences.settings.maxTries; tries > 0; tries--) {
-      if (settledBefore(attempt.value, report)) return {accepted: true, gates: attempt.value.gated ?? true};
+      if (settledBefore(attempt.value, report)) {
+        await storeLateUsage(fences, params.attemptId, params.usage, principal);
+        return {accepted: true, gates: attempt.value.gated ?? true};
+      }
       if (attempt.value.state === 'ended') return this.refuseCompletion(params, principal);
       const value = reported(attempt.value, params, principal);
       const outcome = await fences.tryCommit(fence, {
@@ -105,12 +110,15 @@ export class AttemptEffects {
     throw new ProtocolError('overloaded', `ref ${name} is contended`);
   }
 
-  private refuseCompletion(
-    {fence, report}: z.infer<typeof TaskComplete>,
+  /** What was spent counts all the same. */
+  private async refuseCompletion(
+    {fence, report, usage}: z.infer<typeof TaskComplete>,
     principal: Principal,
   ): Promise<never> {
+    const {fences} = this.options;
+    if (fences.isOfThisStore(fence)) await storeLateUsage(fences, fence.attempt, usage, principal);
     const effect: Effect = {fence, principal, kind: 'completion', detail: summaryOf(report)};
-    return this.options.fences.refuse(effect);
+    return fences.refuse(effect);
   }
 
   private async existingRef(key: string): Promise<Stored<RefRecord> | undefined> {
@@ -155,7 +163,7 @@ function reported(
     principal: principal.id,
     state: 'reported',
     report: params.report,
-    usage: params.usage,
+    usage: mergeUsage(attempt.usage, params.usage),
     startedAt: params.startedAt,
     endedAt: params.endedAt,
     activeMs: params.activeMs,

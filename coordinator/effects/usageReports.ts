@@ -1,17 +1,18 @@
 /**
- * Spend of running attempts on its way into their records: coalesced, at most one write of each attempt in a while, none without a change.
- * Budgets and totals are the lead's.
+ * Spend of attempts on its way into their records: coalesced, at most one write of each attempt in a while, none without a change. What comes
+ * after the end of an attempt was spent too: that is accounting and no effect, so it needs no fence. Budgets and totals are the lead's.
  */
 import type * as z from 'zod';
 import type {Logger} from '../observability/logger.ts';
 import type {MetricsReport} from '../protocol/commands/agent.ts';
-import type {Usage} from '../protocol/usage.ts';
+import {mergeUsage, sameUsage, type Usage} from '../protocol/usage.ts';
 import type {Clock} from '../runtime/clock.ts';
 import type {Disposable} from '../runtime/disposable.ts';
 import type {Principal} from '../security/principal.ts';
 import {exists, found, putRecord, unchanged} from '../store/records.ts';
 import type {Fences} from './fences.ts';
 import {KeyedQueue} from './keyedQueue.ts';
+import {storeLateUsage} from './lateUsage.ts';
 import type {LiveAttempts} from './liveAttempts.ts';
 
 export interface UsageReportsOptions {
@@ -24,10 +25,18 @@ export interface UsageReportsOptions {
 }
 
 const DEFAULT_INTERVAL_MS = 1000;
+/** Of attempts that are not known to live, beside those that are: an agent may name what it likes. */
+const MAX_PENDING = 20_000;
+
+interface Report {
+  readonly attemptId: string;
+  readonly usage: Usage;
+  readonly principal: Principal;
+}
 
 interface Pending {
   /** Absent: written, and the pause after it lasts. */
-  usage: Usage | undefined;
+  report: Report | undefined;
   readonly timer: Disposable;
 }
 
@@ -40,7 +49,7 @@ export class UsageReports implements Disposable {
 
   constructor(private readonly options: UsageReportsOptions) {
     this.intervalMs = options.intervalMs ?? DEFAULT_INTERVAL_MS;
-    this.gone = options.attempts.onGone(({attemptId}) => this.forget(attemptId));
+    this.gone = options.attempts.onGone(({agentId, attemptId}) => this.settle(nameOf(agentId, attemptId)));
   }
 
   dispose(): void {
@@ -55,59 +64,70 @@ export class UsageReports implements Disposable {
     await this.queue.idle();
   }
 
-  /** Takes what an agent says of its attempts; those that are not its own, or over, are passed over. */
+  /** Takes what an agent says of its attempts; those that are not its own are passed over. */
   metrics(report: z.infer<typeof MetricsReport>, principal: Principal): void {
     for (const {attemptId, usage} of report.attempts) this.note(attemptId, usage, principal);
   }
 
   /** The newest usage of an attempt; written soon. */
   note(attemptId: string, usage: Usage, principal: Principal): void {
-    if (this.options.attempts.get(attemptId)?.agentId !== principal.agentId) return;
-    const waiting = this.pending.get(attemptId);
+    const {agentId} = principal;
+    const live = this.options.attempts.get(attemptId);
+    if (agentId === undefined || (live && live.agentId !== agentId)) return;
+    const report: Report = {attemptId, usage, principal};
+    const name = nameOf(agentId, attemptId);
+    const waiting = this.pending.get(name);
     if (waiting) {
-      waiting.usage = waiting.usage ? atLeast(waiting.usage, usage) : usage;
+      waiting.report = waiting.report ? {...report, usage: mergeUsage(waiting.report.usage, usage)} : report;
       return;
     }
-    this.write(attemptId, usage);
-    this.pause(attemptId);
+    if (!live && this.pending.size >= MAX_PENDING) return;
+    this.write(report);
+    this.pause(name);
   }
 
-  private pause(attemptId: string): void {
+  private pause(name: string): void {
     const timer = this.options.clock.schedule(
       this.intervalMs,
       () => {
-        const usage = this.pending.get(attemptId)?.usage;
-        this.pending.delete(attemptId);
-        if (!usage) return;
-        this.write(attemptId, usage);
-        this.pause(attemptId);
+        const report = this.pending.get(name)?.report;
+        this.pending.delete(name);
+        if (!report) return;
+        this.write(report);
+        this.pause(name);
       },
       {background: true},
     );
-    this.pending.set(attemptId, {usage: undefined, timer});
+    this.pending.set(name, {report: undefined, timer});
   }
 
-  private forget(attemptId: string): void {
-    this.pending.get(attemptId)?.timer.dispose();
-    this.pending.delete(attemptId);
+  /** The fence fell: nothing more may come, so what waits is written now. */
+  private settle(name: string): void {
+    const waiting = this.pending.get(name);
+    if (!waiting) return;
+    waiting.timer.dispose();
+    this.pending.delete(name);
+    if (waiting.report) this.write(waiting.report);
   }
 
-  private write(attemptId: string, usage: Usage): void {
+  private write(report: Report): void {
+    const {attemptId} = report;
     // The next report, or the completion, carries what could not be written.
     void this.queue
-      .run(attemptId, () => this.store(attemptId, usage))
+      .run(attemptId, () => this.store(report))
       .catch((error: unknown) => this.options.logger.warn('usage was not written', {attemptId, error}));
   }
 
-  private async store(attemptId: string, usage: Usage): Promise<void> {
+  private async store({attemptId, usage, principal}: Report): Promise<void> {
     const {fences} = this.options;
     const {keys, attempts, settings, store} = fences;
     const key = keys.attempt(attemptId);
     let attempt = await attempts.read(key);
     for (let tries = settings.maxTries; tries > 0 && attempt; tries--) {
       // A report has the last word on what an attempt spent.
-      if (attempt.value.report || attempt.value.state === 'ended') return;
-      const value = {...attempt.value, usage: atLeast(attempt.value.usage, usage)};
+      if (attempt.value.agentId !== principal.agentId || attempt.value.report) return;
+      if (attempt.value.state === 'ended') return storeLateUsage(fences, attemptId, usage, principal);
+      const value = {...attempt.value, usage: mergeUsage(attempt.value.usage, usage)};
       if (sameUsage(value.usage, attempt.value.usage)) return;
       const result = await store.txn({
         compare: [unchanged(attempt), exists(keys.live(attemptId))],
@@ -125,22 +145,7 @@ export class UsageReports implements Disposable {
   }
 }
 
-const COUNTERS = [
-  'costUsd',
-  'inputTokens',
-  'outputTokens',
-  'cacheReadTokens',
-  'cacheWriteTokens',
-  'turns',
-] as const;
-
-/** Reports may overtake each other, and spend never falls. */
-function atLeast(a: Usage, b: Usage): Usage {
-  const usage = {...a};
-  for (const counter of COUNTERS) usage[counter] = Math.max(a[counter], b[counter]);
-  return usage;
-}
-
-function sameUsage(a: Usage, b: Usage): boolean {
-  return COUNTERS.every(counter => a[counter] === b[counter]);
+/** An agent speaks of its own attempts only, whoever else names them. */
+function nameOf(agentId: string, attemptId: string): string {
+  return `${agentId} ${attemptId}`;
 }

@@ -20,6 +20,33 @@ export const NO_USAGE: Usage = {
   turns: 0,
 };
 
+const COUNTERS = [
+  'costUsd',
+  'inputTokens',
+  'outputTokens',
+  'cacheReadTokens',
+  'cacheWriteTokens',
+  'turns',
+] as const;
+
+/** The larger of each counter: reports of one attempt may overtake each other, and spend never falls. */
+export function mergeUsage(a: Usage, b: Usage): Usage {
+  const usage = {...a};
+  for (const counter of COUNTERS) usage[counter] = Math.max(a[counter], b[counter]);
+  return usage;
+}
+
+/** What `a` has more than `b`. */
+export function moreUsage(a: Usage, b: Usage): Usage {
+  const usage = {...a};
+  for (const counter of COUNTERS) usage[counter] = Math.max(0, a[counter] - b[counter]);
+  return usage;
+}
+
+export function sameUsage(a: Usage, b: Usage): boolean {
+  return COUNTERS.every(counter => a[counter] === b[counter]);
+}
+
 export function addUsage(a: Usage, b: Usage): Usage {
   return {
     costUsd: a.costUsd + b.costUsd,

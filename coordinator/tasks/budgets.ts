@@ -1,5 +1,6 @@
 /** What may still be spent: by a task, by its session, by the whole fleet on one UTC day. Counts in dollars. */
 import type {SpendRecord} from '../protocol/model/facts.ts';
+import type {TenantKeys} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import {putRecord} from '../store/records.ts';
 import type {Compare, Op} from '../store/store.ts';
@@ -9,6 +10,13 @@ interface DaySpend {
   readonly day: string;
   usd: number;
   mod: number;
+}
+
+/** A part of a transaction; `committed` takes its revision. */
+export interface DayAddition {
+  readonly compare: readonly Compare[];
+  readonly ops: readonly Op[];
+  committed(revision: number): void;
 }
 
 export class Budgets {
@@ -68,13 +76,13 @@ export class Budgets {
    * What a transaction that stores the session's spend adds to the day's, so that each dollar counts once. `committed` takes the revision; one
    * such transaction at a time.
    */
-  addition(
-    session: SessionNode,
-    spentUsd: number,
-  ): {compare: Compare[]; ops: Op[]; committed: (revision: number) => void} {
-    const added = spentUsd - session.record.spentUsd;
+  addition(session: SessionNode, spentUsd: number): DayAddition {
+    return this.addToDay(session.tenant, session.keys, spentUsd - session.record.spentUsd);
+  }
+
+  /** As `addition`, for dollars that belong to no session in the fleet. */
+  addToDay(tenant: string, keys: TenantKeys, added: number): DayAddition {
     if (added <= 0) return {compare: [], ops: [], committed: () => undefined};
-    const {tenant, keys} = session;
     const day = this.today();
     const known = this.days.get(tenant);
     const before = known?.day === day ? known : {day, usd: 0, mod: 0};

@@ -134,6 +134,15 @@ export class Conductor {
     }
   }
 
+  /** The session is over: nothing of it comes back or wakes. */
+  forget(session: SessionNode): void {
+    this.sleepers.retain(({task}) => task.session !== session);
+    for (const [name, tasks] of this.losses) {
+      for (const task of tasks) if (task.session === session) tasks.delete(task);
+      if (tasks.size === 0) this.losses.delete(name);
+    }
+  }
+
   /** Records that the agent has started to work on the attempt. */
   start(attempt: AttemptNode): void {
     const {task} = attempt;

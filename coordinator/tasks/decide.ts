@@ -136,18 +136,12 @@ function ofAttempt(task: TaskNode, attempt: AttemptNode, context: DecisionContex
         : {kind: 'fail', failure};
     }
   }
-  const {budgetUsd} = task.spec;
-  if (budgetUsd !== undefined && taskSpentUsd(task) > budgetUsd)
-    return {kind: 'fail', failure: {kind: 'budget', message: `its budget of $${budgetUsd} is spent`}};
+  // What is being verified is finished and paid: its gates cost nothing more.
+  const spending = state === 'verifying' ? undefined : ofSpending(task, context);
+  if (spending) return spending;
   if (attempt.rejected === 'refused') return {kind: 'requeue', outcome: 'cancelled'};
   if (attempt.rejected) return ofFailure(task, attempt, attempt.rejected, context);
   const {session} = task;
-  if (isPrompt(task.spec) && context.promptsStopped(session))
-    return {
-      kind: 'requeue',
-      outcome: 'cancelled',
-      waitingFor: {kind: 'budget', message: 'stopped because the budget is spent'},
-    };
   const agent = agentOf(attempt);
   if (agent === 'replaced') return ofLoss(task, attempt, 'restarted', {kind: 'requeue', outcome: 'lost'});
   // A paused session creates no replacement, so the attempt stays current.
@@ -159,6 +153,20 @@ function ofAttempt(task: TaskNode, attempt: AttemptNode, context: DecisionContex
       session.record.state === 'running' ? {kind: 'queue'} : {kind: 'requeue', outcome: 'lost'},
     );
   return state === 'verifying' ? {kind: 'verify'} : NONE;
+}
+
+/** An attempt that works on may have spent what there was. */
+function ofSpending(task: TaskNode, context: DecisionContext): Decision | undefined {
+  const {budgetUsd} = task.spec;
+  if (budgetUsd !== undefined && taskSpentUsd(task) > budgetUsd)
+    return {kind: 'fail', failure: {kind: 'budget', message: `its budget of $${budgetUsd} is spent`}};
+  if (task.attempt?.rejected !== undefined) return undefined;
+  if (!isPrompt(task.spec) || !context.promptsStopped(task.session)) return undefined;
+  return {
+    kind: 'requeue',
+    outcome: 'cancelled',
+    waitingFor: {kind: 'budget', message: 'stopped because the budget is spent'},
+  };
 }
 
 function ofFailure(

@@ -40,6 +40,14 @@ export class Heap<T> {
     return top;
   }
 
+  /** Drops every member that `isWanted` declines. */
+  retain(isWanted: (member: T) => boolean): void {
+    const wanted = this.members.filter(isWanted);
+    if (wanted.length === this.members.length) return;
+    this.members.length = 0;
+    for (const member of wanted) this.push(member);
+  }
+
   /** Restores the order after the top member changed. */
   resift(): void {
     if (this.members.length > 0) this.sink(this.members[0] as T);

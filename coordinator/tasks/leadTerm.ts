@@ -10,6 +10,7 @@ import {Conductor} from './conductor.ts';
 import {coolDown, Dispatcher, type RefusalReason} from './dispatcher.ts';
 import type {Held} from './election.ts';
 import {type AgentNode, type AttemptNode, isFinalTask, type SessionNode, type TaskNode} from './fleet.ts';
+import {LateUsages} from './lateUsages.ts';
 import {Loader} from './loader.ts';
 import {insertMerge} from './mergeInputs.ts';
 import {isPrompt} from './readyQueue.ts';
@@ -39,6 +40,7 @@ export class LeadTerm implements Disposable {
   private readonly loader: Loader;
   private readonly events: StoreEvents;
   private readonly retention: Retention;
+  private readonly lateUsages: LateUsages;
   private readonly tenants = new Set<string>();
   private isOver = false;
 
@@ -85,7 +87,11 @@ export class LeadTerm implements Disposable {
       },
       agentChanged: agent => this.agentChanged(agent),
       accountChanged: () => this.conductor.schedule(),
+      spentLate: (tenant, attemptId) => this.lateUsages.note(tenant, attemptId),
     });
+    this.lateUsages = new LateUsages(term, this.conductor.steps, this.sessions, session =>
+      this.spent(session),
+    );
     this.starts = new SessionStarts(term, session => this.adopt(session));
     const {conductor, sessions, approvals, loader} = this;
     const adopt = (session: SessionNode): void => this.adopt(session);
@@ -120,18 +126,26 @@ export class LeadTerm implements Disposable {
 
   private async begin(revision: number): Promise<void> {
     const {store, clock, settings, logger} = this.term;
-    const {tenants, halfStarted} = await this.loader.load(revision);
+    const {tenants, halfStarted, lateUsages} = await this.loader.load(revision);
     for (const tenant of tenants) this.tenants.add(tenant);
     this.owned.add(
       store.watch(ALL_TENANTS_PREFIX, {fromRevision: revision + 1}, message => this.onWatch(message)),
     );
-    this.owned.add(every(clock, settings.tickMs, () => this.guarded('tick', () => this.timekeeper.tick())));
+    this.owned.add(every(clock, settings.tickMs, () => this.guarded('tick', () => this.tick())));
     this.owned.add(every(clock, settings.retentionMs, () => this.sweep()));
     for (const {tenant, id} of halfStarted) {
       logger.info('the start of a session was cut off; its tasks are removed', {session: id});
       await removeTasks(this.term, tenantKeys(tenant), id);
     }
     for (const session of [...this.term.fleet.sessions.values()]) this.adopt(session);
+    for (const {tenant, attemptId} of lateUsages) this.lateUsages.note(tenant, attemptId);
+  }
+
+  private tick(): void {
+    this.timekeeper.tick();
+    this.lateUsages.settle().catch((error: unknown) => {
+      if (!this.isOver) this.term.logger.warn('late spend is not counted yet', {error});
+    });
   }
 
   private onWatch(message: WatchMessage): void {
@@ -235,6 +249,8 @@ export class LeadTerm implements Disposable {
   private sessionEnded(session: SessionNode): void {
     this.approvals.withdrawSession(session);
     for (const task of session.tasks.values()) this.forget(task);
+    this.conductor.forget(session);
+    this.timekeeper.forget(session);
     this.term.logger.info('a session ended', {session: session.id, state: session.record.state});
   }
 

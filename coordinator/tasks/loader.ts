@@ -42,17 +42,26 @@ export async function* children(store: Store, prefix: string, revision: number):
   }
 }
 
+export interface Loaded {
+  readonly tenants: readonly string[];
+  /** Sessions whose start was never completed. */
+  readonly halfStarted: readonly {readonly tenant: string; readonly id: string}[];
+  /** Attempts that spent more than is counted. */
+  readonly lateUsages: readonly {readonly tenant: string; readonly attemptId: string}[];
+}
+
 export class Loader {
   constructor(
     private readonly term: Pick<Term, 'store' | 'plans' | 'fleet' | 'budgets' | 'logger'>,
     private readonly approvals: Approvals,
   ) {}
 
-  /** Everything unfinished. Returns the tenants and the sessions whose start was never completed. */
-  async load(revision: number): Promise<{tenants: string[]; halfStarted: {tenant: string; id: string}[]}> {
+  /** Everything unfinished. */
+  async load(revision: number): Promise<Loaded> {
     const {store} = this.term;
     const tenants: string[] = [];
     const halfStarted: {tenant: string; id: string}[] = [];
+    const lateUsages: {tenant: string; attemptId: string}[] = [];
     for await (const tenant of children(store, ALL_TENANTS_PREFIX, revision)) {
       tenants.push(tenant);
       await this.loadAgents(tenant, revision);
@@ -65,8 +74,11 @@ export class Loader {
       }
       for await (const id of children(store, `${tenantKeys(tenant).base}tasks/`, revision))
         if (!known.has(id)) halfStarted.push({tenant, id});
+      const {lateUsages: marks} = tenantKeys(tenant);
+      for await (const kv of pages(store, marks, revision))
+        lateUsages.push({tenant, attemptId: kv.key.slice(marks.length)});
     }
-    return {tenants, halfStarted};
+    return {tenants, halfStarted, lateUsages};
   }
 
   /** Adds the session to the fleet, held. Errors: `incompatible`, `notFound` (its plan is gone), `corrupt`. */
@@ -161,7 +173,7 @@ export class Loader {
       const task = session.tasks.get(taskId);
       if (!task) continue;
       for (const {record, mod} of list) {
-        spentUsd += record.usage.costUsd;
+        spentUsd += (record.counted ?? record.usage).costUsd;
         const agent = fleet.agent(session.tenant, record.agentId);
         const region = agent.record?.instance.metadata.region ?? '';
         task.lastAgent = {id: record.agentId, region};

@@ -34,7 +34,7 @@ export class SessionControls {
   async end({sessionId, mode, reason}: SessionEnd, principal: Principal): Promise<SessionRecord> {
     if (mode === 'rollback')
       throw new ProtocolError('notAvailable', 'rolling a session back is not available; cancel it instead');
-    const session = this.parts.term.fleet.session(principal.tenant, sessionId);
+    const session = await this.unfinished(sessionId, principal);
     if (!session) return (await this.ended(sessionId, principal)).value;
     const endMode = session.record.endMode === 'cancel' ? 'cancel' : mode;
     const record = await this.parts.sessions.update(
@@ -57,9 +57,9 @@ export class SessionControls {
   }
 
   /** Errors: `notFound`, `conflict` when the session or the task is in no state for it. */
-  async control({sessionId, action}: SessionControl, principal: Principal): Promise<SessionRecord> {
-    const {fleet} = this.parts.term;
-    const session = fleet.session(principal.tenant, sessionId);
+  async control(params: SessionControl, principal: Principal): Promise<SessionRecord> {
+    const {sessionId, action} = params;
+    const session = await this.unfinished(sessionId, principal);
     const audit: AuditAction = {
       action: `session.${action.kind}`,
       principal: principal.id,
@@ -72,6 +72,20 @@ export class SessionControls {
         return this.reopen(ended, action, principal, audit);
       throw new ProtocolError('conflict', `session ${sessionId} has ended: ${ended.value.state}`);
     }
+    try {
+      return await this.steer(session, action, audit);
+    } catch (error) {
+      // It came to its end just before: then the action is one on an ended session.
+      if (session.closed && isProtocolError(error, 'conflict')) return this.control(params, principal);
+      throw error;
+    }
+  }
+
+  private async steer(
+    session: SessionNode,
+    action: SessionControl['action'],
+    audit: AuditAction,
+  ): Promise<SessionRecord> {
     switch (action.kind) {
       case 'pause':
         return this.pause(session, audit);
@@ -84,10 +98,16 @@ export class SessionControls {
       case 'budget':
         return this.raiseBudget(session, action, audit);
       case 'release':
-        throw new ProtocolError('conflict', `session ${sessionId} still runs: what it keeps is needed`);
+        throw new ProtocolError('conflict', `session ${session.id} still runs: what it keeps is needed`);
       default:
         return action satisfies never;
     }
+  }
+
+  /** The session, unless its end is stored already or on its way there. */
+  private unfinished(sessionId: string, {tenant}: Principal): Promise<SessionNode | undefined> {
+    const {term, sessions} = this.parts;
+    return sessions.alone(() => Promise.resolve(term.fleet.session(tenant, sessionId)));
   }
 
   /** Looks at every task that is not at its end. */
@@ -113,14 +133,10 @@ export class SessionControls {
     if (session.record.state === 'ending')
       throw new ProtocolError('conflict', `session ${session.id} is ending`);
     this.checkBudget(session);
-    await this.parts.sessions.update(
-      session,
-      () => ({state: 'running', pauseReason: undefined, failure: undefined}),
-      audit,
-    );
+    const patch = {state: 'running', pauseReason: undefined, failure: undefined} as const;
+    await this.reopenTasks(session, failedTasks(session, true), audit, patch);
     for (const task of session.tasks.values())
       if (task.record.waitingFor?.kind === 'person') this.unpark(task);
-    await this.reopenTasks(session, failedTasks(session, true));
     return session.record;
   }
 
@@ -131,10 +147,9 @@ export class SessionControls {
   ): Promise<SessionRecord> {
     const task = this.taskOf(session, taskId);
     const {state, waitingFor} = task.record;
-    if (state === 'failed' || state === 'cancelled') {
-      const record = await this.parts.sessions.update(session, () => ({}), audit);
-      await this.reopenTasks(session, [task, ...heldBy(task)]);
-      return record;
+    if (mayReopen(task)) {
+      await this.reopenTasks(session, [task, ...heldBy(task)], audit);
+      return session.record;
     }
     if (state !== 'ready' || !waitingFor)
       throw new ProtocolError('conflict', `task ${taskId} is ${state}: there is nothing to retry`);
@@ -189,19 +204,18 @@ export class SessionControls {
     principal: Principal,
     audit: AuditAction,
   ): Promise<SessionRecord> {
-    const {loader, sessions, adopt, term} = this.parts;
+    const {sessions, adopt, term} = this.parts;
     if (ended.value.state === 'succeeded')
       throw new ProtocolError(
         'conflict',
         `session ${ended.value.id} has succeeded: there is nothing to retry`,
       );
-    const {revision} = term.store.status();
-    const session = await loader.loadSession(principal.tenant, ended.value, ended.modRevision, revision);
+    const session = await sessions.alone(() => this.load(ended.value.id, principal));
     try {
       const chosen =
         action.kind === 'resume'
           ? failedTasks(session, ended.value.state === 'cancelled')
-          : [this.taskOf(session, action.taskId), ...heldBy(this.taskOf(session, action.taskId))];
+          : retriedTasks(this.taskOf(session, action.taskId));
       this.checkBudget(session);
       await this.storeReopened(chosen);
     } catch (error) {
@@ -217,10 +231,26 @@ export class SessionControls {
     return record;
   }
 
-  private async reopenTasks(session: SessionNode, tasks: readonly TaskNode[]): Promise<void> {
+  /** The session of a record that nobody changes meanwhile. */
+  private async load(sessionId: string, principal: Principal): Promise<SessionNode> {
+    const {loader, term} = this.parts;
+    if (term.fleet.session(principal.tenant, sessionId))
+      throw new ProtocolError('conflict', `session ${sessionId} was taken up by somebody else`);
+    const {value, modRevision} = await this.ended(sessionId, principal);
+    return loader.loadSession(principal.tenant, value, modRevision, term.store.status().revision);
+  }
+
+  /** Held from before the record is written: a session whose last task is being taken up again does not end. */
+  private async reopenTasks(
+    session: SessionNode,
+    tasks: readonly TaskNode[],
+    audit: AuditAction,
+    patch: Partial<SessionRecord> = {},
+  ): Promise<void> {
     session.held = true;
     try {
-      await this.storeReopened(tasks);
+      await this.parts.sessions.update(session, () => patch, audit);
+      await this.storeReopened(tasks.filter(mayReopen));
     } finally {
       session.held = false;
       this.reconsider(session);
@@ -228,6 +258,7 @@ export class SessionControls {
   }
 
   private async storeReopened(tasks: readonly TaskNode[]): Promise<void> {
+    await Promise.all(tasks.map(task => this.parts.conductor.steps.whenIdle(task)));
     await Promise.all(
       tasks.map(
         task =>
@@ -298,6 +329,20 @@ export class SessionControls {
     }
     return value;
   }
+}
+
+function mayReopen({record}: TaskNode): boolean {
+  return record.state === 'failed' || record.state === 'cancelled';
+}
+
+/** Throws `conflict` for a task that did not fail. */
+function retriedTasks(task: TaskNode): TaskNode[] {
+  if (!mayReopen(task))
+    throw new ProtocolError(
+      'conflict',
+      `task ${task.spec.id} is ${task.record.state}: there is nothing to retry`,
+    );
+  return [task, ...heldBy(task)];
 }
 
 /** Failed tasks and those that were held back by them; with `cancelled` also those that a person or the session's end cancelled. */

@@ -35,12 +35,13 @@ export class SessionEnds {
       .finally(() => this.finishing.delete(session));
   }
 
+  /** Not while tasks are being taken up again: then it is asked for anew. */
   private async finish(session: SessionNode): Promise<void> {
     const {clock, fleet, principal} = this.term;
     const outcome = sessionOutcome(session);
     const result = outcome.state === 'succeeded' ? await this.result(session) : undefined;
     const patch = (): Partial<SessionRecord> | undefined =>
-      isWorkedOff(session)
+      isWorkedOff(session) && !session.held
         ? {
             ...outcome,
             result,

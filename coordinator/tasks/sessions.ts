@@ -27,7 +27,12 @@ export class SessionWriter {
 
   /** Resolves when the record is stored; rejects when the lead is lost, with `conflict` when it has ended. */
   update(session: SessionNode, patch: SessionPatch, audit?: AuditAction): Promise<SessionRecord> {
-    const turn = this.last.then(() => this.write(session, patch, audit));
+    return this.alone(() => this.write(session, patch, audit));
+  }
+
+  /** Runs when no record of a session is being written, and none is until it is through. It must not call `update`. */
+  alone<T>(run: () => Promise<T>): Promise<T> {
+    const turn = this.last.then(run);
     this.last = turn.catch(() => undefined);
     return turn;
   }
@@ -35,7 +40,7 @@ export class SessionWriter {
   /** Stores counts and spend where they changed. */
   flush(fleet: Fleet): void {
     if (this.flushing) return;
-    const dirty = [...fleet.sessions.values()].filter(session => session.dirty && !session.closed);
+    const dirty = [...fleet.sessions.values()].filter(isDue);
     if (dirty.length === 0) return;
     this.flushing = true;
     const writes = dirty.map(session => this.update(session, () => ({})));
@@ -46,7 +51,7 @@ export class SessionWriter {
 
   /** Resolves when every change of counts and spend so far is stored. */
   async flushed(fleet: Fleet): Promise<void> {
-    const dirty = [...fleet.sessions.values()].filter(session => session.dirty && !session.closed);
+    const dirty = [...fleet.sessions.values()].filter(isDue);
     await Promise.allSettled(dirty.map(session => this.update(session, () => ({}))));
   }
 
@@ -89,6 +94,11 @@ export class SessionWriter {
     this.term.depose('a session record was changed by somebody else');
     throw leadLost();
   }
+}
+
+/** A session that is being taken up again still has the record of its end. */
+function isDue(session: SessionNode): boolean {
+  return session.dirty && !session.closed && !session.held;
 }
 
 /**

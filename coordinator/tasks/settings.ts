@@ -49,7 +49,10 @@ export const LEAD_SETTINGS: Readonly<Record<keyof LeadSettings, Setting>> = {
     default: 1000,
     description: 'Wait before an assignment or a gate is sent again to a silent agent.',
   },
-  gateSlackMs: {default: 15_000, description: "Allowed to a gate's answer beyond the gate's own timeout."},
+  gateSlackMs: {
+    default: 15_000,
+    description: "Allowed to a gate's answer beyond the gate's own timeout; then it is asked for again.",
+  },
   sessionFlushMs: {
     default: 500,
     description: "Least time between two updates of a session's counts and spend.",

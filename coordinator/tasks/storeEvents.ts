@@ -14,6 +14,8 @@ export interface PictureChanges {
   /** It came, went, or changed what it offers. */
   agentChanged(agent: AgentNode): void;
   accountChanged(): void;
+  /** An attempt that is over spent more than is counted. */
+  spentLate(tenant: string, attemptId: string): void;
 }
 
 export class StoreEvents {
@@ -38,6 +40,9 @@ export class StoreEvents {
         return;
       case 'agentLive':
         this.takeLive(this.term.fleet.agent(tenant, name), event);
+        return;
+      case 'lateUsage':
+        if (event.kind === 'put') this.changes.spentLate(tenant, name);
         return;
       case 'accounts':
         this.takeAccount(tenant, name, event);

@@ -29,10 +29,13 @@ export interface Submission {
   committed?(revision: number): void;
   /** Runs when nothing was stored, with the compared keys as they are if that was why. */
   refused?(current: CurrentKeys | undefined): void;
+  /** Runs when the term ended first. */
+  abandoned?(): void;
 }
 
 export class TaskSteps {
   private readonly awaited = new Map<TaskNode, (() => void)[]>();
+  private readonly idle = new Map<TaskNode, (() => void)[]>();
 
   constructor(
     private readonly term: Pick<Term, 'committer' | 'depose' | 'logger'>,
@@ -59,6 +62,7 @@ export class TaskSteps {
       committed: revision => this.committed(task, attempt, submission, revision),
       refused: current => this.refused(task, attempt, submission, current),
       tooLarge: error => this.tooLarge(task, attempt, submission, error),
+      abandoned: () => submission.abandoned?.(),
     });
   }
 
@@ -83,6 +87,14 @@ export class TaskSteps {
     });
   }
 
+  /** Resolves when no step of the task is under way; never when the term ends first. */
+  async whenIdle(task: TaskNode): Promise<void> {
+    while (task.busy)
+      await new Promise<void>(resolve => {
+        this.idle.set(task, [...(this.idle.get(task) ?? []), resolve]);
+      });
+  }
+
   /** Resolves when the task has come to its end; never when the term ends first. */
   whenFinal(task: TaskNode): Promise<void> {
     if (isFinalTask(task)) return Promise.resolve();
@@ -98,7 +110,7 @@ export class TaskSteps {
     {change, committed}: Submission,
     revision: number,
   ): void {
-    task.busy = false;
+    this.settled(task);
     if (attempt && change.ended) {
       task.attempt = undefined;
       attempt.agent.attempts.delete(attempt);
@@ -110,6 +122,13 @@ export class TaskSteps {
     if (attempt && change.ended) this.effects.ended(attempt, change.ended);
     this.catchUp(task);
     if (!wasFinal && isFinalTask(task)) this.finish(task);
+  }
+
+  private settled(task: TaskNode): void {
+    task.busy = false;
+    const waiting = this.idle.get(task);
+    this.idle.delete(task);
+    for (const resolve of waiting ?? []) resolve();
   }
 
   private finish(task: TaskNode): void {
@@ -127,7 +146,7 @@ export class TaskSteps {
     submission: Submission,
     current: CurrentKeys,
   ): void {
-    task.busy = false;
+    this.settled(task);
     submission.refused?.(current);
     if (current.get(task.key)?.modRevision !== task.mod) {
       this.term.depose(`task ${task.key} was changed by somebody else`);
@@ -153,7 +172,7 @@ export class TaskSteps {
     submission: Submission,
     error: Error,
   ): void {
-    task.busy = false;
+    this.settled(task);
     submission.refused?.(undefined);
     this.term.logger.warn('what a task left is too large to store', {task: task.key, error});
     const mayFit = attempt?.verification?.verdict !== undefined && attempt.trimmed === undefined;

@@ -28,7 +28,7 @@ export class Timekeeper {
     this.hubTimeStoredAt = term.hub.now();
   }
 
-  /** Its agent has it; the records say so at the next tick, unless it is over by then. */
+  /** Its agent has it; the records say so at the next tick or soon after, unless it is over by then. */
   confirmed(attempt: AttemptNode): void {
     this.toStart.add(attempt);
   }
@@ -43,14 +43,21 @@ export class Timekeeper {
       if (task.spec.deadline !== undefined && !isFinalTask(task)) this.deadlines.push(task);
   }
 
+  /** The session is over: nothing of it is waited for. */
+  forget(session: SessionNode): void {
+    this.deadlines.retain(task => task.session !== session);
+    for (const attempt of [...this.silent]) if (attempt.task.session === session) this.silent.delete(attempt);
+    for (const attempt of [...this.toStart])
+      if (attempt.task.session === session) this.toStart.delete(attempt);
+  }
+
   tick(): void {
     const {hub, settings, fleet} = this.term;
     const step = hub.tick();
     const now = hub.now();
     this.conductor.wake();
     this.passDeadlines();
-    for (const attempt of this.toStart) this.conductor.start(attempt);
-    this.toStart.clear();
+    for (const attempt of this.toStart) this.start(attempt);
     for (const attempt of this.silent) this.hearken(attempt, step);
     if (now - this.waitingShownAt >= settings.waitingShownAfterMs / 2) {
       this.waitingShownAt = now;
@@ -79,6 +86,14 @@ export class Timekeeper {
       committed: done,
       refused: done,
     });
+  }
+
+  /** Again at the next tick where a step of the task is under way. */
+  private start(attempt: AttemptNode): void {
+    const {task, record} = attempt;
+    const isDue = task.attempt === attempt && !task.session.closed && record.state === 'assigned';
+    if (isDue) this.conductor.start(attempt);
+    else this.toStart.delete(attempt);
   }
 
   private passDeadlines(): void {

@@ -1,10 +1,9 @@
 /** Runs the gates of an attempt, in order, on the agent that holds its worktree, until one fails. What the verdict means is decided elsewhere. */
-import {isProtocolError} from '../protocol/errors.ts';
 import type {GateEvidence, QualityGateConfig} from '../protocol/gate.ts';
 import {delay} from '../runtime/clock.ts';
 import {describeError} from '../runtime/errors.ts';
 import {isPassing} from './dispatcher.ts';
-import {type AttemptNode, agentOf, type GateVerdict, type Verification} from './fleet.ts';
+import type {AttemptNode, GateVerdict, Verification} from './fleet.ts';
 import type {Term} from './term.ts';
 
 const MESSAGE_OUTPUT_CHARS = 2000;
@@ -62,9 +61,8 @@ export class Verifier {
         return evidence;
       } catch (error) {
         if (talk.aborted || signal.aborted) return undefined;
-        const isOver = isProtocolError(error, 'timeout') && agentOf(attempt) === 'online';
-        if (isOver || !isPassing(error)) return unrunnable(gate, describeError(error), clock.now() - began);
-        // Whether a silent agent is lost is not for a gate to say.
+        // The agent ends a gate that takes too long. Silence says nothing of the gate, and whether the agent is lost is not for a gate to say.
+        if (!isPassing(error)) return unrunnable(gate, describeError(error), clock.now() - began);
         await delay(clock, settings.resendMs, talk).catch(() => undefined);
       }
     }

@@ -129,6 +129,10 @@ describe('completion of an attempt', () => {
     const attempt = await placeAttempt(test.store);
     await endAttempt(test.store, attempt.attemptId, {outcome: 'cancelled'});
     assert.equal((await complete(attempt, {outcome: 'cancelled'})).accepted, true);
+    // What it spent until then came with it.
+    const {usage, counted} = await record(attempt.attemptId);
+    assert.deepEqual([usage.costUsd, counted?.costUsd], [0.5, 0]);
+    assert.ok(await test.store.get(keys.lateUsage(attempt.attemptId)));
     assert.deepEqual(await refusals(), []);
   });
 

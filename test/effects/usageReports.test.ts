@@ -70,14 +70,29 @@ describe('usage reports', () => {
     await eventually(async () => assert.equal((await stored(attemptId)).costUsd, 7));
   });
 
-  it('leaves an attempt alone that has ended', async () => {
+  it('keeps what waits when the fence falls, and what comes after that, and marks it for the totals', async () => {
     const {attemptId, principal} = await place();
     usage.note(attemptId, cost(1), principal);
     usage.note(attemptId, cost(2), principal);
     await eventually(async () => assert.equal((await stored(attemptId)).costUsd, 1));
     await endAttempt(test.store, attemptId, {outcome: 'cancelled'});
-    clock.advance(5000);
+    await eventually(async () => assert.equal((await stored(attemptId)).costUsd, 2));
+    usage.note(attemptId, cost(3), principal);
+    usage.note(attemptId, cost(9), agentPrincipal('a-2'));
+    await eventually(async () => assert.equal((await stored(attemptId)).costUsd, 3));
     await usage.stop();
-    assert.equal((await stored(attemptId)).costUsd, 1);
+    const record = await readRecord(test.store, AttemptRecord, keys.attempt(attemptId));
+    assert.deepEqual([record?.value.usage.costUsd, record?.value.counted?.costUsd], [3, 1]);
+    assert.ok(await test.store.get(keys.lateUsage(attemptId)));
+  });
+
+  it('leaves an attempt alone whose report told what it spent', async () => {
+    const {attemptId, principal} = await place();
+    const report = {outcome: 'succeeded', result: {summary: ''}} as const;
+    await endAttempt(test.store, attemptId, {outcome: 'succeeded', report, usage: cost(2)});
+    usage.note(attemptId, cost(3), principal);
+    await usage.stop();
+    assert.equal((await stored(attemptId)).costUsd, 2);
+    assert.equal(await test.store.get(keys.lateUsage(attemptId)), undefined);
   });
 });

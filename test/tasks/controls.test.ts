@@ -130,6 +130,33 @@ describe('Session controls', () => {
     assert.equal((await harness.untilEnded()).state, 'succeeded');
   });
 
+  it('does not end a session whose last failed task is retried just then', async () => {
+    let healthy = false;
+    await harness.fleet.add({id: 'a-1', work: () => (healthy ? done : failing('exit'))});
+    for (let round = 0; round < 10; round++) {
+      healthy = false;
+      const id = `s-${round}`;
+      await harness.start(planOf([{id: 'bad', retry: once}]), {id});
+      await harness.untilTask('bad', task => task.state === 'failed', id);
+      healthy = true;
+      // Before, while, or after the session ends.
+      for (let turn = 0; turn < round; turn++) await new Promise<void>(resolve => setImmediate(resolve));
+      await harness.lead.controlSession({sessionId: id, action: {kind: 'retryTask', taskId: 'bad'}}, client);
+      const ended = await harness.untilSession(record => record.state === 'succeeded', id);
+      assert.equal(ended.counts.succeeded, 1);
+    }
+  });
+
+  it('retries nothing in an ended session that did not fail', async () => {
+    await harness.fleet.add({id: 'a-1', work: ({taskId}) => (taskId === 'good' ? done : failing('exit'))});
+    await harness.start(planOf([{id: 'good'}, {id: 'bad', retry: once}]));
+    assert.equal((await harness.untilEnded()).state, 'failed');
+    await assert.rejects(control({kind: 'retryTask', taskId: 'good'}), error =>
+      isProtocolError(error, 'conflict'),
+    );
+    assert.equal((await harness.session()).state, 'failed');
+  });
+
   it('cancels one task and what depends on it, and answers when it is done', async () => {
     const agent = await harness.fleet.add({id: 'a-1', slots: 2, work: hang});
     await harness.start(planOf([{id: 'one'}, {id: 'two', dependsOn: ['one']}, {id: 'three'}]));

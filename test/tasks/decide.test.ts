@@ -95,6 +95,19 @@ const CASES: readonly Case[] = [
     stopped: true,
     expected: {kind: 'requeue', outcome: 'cancelled'},
   },
+  {
+    what: 'a finished result beyond the budget of its task while its gates run',
+    spec: {gates: [...gates], budgetUsd: 0.5},
+    attempt: {state: 'verifying', usage: usage(0.6)},
+    expected: {kind: 'verify'},
+  },
+  {
+    what: 'a finished prompt in its gates when nothing may spend',
+    spec: {gates: [...gates], work: promptWork},
+    attempt: {state: 'verifying'},
+    stopped: true,
+    expected: {kind: 'verify'},
+  },
   {what: 'a command when nothing may spend', attempt: {}, stopped: true, expected: {kind: 'none'}},
 
   {what: 'a parked task', task: parked, expected: {kind: 'none'}},

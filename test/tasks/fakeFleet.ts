@@ -1,5 +1,8 @@
 /** Agents for the lead's tests: an `AgentChannel` whose other end registers, works and reports through the store as the real services do. */
 
+import {Fences} from '../../coordinator/effects/fences.ts';
+import {storeLateUsage} from '../../coordinator/effects/lateUsage.ts';
+import {silentLogger} from '../../coordinator/observability/logger.ts';
 import type {TaskAssign} from '../../coordinator/protocol/commands/attempt.ts';
 import {
   METHODS,
@@ -14,7 +17,9 @@ import {ClaudeCodeInstance} from '../../coordinator/protocol/instance.ts';
 import {AttemptRecord, type AttemptReport} from '../../coordinator/protocol/model/attempt.ts';
 import {tenantKeys} from '../../coordinator/protocol/model/keys.ts';
 import {NO_USAGE, type Usage} from '../../coordinator/protocol/usage.ts';
+import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {type Deferred, deferred} from '../../coordinator/runtime/deferred.ts';
+import type {Principal} from '../../coordinator/security/principal.ts';
 import {fenceHolds, putRecord, readRecord, unchanged} from '../../coordinator/store/records.ts';
 import type {Store} from '../../coordinator/store/store.ts';
 import type {AgentChannel} from '../../coordinator/tasks/agentChannel.ts';
@@ -125,6 +130,20 @@ export class FakeAgent {
   /** Reports as the attempt's effects do: one transaction under the fence. False when the fence had fallen. */
   async report({fence}: TaskAssign, report: AttemptReport, usage: Usage = NO_USAGE): Promise<boolean> {
     return this.rewrite(fence, record => ({...record, state: 'reported', report, usage}));
+  }
+
+  /** Tells what the attempt spent after the lead has ended it. */
+  async spendLate({attemptId}: TaskAssign, costUsd: number): Promise<void> {
+    const options = {store: this.store, tenant: DEFAULT_TENANT, clock: systemClock, logger: silentLogger};
+    const fences = new Fences(options);
+    const principal: Principal = {
+      id: `agent:${this.id}`,
+      tenant: DEFAULT_TENANT,
+      role: 'agent',
+      agentId: this.id,
+    };
+    await storeLateUsage(fences, attemptId, {...NO_USAGE, costUsd}, principal);
+    fences.dispose();
   }
 
   async spend({fence}: TaskAssign, costUsd: number): Promise<boolean> {

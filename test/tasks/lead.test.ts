@@ -1,7 +1,8 @@
 /** The lead on a real store, with agents that answer through it: what becomes of sessions. */
 import assert from 'node:assert/strict';
-import {isProtocolError} from '../../coordinator/protocol/errors.ts';
+import {isProtocolError, ProtocolError} from '../../coordinator/protocol/errors.ts';
 import type {GateEvidence, QualityGateConfig} from '../../coordinator/protocol/gate.ts';
+import {NO_USAGE} from '../../coordinator/protocol/usage.ts';
 import {done, failing, keys, passed, succeed} from './fakeFleet.ts';
 import {client, Harness, planOf, promptWork} from './leadHarness.ts';
 
@@ -182,6 +183,34 @@ describe('Lead', () => {
       assert.match(previous?.message ?? '', /gate "test" failed with exit code 1\n3 tests are red/);
       assert.equal(previous?.gates[0]?.output, '3 tests are red');
       assert.equal((await harness.attempts('one'))[0]?.failure?.kind, 'gate');
+    });
+
+    it('asks again when no verdict arrives in time, for silence says nothing of the gate', async () => {
+      let asked = 0;
+      const agent = await harness.fleet.add({
+        id: 'a-1',
+        gate: one => {
+          asked += 1;
+          if (asked === 1) throw new ProtocolError('timeout', 'nobody answered');
+          if (asked === 2) throw new ProtocolError('agentDisconnected', 'nobody is there');
+          return passed(one);
+        },
+      });
+      await harness.start(planOf([{id: 'one', gates: [gate('test', 'fail')]}]));
+      assert.equal((await harness.untilEnded()).state, 'succeeded');
+      assert.deepEqual([asked, agent.assigned.length], [3, 1]);
+    });
+
+    it('keeps a finished, paid result whose gates run when the budget is spent', async () => {
+      const agent = await harness.fleet.add({id: 'a-1', gate: passed});
+      agent.work = assign => {
+        void agent.report(assign, done, {...NO_USAGE, costUsd: 2});
+        return undefined;
+      };
+      const tasks = [{id: 'one', work: promptWork, budgetUsd: 1.5, gates: [gate('test', 'fail')]}];
+      await harness.start(planOf(tasks, {budgetUsd: 1}));
+      await harness.untilTask('one', task => task.state === 'succeeded');
+      assert.equal((await harness.task('one')).attempts, 1);
     });
 
     it('fails the task at once when a gate says so', async () => {

@@ -46,6 +46,10 @@ export const AttemptRecord = z.looseObject({
   /** Whether gates follow its report; absent when nobody said. */
   gated: z.boolean().optional(),
   usage: Usage,
+  /** Set while spend that was reported after its end is not in the totals of its task, session and day yet: the part that is. */
+  counted: Usage.optional(),
+  /** Dollars that it was allotted. Absent: nothing limits it. */
+  budgetUsd: z.number().positive().optional(),
   /** Set while its agent is silent: wall time in ms since when. */
   unreachableSince: WallTime.optional(),
   /** Effects that were refused because the fence had fallen. */
@@ -60,6 +64,10 @@ export const AttemptLive = z.looseObject({
   agentIncarnation: z.string().max(64),
 });
 export type AttemptLive = z.infer<typeof AttemptLive>;
+
+/** Marks an attempt whose usage grew after its end, until the lead has counted that. */
+export const LateUsageRecord = z.looseObject({...recordFields});
+export type LateUsageRecord = z.infer<typeof LateUsageRecord>;
 
 /** An effect that came too late, kept for people: what was refused, and when. */
 export const RefusalRecord = z.looseObject({

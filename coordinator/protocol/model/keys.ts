@@ -35,6 +35,8 @@ export function tenantKeys(tenant: string) {
     /** Its create revision is the attempt's fence; deleting it ends the attempt's right to any effect. */
     live: (attemptId: string) => `${base}live/${attemptId}`,
     lives: `${base}live/`,
+    lateUsages: `${base}lateUsage/`,
+    lateUsage: (attemptId: string) => `${base}lateUsage/${attemptId}`,
     refs: (sessionId: string) => `${base}refs/${sessionId}/`,
     ref: (sessionId: string, name: string) => `${base}refs/${sessionId}/${name}`,
     memory: (sessionId: string) => `${base}memory/${sessionId}/`,
