@@ -6,12 +6,13 @@ const time = z.iso.datetime().nullable();
 
 export const JsonReport = z.strictObject({
   session: z.string().regex(/^s-[0-9a-f]{12}$/),
-  status: z.enum(['succeeded', 'failed', 'cancelled']),
+  /** `paused`: its budget is spent, and a person may raise it. */
+  status: z.enum(['succeeded', 'failed', 'cancelled', 'paused']),
   makespanMs: z.number().nonnegative(),
   tasks: z.array(
     z.strictObject({
       id: z.string(),
-      status: z.enum(['succeeded', 'failed', 'cancelled']),
+      status: z.enum(['succeeded', 'failed', 'cancelled', 'ready', 'pending']),
       attempts: z.array(
         z.strictObject({
           agent: z.string(),
