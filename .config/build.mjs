@@ -17,8 +17,9 @@ const common = {
   absWorkingDir: root,
   bundle: true,
   sourcemap: true,
-  minify: production,
-  keepNames: true,
+  // Names stay, for stack traces. keepNames would name every closure anew each time it is made: a tenth of the time of a busy hub.
+  minifyWhitespace: production,
+  minifySyntax: production,
   logLevel: 'warning',
   target: 'node20',
 };
