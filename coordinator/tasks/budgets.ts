@@ -4,12 +4,17 @@ import type {TenantKeys} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import {putRecord} from '../store/records.ts';
 import type {Compare, Op} from '../store/store.ts';
-import {type Fleet, type SessionNode, type TaskNode, taskSpentUsd} from './fleet.ts';
+import type {Fleet, SessionNode} from './fleet.ts';
 
 interface DaySpend {
   readonly day: string;
   usd: number;
   mod: number;
+}
+
+/** Dollars that are too few to begin anything with. */
+export function leastOf(budgetUsd: number | undefined): number {
+  return Math.min(0.001, (budgetUsd ?? 1) / 1000);
 }
 
 /** A part of a transaction; `committed` takes its revision. */
@@ -38,24 +43,24 @@ export class Budgets {
     return new Date(this.wallNow()).toISOString().slice(0, 10);
   }
 
-  /** The least that is left to the task; undefined when nothing limits it. Never negative. */
-  leftUsd(task: TaskNode): number | undefined {
-    const {session, spec} = task;
-    const left: number[] = [];
-    if (spec.budgetUsd !== undefined) left.push(spec.budgetUsd - taskSpentUsd(task));
-    const {budgetUsd} = session.record;
-    if (budgetUsd !== undefined) left.push(budgetUsd - session.spentUsd);
-    if (Number.isFinite(this.usdPerDay)) left.push(this.usdPerDay - this.spentToday(session.tenant));
-    return left.length === 0 ? undefined : Math.max(0, Math.min(...left));
+  /** Undefined when nothing limits the session. */
+  sessionLeftUsd({record, spentUsd}: SessionNode): number | undefined {
+    return record.budgetUsd === undefined ? undefined : record.budgetUsd - spentUsd;
+  }
+
+  /** Undefined when nothing limits the day. */
+  dayLeftUsd(tenant: string): number | undefined {
+    return Number.isFinite(this.usdPerDay) ? this.usdPerDay - this.spentToday(tenant) : undefined;
   }
 
   isSessionSpent(session: SessionNode): boolean {
-    const {budgetUsd} = session.record;
-    return budgetUsd !== undefined && session.spentUsd >= budgetUsd;
+    const left = this.sessionLeftUsd(session);
+    return left !== undefined && left <= leastOf(session.record.budgetUsd);
   }
 
   isDaySpent(tenant: string): boolean {
-    return Number.isFinite(this.usdPerDay) && this.spentToday(tenant) >= this.usdPerDay;
+    const left = this.dayLeftUsd(tenant);
+    return left !== undefined && left <= leastOf(undefined);
   }
 
   /** Nothing that costs money may run in the session now. */

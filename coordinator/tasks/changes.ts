@@ -30,13 +30,14 @@ export function assigned(
   agent: AgentNode,
   placement: AttemptRecord['placement'],
   {coordinator, principal}: {readonly coordinator: string; readonly principal: string},
+  budgetUsd: number | undefined,
   now: Now,
 ): Change & {readonly attempt: AttemptRecord} {
   const number = task.record.attempts + 1;
   const attempt: AttemptRecord = {
     v: RECORD_VERSION,
     principal,
-    id: attemptId(task.session.id, task.spec.id, number),
+    id: nextAttemptId(task),
     sessionId: task.session.id,
     taskId: task.spec.id,
     number,
@@ -48,6 +49,7 @@ export function assigned(
     placement,
     gated: task.spec.gates.length > 0,
     usage: NO_USAGE,
+    budgetUsd,
     refused: 0,
   };
   const lost = task.attempt && endAttempt(task.attempt, 'lost', now.wall);
@@ -66,6 +68,10 @@ export function assigned(
     failure: undefined,
   });
   return lost ? {task: record, attempt, ended: lost} : {task: record, attempt};
+}
+
+export function nextAttemptId({session, spec, record}: TaskNode): string {
+  return attemptId(session.id, spec.id, record.attempts + 1);
 }
 
 export function started(task: TaskNode, attempt: AttemptNode, now: Now): Change & {attempt: AttemptRecord} {

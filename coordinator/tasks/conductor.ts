@@ -20,7 +20,8 @@ import {
   type TaskNode,
 } from './fleet.ts';
 import {Heap} from './heap.ts';
-import {attemptNode} from './nodes.ts';
+import {attemptNode, leastOfNext} from './nodes.ts';
+import {isPrompt} from './readyQueue.ts';
 import type {Placement} from './scheduler.ts';
 import {TaskSteps} from './taskSteps.ts';
 import {nowOf, type Term} from './term.ts';
@@ -64,13 +65,14 @@ export class Conductor {
     this.steps = new TaskSteps(term, {
       evaluate: task => this.evaluate(task),
       ended: (attempt, record) => {
+        term.allotments.release(attempt.task.session, record.id);
         consequences.ended(attempt, record);
         this.schedule();
       },
       finished: task => consequences.finished(task),
       spent: session => consequences.spent(session),
     });
-    const {settings, random, hub, scheduler, budgets} = term;
+    const {settings, random, hub, scheduler, budgets, allotments} = term;
     this.context = {
       get hubNow() {
         return hub.now();
@@ -78,6 +80,7 @@ export class Conductor {
       lossGraceMs: settings.lossGraceMs,
       rateLimitWaitMs: settings.rateLimitWaitMs,
       random: () => random.next(),
+      freeUsd: session => allotments.freeUsd(session),
       promptsStopped: session => budgets.isStopped(session),
       hasOtherAgent: (task, agentId) => scheduler.hasOther(task, agentId),
     };
@@ -99,7 +102,7 @@ export class Conductor {
     queueMicrotask(() => {
       this.scheduling = false;
       if (this.term.signal.aborted) return;
-      for (const placement of this.term.scheduler.place(nowOf(this.term))) this.assign(placement);
+      this.assignAll(this.term.scheduler.place(nowOf(this.term)));
     });
   }
 
@@ -214,6 +217,7 @@ export class Conductor {
           committed: () => {
             if (failure.kind !== 'rateLimit')
               task.previous = {message: failure.message, gates: change.ended?.gates ?? []};
+            task.leastUsd = leastOfNext(attempt.record, failure);
             if (avoidAgent) task.avoid = [...new Set([...task.avoid, attempt.record.agentId])].sort();
           },
         });
@@ -268,17 +272,43 @@ export class Conductor {
     this.steps.submit(task, {change: {task: {...task.record, losses}}});
   }
 
-  private assign({task, agent, score, features}: Placement): void {
+  private assignAll(placements: readonly Placement[]): void {
+    const prompts = new Map<SessionNode, number>();
+    const count = ({task}: Placement, by: number): number => {
+      const counted = (prompts.get(task.session) ?? 0) + (isPrompt(task.spec) ? by : 0);
+      prompts.set(task.session, counted);
+      return counted;
+    };
+    for (const placement of placements) count(placement, 1);
+    for (const placement of placements) {
+      this.assign(placement, Math.max(1, count(placement, 0)));
+      count(placement, -1);
+    }
+  }
+
+  /** `alike` prompts of the session, this one among them, are yet to be assigned. */
+  private assign({task, agent, score, features}: Placement, alike: number): void {
     const {term} = this;
     const live = agent.live;
-    if (task.busy || task.session.closed || task.session.held || !live) {
+    const attemptId = changes.nextAttemptId(task);
+    const isHeld = task.busy || task.session.closed || task.session.held || !live;
+    const budgetUsd =
+      isHeld || !isPrompt(task.spec) ? undefined : term.allotments.allot(task, attemptId, alike);
+    if (isHeld || budgetUsd === 'none') {
       agent.reserved -= 1;
       this.evaluate(task);
       return;
     }
     const replaced = task.attempt;
     const placement = {strategy: task.session.rule.name, score, features: {...features}};
-    const {attempt: record, ...change} = changes.assigned(task, agent, placement, term, nowOf(term));
+    const {attempt: record, ...change} = changes.assigned(
+      task,
+      agent,
+      placement,
+      term,
+      budgetUsd,
+      nowOf(term),
+    );
     const {keys} = task.session;
     const liveValue: AttemptLive = {
       v: RECORD_VERSION,
@@ -297,12 +327,14 @@ export class Conductor {
         const attempt = attemptNode(task, agent, record, revision, revision);
         attempt.written = put.kind === 'put' ? put.value : undefined;
         task.attempt = attempt;
+        term.allotments.take(attempt);
         task.lastAgent = {id: agent.id, region: agent.record?.instance.metadata.region ?? ''};
         agent.attempts.add(attempt);
         this.consequences.assigned(attempt);
       },
       refused: current => {
         agent.reserved -= 1;
+        term.allotments.release(task.session, record.id);
         if (current) this.refreshLive(agent, keys.agentLive(agent.id), current);
       },
     });

@@ -57,6 +57,8 @@ export interface DecisionContext {
   readonly rateLimitWaitMs: number;
   /** In [0, 1). */
   random(): number;
+  /** Dollars that nobody was promised; undefined when nothing limits the session. */
+  freeUsd(session: SessionNode): number | undefined;
   /** Nothing that costs money may run in this session now. */
   promptsStopped(session: SessionNode): boolean;
   /** A connected agent fits that the task does not avoid and that is not `agentId`. */
@@ -64,6 +66,11 @@ export interface DecisionContext {
 }
 
 const NONE: Decision = {kind: 'none'};
+const STOPPED: Decision = {
+  kind: 'requeue',
+  outcome: 'cancelled',
+  waitingFor: {kind: 'budget', message: 'stopped because the budget is spent'},
+};
 /** Lets the report of the limit, which pauses the account, come first. */
 const SHORT_WAIT_MS = 1000;
 
@@ -162,11 +169,7 @@ function ofSpending(task: TaskNode, context: DecisionContext): Decision | undefi
     return {kind: 'fail', failure: {kind: 'budget', message: `its budget of $${budgetUsd} is spent`}};
   if (task.attempt?.rejected !== undefined) return undefined;
   if (!isPrompt(task.spec) || !context.promptsStopped(task.session)) return undefined;
-  return {
-    kind: 'requeue',
-    outcome: 'cancelled',
-    waitingFor: {kind: 'budget', message: 'stopped because the budget is spent'},
-  };
+  return STOPPED;
 }
 
 function ofFailure(
@@ -188,6 +191,8 @@ function ofFailure(
     },
   };
   switch (FAILURE_HANDLING[failure.kind]) {
+    case 'budget':
+      return ofAllotment(task, attempt, failure, context) ?? (retries < retry.max ? again : fail);
     case 'retry':
       return retries < retry.max ? again : fail;
     case 'elsewhere':
@@ -212,6 +217,23 @@ function ofFailure(
     default:
       return fail;
   }
+}
+
+/** It ran out of what it was allotted. Undefined: more than that is there only at the cost of a retry. */
+function ofAllotment(
+  task: TaskNode,
+  attempt: AttemptNode,
+  failure: Failure,
+  context: DecisionContext,
+): Decision | undefined {
+  const {budgetUsd: allotted, usage} = attempt.record;
+  const own = task.spec.budgetUsd;
+  const wasWhole = own !== undefined && allotted !== undefined && task.record.usage.costUsd + allotted > own - 1e-6;
+  if (allotted === undefined || wasWhole) return {kind: 'fail', failure};
+  if (context.promptsStopped(task.session)) return STOPPED;
+  const free = (context.freeUsd(task.session) ?? 0) + Math.max(0, allotted - usage.costUsd);
+  if (free < 2 * allotted) return undefined;
+  return {kind: 'retry', retry: {failure, spends: false, notBefore: context.hubNow, avoidAgent: false}};
 }
 
 function mayMerge(task: TaskNode, failure: Failure): boolean {

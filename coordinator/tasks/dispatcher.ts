@@ -71,7 +71,6 @@ export class Dispatcher {
   private assignment(attempt: AttemptNode): ParamsInput<'mcpx.orchestrate.task.assign'> {
     const {task, record, fence} = attempt;
     const {session, spec} = task;
-    const left = this.term.budgets.leftUsd(task);
     const assign: TaskAssign = {
       attemptId: record.id,
       fence: {store: this.term.incarnation, attempt: record.id, revision: fence},
@@ -83,7 +82,7 @@ export class Dispatcher {
       task: spec,
       workspace: assignedWorkspace(session.plan, session.record.workspace, sourcesOf(session), spec.id),
       previous: task.previous,
-      budgetUsd: left !== undefined && left > 0 ? left : undefined,
+      budgetUsd: record.budgetUsd,
       keep: session.record.keep,
       rehearsal: session.record.rehearsal,
     };

@@ -5,9 +5,10 @@ import type {RetryPolicy} from '../protocol/plan/plan.ts';
 
 /**
  * `retry`: the work itself failed, another try may help. `elsewhere`: the machine is at fault. `later`: the account hit its limit, nobody is at
- * fault. `final`: another try would end the same way. `merge`: the inputs conflict.
+ * fault. `final`: another try would end the same way. `merge`: the inputs conflict. `budget`: it
+ * ran out of its allotment, which need not be all there is.
  */
-export type FailureHandling = 'retry' | 'elsewhere' | 'later' | 'final' | 'merge';
+export type FailureHandling = 'retry' | 'elsewhere' | 'later' | 'final' | 'merge' | 'budget';
 
 export const FAILURE_HANDLING: Readonly<Record<FailureKind, FailureHandling>> = {
   exit: 'retry',
@@ -23,7 +24,7 @@ export const FAILURE_HANDLING: Readonly<Record<FailureKind, FailureHandling>> = 
   rateLimit: 'later',
   conflict: 'merge',
   deadline: 'final',
-  budget: 'final',
+  budget: 'budget',
   secrets: 'final',
   refused: 'final',
   losses: 'final',

@@ -52,6 +52,8 @@ export interface TaskNode {
   wanted: Failure | undefined;
   /** Agents on which it failed by the machine's fault, in order of id. */
   avoid: readonly string[];
+  /** Dollars that its next attempt wants at least, since fewer were too few. */
+  leastUsd: number;
   /** What the attempt before left for the next one's prompt. */
   previous: {readonly message: string; readonly gates: GateEvidence[]} | undefined;
   /** Where it ran last, for affinity and locality. */

@@ -13,7 +13,7 @@ import type {Approvals} from './approvals.ts';
 import {FAILURE_HANDLING} from './failurePolicy.ts';
 import type {AgentNode, SessionNode, TaskNode} from './fleet.ts';
 import {mergeTask} from './implicitTasks.ts';
-import {attemptNode, linkSession, plannedTasks, sessionNode, taskNode} from './nodes.ts';
+import {attemptNode, leastOfNext, linkSession, plannedTasks, sessionNode, taskNode} from './nodes.ts';
 import type {Term} from './term.ts';
 
 const PAGE = 2000;
@@ -52,7 +52,7 @@ export interface Loaded {
 
 export class Loader {
   constructor(
-    private readonly term: Pick<Term, 'store' | 'plans' | 'fleet' | 'budgets' | 'logger'>,
+    private readonly term: Pick<Term, 'store' | 'plans' | 'fleet' | 'budgets' | 'allotments' | 'logger'>,
     private readonly approvals: Approvals,
   ) {}
 
@@ -183,6 +183,7 @@ export class Loader {
           const attempt = attemptNode(task, agent, record, mod, live?.createRevision ?? 0);
           attempt.accepted = record.state !== 'assigned';
           task.attempt = attempt;
+          this.term.allotments.take(attempt);
           agent.attempts.add(attempt);
         }
       }
@@ -228,6 +229,7 @@ function mergeNodes(
 /** What an attempt that is over means for those that follow. Attempts come in order of their numbers. */
 function rememberEnded(task: TaskNode, agent: AgentNode, record: AttemptRecord): void {
   const {failure} = record;
+  if (failure) task.leastUsd = leastOfNext(record, failure);
   if (record.outcome === 'failed' && failure && failure.kind !== 'rateLimit' && failure.kind !== 'conflict')
     task.previous = {message: failure.message, gates: record.gates ?? []};
   if (failure && FAILURE_HANDLING[failure.kind] === 'elsewhere')

@@ -4,7 +4,7 @@ import {AttemptRecord} from '../protocol/model/attempt.ts';
 import {tenantKeys} from '../protocol/model/keys.ts';
 import {parseRecord, RECORD_VERSION} from '../protocol/model/record.ts';
 import type {SessionRecord} from '../protocol/model/session.ts';
-import type {TaskRecord} from '../protocol/model/task.ts';
+import type {Failure, TaskRecord} from '../protocol/model/task.ts';
 import type {Plan, TaskSpecification} from '../protocol/plan/plan.ts';
 import {NO_USAGE} from '../protocol/usage.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
@@ -93,6 +93,7 @@ export function taskNode(
     busy: false,
     wanted: undefined,
     avoid: [],
+    leastUsd: 0,
     previous: undefined,
     lastAgent: undefined,
     lostOn: new Set(),
@@ -147,6 +148,11 @@ export function attemptNode(
     verification: undefined,
     silentMs: 0,
   };
+}
+
+/** What ran out of its allotment needs more: the least of the next one, in dollars. */
+export function leastOfNext({budgetUsd}: AttemptRecord, failure: Failure | undefined): number {
+  return failure?.kind === 'budget' ? 2 * (budgetUsd ?? 0) : 0;
 }
 
 /** Takes a newer state of the attempt's record; false when there is nothing new in it. */

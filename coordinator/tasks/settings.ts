@@ -5,6 +5,7 @@ export interface LeadSettings {
   readonly tickMs: number;
   readonly lossGraceMs: number;
   readonly fleetBudgetUsdPerDay: number;
+  readonly allotmentFloorUsd: number;
   readonly rateLimitWaitMs: number;
   readonly refusedPauseMs: number;
   readonly resendMs: number;
@@ -36,6 +37,11 @@ export const LEAD_SETTINGS: Readonly<Record<keyof LeadSettings, Setting>> = {
   fleetBudgetUsdPerDay: {
     default: Number.POSITIVE_INFINITY,
     description: 'Dollars that all sessions together may spend in one UTC day.',
+  },
+  allotmentFloorUsd: {
+    default: 0.1,
+    description:
+      'Dollars that a prompt gets at least of what is left, however many share it; when less is left, it gets the rest and others wait.',
   },
   rateLimitWaitMs: {
     default: 60_000,

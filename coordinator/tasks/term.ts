@@ -6,6 +6,7 @@ import type {JsonValue} from '../runtime/json.ts';
 import type {Random} from '../runtime/random.ts';
 import type {Store, Txn, TxnResult} from '../store/store.ts';
 import type {AgentChannel} from './agentChannel.ts';
+import type {Allotments} from './allotments.ts';
 import type {Budgets} from './budgets.ts';
 import type {Committer} from './committer.ts';
 import type {Fleet} from './fleet.ts';
@@ -44,6 +45,7 @@ export interface Term {
   readonly queue: ReadyQueue;
   readonly scheduler: Scheduler;
   readonly budgets: Budgets;
+  readonly allotments: Allotments;
   readonly hub: HubClock;
   readonly clock: Clock;
   readonly random: Random;

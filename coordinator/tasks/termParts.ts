@@ -1,6 +1,7 @@
 /** Makes what all parts of a term share. */
 import {SYSTEM_KEYS} from '../protocol/model/keys.ts';
 import {HubClock} from '../runtime/hubClock.ts';
+import {Allotments} from './allotments.ts';
 import {Budgets} from './budgets.ts';
 import {Committer} from './committer.ts';
 import type {Held} from './election.ts';
@@ -28,9 +29,10 @@ export function createTerm(
   const fleet = new Fleet();
   const queue = new ReadyQueue();
   const budgets = new Budgets(fleet, () => clock.wallNow(), settings.fleetBudgetUsdPerDay, principal);
+  const allotments = new Allotments(fleet, queue, budgets, settings.allotmentFloorUsd);
   const scheduler = new Scheduler(fleet, queue, ({session, isPrompt}) => {
     if (session.record.state !== 'running' || session.held) return false;
-    return !(isPrompt && budgets.isStopped(session));
+    return !isPrompt || (!budgets.isStopped(session) && allotments.hasFree(session));
   });
   const committer = new Committer(
     store,
@@ -45,6 +47,7 @@ export function createTerm(
     queue,
     scheduler,
     budgets,
+    allotments,
     hub: new HubClock(clock, hubTimeMs),
     principal,
     signal,

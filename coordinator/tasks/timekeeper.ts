@@ -149,6 +149,8 @@ export class Timekeeper {
     if (misfit !== undefined) return {kind: 'agent', message: misfit.slice(0, 2048)};
     if (placement.isPrompt && this.term.budgets.isDaySpent(placement.session.tenant))
       return {kind: 'budget', message: `the fleet's budget for ${this.term.budgets.today()} is spent`};
+    if (placement.isPrompt && !this.term.allotments.hasFree(placement.session))
+      return {kind: 'budget', message: 'what is left of the budget is allotted to prompts that run'};
     const pause = scheduler.pausedUntil(head, placement, nowOf(this.term));
     if (!pause) return undefined;
     const until = new Date(pause.until).toISOString();

@@ -232,7 +232,7 @@ describe('Budgets', () => {
     );
     await harness.fleet.until(() => agent.assigned.length === 2);
     const byTask = new Map(agent.assigned.map(assign => [assign.taskId, assign]));
-    assert.deepEqual([byTask.get('one')?.budgetUsd, byTask.get('two')?.budgetUsd], [1, 0.4]);
+    assert.deepEqual([byTask.get('one')?.budgetUsd, byTask.get('two')?.budgetUsd], [0.5, 0.4]);
     const [first] = agent.assigned;
     assert.ok(first);
     await agent.spend(first, 1.25);
@@ -250,7 +250,7 @@ describe('Budgets', () => {
     await harness.lead.controlSession({sessionId: 's-1', action: {kind: 'budget', budgetUsd: 3}}, client);
     const ended = await harness.untilEnded();
     assert.deepEqual([ended.state, ended.spentUsd], ['succeeded', 1.25]);
-    assert.equal(agent.assigned.find(assign => assign.attemptId === 's-1.one.2')?.budgetUsd, 1.75);
+    assert.equal(agent.assigned.find(assign => assign.attemptId === 's-1.one.2')?.budgetUsd, 0.875);
   });
 
   it('fails a task that spends more than its own budget', async () => {
@@ -277,7 +277,7 @@ describe('Budgets', () => {
     await harness.fleet.until(() => agent.assigned.length === 1);
     const [assign] = agent.assigned;
     assert.ok(assign);
-    assert.equal(assign.budgetUsd, 2);
+    assert.equal(assign.budgetUsd, 1);
     await agent.spend(assign, 1.5);
     await harness.untilSession(record => record.spentUsd === 1.5);
     await harness.lead.stop();

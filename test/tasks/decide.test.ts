@@ -20,6 +20,7 @@ interface Case {
   readonly agent?: 'online' | 'silent' | 'overdue' | 'replaced';
   readonly others?: boolean;
   readonly stopped?: boolean;
+  readonly freeUsd?: number;
   readonly verdict?: 'passed' | 'retry' | 'fail';
   readonly rejected?: 'refused';
   /** The decision's kind, and whatever else matters. */
@@ -30,7 +31,7 @@ const succeeded: Partial<AttemptRecord> = {
   state: 'reported',
   report: {outcome: 'succeeded', result: {summary: ''}},
 };
-const failed = (kind: 'exit' | 'rateLimit' | 'auth', patch = {}): Partial<AttemptRecord> => ({
+const failed = (kind: 'exit' | 'rateLimit' | 'auth' | 'budget', patch = {}): Partial<AttemptRecord> => ({
   state: 'reported',
   report: failing(kind),
   ...patch,
@@ -173,6 +174,34 @@ const CASES: readonly Case[] = [
   },
 
   {what: 'a failure with retries left', attempt: failed('exit'), expected: {kind: 'retry'}},
+  {
+    what: 'a prompt that ran out of its share while there is more',
+    spec: {...noRetry, work: promptWork},
+    attempt: failed('budget', {budgetUsd: 1, usage: usage(1)}),
+    freeUsd: 2,
+    expected: {kind: 'retry'},
+  },
+  {
+    what: 'a prompt that ran out of its share when there is little more, at the cap',
+    spec: {...noRetry, work: promptWork},
+    attempt: failed('budget', {budgetUsd: 1, usage: usage(1)}),
+    freeUsd: 1,
+    expected: {kind: 'fail'},
+  },
+  {
+    what: 'a prompt that ran out of what its task has',
+    spec: {work: promptWork, budgetUsd: 1},
+    attempt: failed('budget', {budgetUsd: 1, usage: usage(1)}),
+    freeUsd: 9,
+    expected: {kind: 'fail'},
+  },
+  {
+    what: 'a prompt that ran out when nothing is left',
+    spec: {work: promptWork},
+    attempt: failed('budget', {budgetUsd: 1, usage: usage(1)}),
+    stopped: true,
+    expected: {kind: 'requeue', outcome: 'cancelled'},
+  },
   {what: 'a failure at the cap', spec: noRetry, attempt: failed('exit'), expected: {kind: 'fail'}},
   {
     what: 'a broken machine when there is another',
@@ -275,6 +304,7 @@ function decisionOf(one: Case): Decision {
     lossGraceMs: 1000,
     rateLimitWaitMs: 60_000,
     random: () => 0,
+    freeUsd: () => one.freeUsd,
     promptsStopped: () => one.stopped ?? false,
     hasOtherAgent: () => one.others ?? false,
   });

@@ -37,7 +37,7 @@ export const done: AttemptReport = {outcome: 'succeeded', result: {summary: 'don
 export const succeed: Work = () => done;
 
 export function failing(
-  kind: 'exit' | 'rateLimit' | 'auth' | 'crashed',
+  kind: 'exit' | 'rateLimit' | 'auth' | 'crashed' | 'budget',
   message = 'it failed',
 ): AttemptReport {
   return {outcome: 'failed', failure: {kind, message}};

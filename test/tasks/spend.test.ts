@@ -1,8 +1,10 @@
 /** What is spent counts once: by attempts that the lead ended too, over changes of the lead, and never more is allotted than there is. */
 import assert from 'node:assert/strict';
+import type {TaskAssign} from '../../coordinator/protocol/commands/attempt.ts';
 import {SpendRecord} from '../../coordinator/protocol/model/facts.ts';
+import {NO_USAGE} from '../../coordinator/protocol/usage.ts';
 import {readRecords} from '../../coordinator/store/records.ts';
-import {type FakeAgent, keys} from './fakeFleet.ts';
+import {done, type FakeAgent, failing, keys} from './fakeFleet.ts';
 import {client, Harness, planOf, promptWork} from './leadHarness.ts';
 
 const hang = (): undefined => undefined;
@@ -107,5 +109,86 @@ describe('Spend of attempts that the lead ended', () => {
     await agent.spendLate(one, 3);
     await harness.lead.controlSession({sessionId: 's-1', action: {kind: 'resume'}}, client);
     assert.equal((await counted(3)).task, 3);
+  });
+});
+
+describe('Allotments', () => {
+  let harness: Harness;
+  afterEach(() => harness.close());
+
+  const prompts = (count: number) =>
+    Array.from({length: count}, (_, index) => ({id: `p${index}`, work: promptWork}));
+  const sum = (assigned: readonly TaskAssign[]): number =>
+    assigned.reduce((usd, {budgetUsd = Number.NaN}) => usd + budgetUsd, 0);
+
+  it('gives prompts that run side by side no more than the budget in all, in equal shares', async () => {
+    harness = await Harness.open();
+    const agent = await harness.fleet.add({id: 'a-1', slots: 8, work: hang});
+    await harness.start(planOf(prompts(8), {budgetUsd: 4}));
+    await harness.fleet.until(() => agent.assigned.length === 8);
+    for (const {budgetUsd} of agent.assigned) assert.ok(Math.abs((budgetUsd ?? 0) - 0.5) < 1e-9);
+    assert.ok(sum(agent.assigned) < 4 + 1e-9);
+  });
+
+  it('gives agents that join one by one no more than the budget in all', async () => {
+    harness = await Harness.open();
+    await harness.start(planOf(prompts(8), {budgetUsd: 4}));
+    const agents: FakeAgent[] = [];
+    for (let n = 0; n < 4; n++) {
+      const agent = await harness.fleet.add({id: `a-${n}`, work: hang});
+      agents.push(agent);
+      await harness.fleet.until(() => agent.assigned.length === 1);
+    }
+    assert.ok(sum(agents.flatMap(agent => agent.assigned)) < 4 + 1e-9);
+  });
+
+  it('holds prompts while everything is promised, and goes on with what the others left', async () => {
+    harness = await Harness.open({allotmentFloorUsd: 2});
+    const agent = await harness.fleet.add({id: 'a-1', slots: 4, work: hang});
+    await harness.start(planOf(prompts(3), {budgetUsd: 4}));
+    await harness.fleet.until(() => agent.assigned.length === 2);
+    assert.deepEqual(
+      agent.assigned.map(assign => assign.budgetUsd),
+      [2, 2],
+    );
+    const tasks = () => Promise.all(['p0', 'p1', 'p2'].map(id => harness.task(id)));
+    const shown = await harness.until(tasks, all => all.some(task => task.waitingFor?.kind === 'budget'));
+    assert.match(
+      shown.find(task => task.waitingFor)?.waitingFor?.message ?? '',
+      /allotted to prompts that run/,
+    );
+    const [first] = agent.assigned;
+    assert.ok(first);
+    await agent.report(first, done, {...NO_USAGE, costUsd: 0.5});
+    await harness.fleet.until(() => agent.assigned.length === 3);
+    assert.equal(agent.assigned[2]?.budgetUsd, 1.5);
+  });
+
+  it('keeps a promise over a change of the lead', async () => {
+    harness = await Harness.open({allotmentFloorUsd: 4});
+    const agent = await harness.fleet.add({id: 'a-1', slots: 4, work: hang});
+    await harness.start(planOf(prompts(2), {budgetUsd: 4}));
+    await harness.fleet.until(() => agent.assigned.length === 1);
+    await harness.lead.stop();
+    harness.lead = harness.newLead();
+    harness.lead.start();
+    const tasks = () => Promise.all(['p0', 'p1'].map(id => harness.task(id)));
+    await harness.until(tasks, all => all.some(task => task.waitingFor?.kind === 'budget'));
+    assert.equal(agent.assigned.length, 1);
+  });
+
+  it('tries what ran out of its share again with more', async () => {
+    harness = await Harness.open();
+    const agent = await harness.fleet.add({id: 'a-1', slots: 4, work: hang});
+    const tasks = prompts(4).map(task => ({...task, retry: {max: 0, backoffMs: 0, maxBackoffMs: 0}}));
+    await harness.start(planOf(tasks, {budgetUsd: 8}));
+    await harness.fleet.until(() => agent.assigned.length === 4);
+    const [first, ...others] = agent.assigned;
+    assert.ok(first);
+    for (const other of others) await agent.report(other, done, {...NO_USAGE, costUsd: 0.5});
+    await harness.untilSession(record => record.counts.succeeded === 3);
+    await agent.report(first, failing('budget'), {...NO_USAGE, costUsd: 2});
+    await harness.fleet.until(() => agent.assigned.length === 5);
+    assert.equal(agent.assigned[4]?.budgetUsd, 4.5);
   });
 });
