@@ -4,6 +4,7 @@ import {existsSync, readdirSync} from 'node:fs';
 import path from 'node:path';
 import type {Agent} from '../../coordinator/agent/agent.ts';
 import type {AgentOptions} from '../../coordinator/agent/agentOptions.ts';
+import {ProtocolError} from '../../coordinator/protocol/errors.ts';
 import {assignment, run, startAgent} from './agentFixture.ts';
 import {FakeHub} from './fakeHub.ts';
 import {isRunning, temporaryFolder, until} from './supervisor/support.ts';
@@ -130,6 +131,29 @@ describe('agent', function () {
     assert(!JSON.stringify(hub.calls).includes('very-secret-value'));
   });
 
+  it('keeps secrets whole that are written in two halves, or lie across two events', async () => {
+    const secret = 'very-secret-value';
+    await start({env: {PATH: process.env['PATH'], API_KEY: secret}});
+    const halves = 'printf "%s" "$(echo $API_KEY | head -c 12)"; sleep 0.4; echo value';
+    const across = `head -c ${16 * 1024 - 5} /dev/zero | tr '\\0' x; echo "$API_KEY"`;
+    for (const [name, command] of Object.entries({halves, across})) {
+      const assign = assignment(name, run(command), {task: {secrets: ['API_KEY']}});
+      await hub.send('mcpx.orchestrate.task.assign', assign);
+      await hub.completion(assign.attemptId);
+      assert.match(textOf(assign.attemptId), /^x*\[API_KEY\]\n$/);
+      for (const {text} of hub.events(assign.attemptId, 'output')) assert(!/very-|secret|value/.test(text));
+    }
+  });
+
+  it('gives no task what is its own', async () => {
+    await start({env: {PATH: process.env['PATH'], MCPX_TOKEN: 'the-token-of-the-agent'}});
+    const assign = assignment('thief', run('echo $MCPX_TOKEN'), {task: {secrets: ['MCPX_TOKEN']}});
+    await hub.send('mcpx.orchestrate.task.assign', assign);
+    const {report} = await hub.completion(assign.attemptId);
+    assert(report.outcome === 'failed' && report.failure.kind === 'secrets');
+    assert.match(report.failure.message, /MCPX_TOKEN.*agent's own/);
+  });
+
   it('drains: finishes what runs, takes nothing, and takes work again afterwards', async () => {
     await start();
     const running = assignment('running', run('sleep 0.5; echo done'));
@@ -204,6 +228,17 @@ describe('agent', function () {
     await start();
     await assert.rejects(startAgent(folder.path, hub.url), {code: 'conflict'});
   });
+
+  for (const method of ['mcpx.health.check', 'mcpx.agent.register'] as const)
+    it(`ends when ${method} tells it that another process has its id`, async () => {
+      hub.heartbeatMs = 30;
+      const agent = await start();
+      hub.answers[method] = () => {
+        throw new ProtocolError('conflict', 'it runs as another process');
+      };
+      hub.cut();
+      assert.equal((await agent.ended).kind, 'refused');
+    });
 
   it('ends when another agent has taken its id', async () => {
     const agent = await start();

@@ -87,6 +87,12 @@ export class FakeHub {
     return this.peer.request(method, params, {timeoutMs});
   }
 
+  /** Sends a command that may take its time; aborting `signal` cancels it. */
+  ask<M extends Method>(method: M, params: ParamsInput<M>, signal?: AbortSignal): Promise<Result<M>> {
+    if (!this.peer) throw new Error('no agent is connected');
+    return this.peer.request(method, params, {timeoutMs: 60_000, ...(signal ? {signal} : {})});
+  }
+
   of<M extends Method>(method: M): Params<M>[] {
     return this.calls.filter(call => call.method === method).map(call => call.params as Params<M>);
   }

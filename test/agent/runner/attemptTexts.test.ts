@@ -81,4 +81,32 @@ describe('secret mask', () => {
     const mask = new SecretMask({KEY: '-----BEGIN\nabcdefgh\n-----END'});
     assert.equal(mask.text('got abcdefgh here'), 'got [KEY] here');
   });
+
+  it('finds a secret in text that arrives in pieces, and holds back no more than may be one', () => {
+    const mask = new SecretMask({KEY: 'secret-value', LONGER: 'secret-value-more'});
+    const stream = mask.stream();
+    assert.equal(stream.push('the key is sec'), 'the key is ');
+    assert.equal(stream.push('ret-val'), '');
+    assert.equal(stream.push('ue, '), '[KEY], ');
+    assert.equal(stream.push('or secret-value'), 'or ');
+    assert.equal(stream.push('-m'), '');
+    assert.equal(stream.push('ore'), '[LONGER]');
+    assert.equal(stream.push('a secr'), 'a ');
+    assert.equal(stream.end(), 'secr');
+  });
+
+  it('says of pieces what it says of the whole text, however it is cut', () => {
+    const letters = fc.string({unit: fc.constantFrom('a', 'b'), minLength: 6, maxLength: 9});
+    const pieces = fc.array(fc.string({unit: fc.constantFrom('a', 'b', 'c'), maxLength: 12}), {
+      maxLength: 12,
+    });
+    fc.assert(
+      fc.property(fc.array(letters, {minLength: 1, maxLength: 3}), pieces, (secrets, cut) => {
+        const mask = new SecretMask(Object.fromEntries(secrets.map((value, index) => [`S${index}`, value])));
+        const stream = mask.stream();
+        const shown = cut.map(piece => stream.push(piece)).join('') + stream.end();
+        assert.equal(shown, mask.text(cut.join('')));
+      }),
+    );
+  });
 });

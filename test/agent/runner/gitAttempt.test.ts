@@ -15,7 +15,7 @@ import {systemRandom} from '../../../coordinator/runtime/random.ts';
 import {GitProject} from '../../artifacts/gitProject.ts';
 import {type Assign, assignment, run, startAgent} from '../agentFixture.ts';
 import {FakeHub} from '../fakeHub.ts';
-import {temporaryFolder, until} from '../supervisor/support.ts';
+import {isRunning, temporaryFolder, until} from '../supervisor/support.ts';
 
 const services = {clock: systemClock, logger: silentLogger, random: systemRandom};
 
@@ -270,6 +270,79 @@ describe('attempt in a git worktree', function () {
       const file = path.join(folder.path, 'output');
       await client.download(evidence.artifact ?? '', file);
       assert.match(readFileSync(file, 'utf8'), /^1\n2\n[\s\S]*\n10000\n$/);
+    });
+
+    it('tells gates of one name apart by their commands', async () => {
+      const {attemptId, fence} = await gated('true');
+      const ask = (command: string) =>
+        hub.send('mcpx.coordinate.quality.gate', {attemptId, fence, gate: gate('check', command), env: {}});
+      const [good, bad] = await Promise.all([ask('true'), ask('exit 4')]);
+      assert.equal(good.evidence.passed, true);
+      assert.equal(bad.evidence.exitCode, 4);
+    });
+
+    describe('that run', () => {
+      const slow = (pidFile: string, deaf = false) =>
+        gate(
+          'slow',
+          `${deaf ? "trap '' TERM; " : ''}echo $$ > ${pidFile}; while :; do sleep 0.1; done`,
+          60_000,
+        );
+
+      async function runningGate(deaf = false) {
+        const {attemptId, fence} = await gated('true');
+        const pidFile = path.join(folder.path, 'pid');
+        const leaving = new AbortController();
+        const request = {attemptId, fence, gate: slow(pidFile, deaf), env: {}};
+        const evidence = hub.ask('mcpx.coordinate.quality.gate', request, leaving.signal);
+        evidence.catch(() => undefined);
+        await until('it runs', () => existsSync(pidFile) && readFileSync(pidFile, 'utf8') !== '');
+        return {attemptId, fence, evidence, leaving, request, pid: Number(readFileSync(pidFile, 'utf8'))};
+      }
+
+      for (const deaf of [false, true])
+        it(`end before their worktree goes${deaf ? ', also by force' : ''}`, async () => {
+          const {attemptId, evidence, pid} = await runningGate(deaf);
+          await hub.send('mcpx.attempt.release', {attemptId, keep: false});
+          assert(!isRunning(pid));
+          assert(!existsSync(attemptFolder(attemptId)));
+          assert((await evidence).evidence.error !== undefined);
+        });
+
+      it('end when their attempt is cancelled and released', async () => {
+        const {attemptId, pid} = await runningGate();
+        await hub.send('mcpx.attempt.cancel', {attemptId, reason: 'test'});
+        await hub.send('mcpx.attempt.release', {attemptId, keep: true});
+        assert(!isRunning(pid));
+        assert(existsSync(attemptFolder(attemptId)));
+      });
+
+      it('end when everything is stopped, which says so', async () => {
+        const {pid} = await runningGate(true);
+        const {killed} = await hub.send('mcpx.agent.stopAll', {reason: 'test', graceMs: 100});
+        assert.equal(killed, 1);
+        assert(!isRunning(pid));
+      });
+
+      it('end when nobody wants their evidence any more, and run anew when asked for again', async () => {
+        const {attemptId, fence, pid, leaving} = await runningGate();
+        leaving.abort('the lead has gone');
+        await until('it has ended', () => !isRunning(pid));
+        const again = {attemptId, fence, gate: gate('slow', 'true'), env: {}};
+        assert((await hub.send('mcpx.coordinate.quality.gate', again)).evidence.passed);
+      });
+
+      it('go on when one of two who asked wants them no more, and when the connection is lost', async () => {
+        const {pid, leaving, request} = await runningGate();
+        const other = hub.ask('mcpx.coordinate.quality.gate', request);
+        other.catch(() => undefined);
+        await hub.send('mcpx.health.check', {});
+        leaving.abort('one has gone');
+        await hub.send('mcpx.health.check', {});
+        hub.cut();
+        await hub.registered(2);
+        assert(isRunning(pid));
+      });
     });
 
     it('ends a gate that takes too long, as a verdict', async () => {
