@@ -11,6 +11,7 @@ import {describeError, isCoordinatorError} from '../runtime/errors.ts';
 import {VERSION} from '../version.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {type Directories, userDirectories} from './local/directories.ts';
+import type {Endpoint} from './local/endpoint.ts';
 import {findLocalCoordinator} from './local/localCoordinator.ts';
 
 interface Finding {
@@ -157,7 +158,12 @@ async function disk(directories: Directories): Promise<Finding> {
 }
 
 async function coordinator(directories: Directories): Promise<Finding> {
-  const endpoint = await findLocalCoordinator(directories);
+  let endpoint: Endpoint | undefined;
+  try {
+    endpoint = await findLocalCoordinator(directories);
+  } catch (error) {
+    return {subject: 'coordinator', verdict: 'problem', detail: describeError(error)};
+  }
   if (!endpoint)
     return {subject: 'coordinator', verdict: 'ok', detail: 'none of yours runs here; mcpx run starts one'};
   const same = endpoint.version === VERSION;

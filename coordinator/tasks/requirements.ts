@@ -8,6 +8,8 @@ export interface Requirement {
   /** Continues "no connected agent ...". */
   readonly text: string;
   meets(agent: AgentRecord): boolean;
+  /** What an agent that does not meet it lacks, and how that is mended. */
+  lack?(agent: AgentRecord): string | undefined;
 }
 
 /** What of the session matters to placement. */
@@ -35,7 +37,11 @@ export function requirementsOf(spec: TaskSpecification, session: SessionTraits):
     {text: 'takes new work: all are draining', meets: agent => !agent.draining},
   ];
   if (spec.work.kind === 'prompt')
-    list.push({text: 'has Claude Code ready', meets: agent => isClaudeReady(agent, session.rehearsal)});
+    list.push({
+      text: 'has Claude Code ready',
+      meets: agent => isClaudeReady(agent, session.rehearsal),
+      lack: lackOfClaude,
+    });
   for (const mode of [requires.mode, session.mode])
     if (mode === 'internal' || mode === 'external')
       list.push({text: `is ${mode}`, meets: agent => agent.mode === mode});
@@ -74,9 +80,40 @@ export function explainMisfit(
   if (agents.some(agent => requirements.every(requirement => requirement.meets(agent)))) return undefined;
   const nobody = requirements.filter(requirement => !agents.some(agent => requirement.meets(agent)));
   if (nobody.length > 0)
-    return `no connected agent ${nobody.map(requirement => requirement.text).join(', nor one that ')}`;
+    return `no connected agent ${nobody.map(requirement => requirement.text).join(', nor one that ')}${lackOf(nobody, requirements, agents)}`;
   const partly = requirements.filter(requirement => !agents.every(agent => requirement.meets(agent)));
   return `no connected agent meets all of this at once: ${partly.map(requirement => requirement.text).join('; ')}`;
+}
+
+/** Of the first agent that lacks nothing else. */
+function lackOf(
+  nobody: readonly Requirement[],
+  requirements: readonly Requirement[],
+  agents: readonly AgentRecord[],
+): string {
+  const [only] = nobody;
+  if (nobody.length !== 1 || !only?.lack) return '';
+  const others = requirements.filter(requirement => requirement !== only);
+  const agent = agents.find(candidate => others.every(requirement => requirement.meets(candidate)));
+  if (!agent) return '';
+  const lack = only.lack(agent);
+  return lack === undefined ? '' : ` (${agent.instance.id}: ${lack})`;
+}
+
+function lackOfClaude({instance}: AgentRecord): string | undefined {
+  const {claude} = instance.metadata;
+  switch (claude.kind) {
+    case 'ready':
+      return undefined;
+    case 'missing':
+      return `there is none. ${claude.hint}`;
+    case 'unauthenticated':
+      return `it is not signed in. ${claude.hint}`;
+    case 'broken':
+      return `it does not work: ${claude.message}`;
+    case 'disabled':
+      return 'it takes no prompts';
+  }
 }
 
 function isClaudeReady(agent: AgentRecord, rehearsal: boolean): boolean {

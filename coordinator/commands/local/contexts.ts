@@ -32,8 +32,9 @@ class PrivateJsonFile implements Adapter<ContextDocument> {
     try {
       text = await readFile(this.file, 'utf8');
     } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return null;
-      throw error;
+      const code = systemErrorCode(error);
+      if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+      throw new CoordinatorError('config', `cannot read ${this.file}`, {cause: error});
     }
     try {
       return ContextDocument.parse(JSON.parse(text));

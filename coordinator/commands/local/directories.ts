@@ -2,6 +2,7 @@
 import {mkdir} from 'node:fs/promises';
 import path from 'node:path';
 import envPaths from 'env-paths';
+import {CoordinatorError} from '../../runtime/errors.ts';
 
 export interface Directories {
   /** Store, artifacts, endpoint file, certificates. */
@@ -26,7 +27,14 @@ export function directoriesUnder(root: string): Directories {
   };
 }
 
-/** Private to the user: the folder holds tokens. */
+/** Private to the user: the folder holds tokens. Throws `config`. */
 export async function ensurePrivateDirectory(directory: string): Promise<void> {
-  await mkdir(directory, {recursive: true, mode: 0o700});
+  try {
+    await mkdir(directory, {recursive: true, mode: 0o700});
+  } catch (error) {
+    throw new CoordinatorError('config', `cannot make the folder ${directory}`, {
+      cause: error,
+      hint: 'Make its parent writable, or set MCPX_HOME to a folder that is.',
+    });
+  }
 }

@@ -3,7 +3,7 @@ import {readFile, rm} from 'node:fs/promises';
 import path from 'node:path';
 import * as z from 'zod';
 import {writeFileDurably} from '../../runtime/durableFile.ts';
-import {systemErrorCode} from '../../runtime/errors.ts';
+import {CoordinatorError, systemErrorCode} from '../../runtime/errors.ts';
 
 export const Endpoint = z.object({
   pid: z.number().int().positive(),
@@ -28,8 +28,9 @@ export function endpointFile(directory: string): string {
 /** Undefined when there is none, or when it is unreadable: then the coordinator is treated as absent and its lock decides. */
 export async function readEndpoint(directory: string): Promise<Endpoint | undefined> {
   const text = await readFile(endpointFile(directory), 'utf8').catch((error: unknown) => {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw error;
+    const code = systemErrorCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new CoordinatorError('config', `cannot read ${endpointFile(directory)}`, {cause: error});
   });
   if (text === undefined) return undefined;
   try {
