@@ -133,7 +133,8 @@ export class AgentRegistry implements Disposable {
     this.checkAgent(agentId, principal);
     if (this.removedIncarnations.has(params.incarnation))
       throw new ProtocolError('forbidden', `agent ${agentId} was removed; start it again to join anew`);
-    await this.states.queue.run(agentId, () => this.enrol(params, principal));
+    const finished = await this.finishedOf(params.attempts);
+    await this.states.queue.run(agentId, () => this.enrol(params, finished, principal));
     return {
       coordinator: this.options.coordinatorId,
       store: this.store.status().incarnation,
@@ -221,12 +222,16 @@ export class AgentRegistry implements Disposable {
     return {};
   }
 
-  private async enrol(params: AgentRegister, principal: Principal): Promise<void> {
+  private async enrol(
+    params: AgentRegister,
+    finished: readonly string[],
+    principal: Principal,
+  ): Promise<void> {
     const {audit, clock, coordinatorId, logger} = this.options;
     const {leaseSeconds, maxTries} = this.settings;
     const agentId = params.instance.id;
     const registered = await registerAgent(
-      {store: this.store, keys: this.keys, audit, clock, coordinatorId, leaseSeconds, maxTries},
+      {store: this.store, keys: this.keys, audit, clock, coordinatorId, leaseSeconds, maxTries, finished},
       params,
       principal,
     );
@@ -253,6 +258,13 @@ export class AgentRegistry implements Disposable {
     const [oldest] = this.removedIncarnations;
     if (this.removedIncarnations.size > MAX_REMOVED && oldest !== undefined)
       this.removedIncarnations.delete(oldest);
+  }
+
+  /** Of the held attempts, those that are finished and whose completions will be accepted: nobody needs to do them again. */
+  private async finishedOf(held: readonly z.infer<typeof HeldAttempt>[]): Promise<string[]> {
+    const finished = held.filter(({state}) => state === 'finished');
+    const stale = new Set(await this.staleOf(finished));
+    return finished.map(({attemptId}) => attemptId).filter(attemptId => !stale.has(attemptId));
   }
 
   /** Of the held attempts, those whose effects would be refused. */

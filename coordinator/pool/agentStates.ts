@@ -152,7 +152,7 @@ export class AgentStates implements Disposable {
           {kind: 'delete', key: live.key},
           becomes === 'forgotten'
             ? {kind: 'delete', key: record.key}
-            : putRecord(record.key, {...rest, instance}),
+            : putRecord(record.key, {...rest, instance, departed: incarnation}),
         ],
       });
       if (!result.succeeded) continue;

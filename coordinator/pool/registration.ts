@@ -6,7 +6,7 @@
 import {boundedPut} from '../effects/recordSize.ts';
 import type {AgentRegister} from '../protocol/commands/agent.ts';
 import {ProtocolError} from '../protocol/errors.ts';
-import {AgentLive, AgentRecord} from '../protocol/model/agent.ts';
+import {AgentLive, AgentRecord, MAX_FINISHED} from '../protocol/model/agent.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import type {Clock} from '../runtime/clock.ts';
@@ -31,6 +31,8 @@ export interface RegistrationOptions {
   readonly coordinatorId: string;
   readonly leaseSeconds: number;
   readonly maxTries: number;
+  /** Attempts that ended here and whose completions are on their way. */
+  readonly finished: readonly string[];
 }
 
 /** Incarnations that lost the id to the present one, newest last: they do not take it back while it lives. */
@@ -100,7 +102,7 @@ async function commit(
   {live, record}: Present,
   lease: string,
 ): Promise<{live: KeyValue; record: KeyValue; lease: string} | undefined> {
-  const {store, keys, audit, coordinatorId} = options;
+  const {store, keys, audit, coordinatorId, finished} = options;
   const agentId = params.instance.id;
   const liveKey = keys.agentLive(agentId);
   const recordKey = keys.agent(agentId);
@@ -111,6 +113,7 @@ async function commit(
     incarnation: params.incarnation,
     coordinator: coordinatorId,
     replaced: [...(live ? replacedBy(live.value) : []), ...replaced].slice(-MAX_REMEMBERED),
+    finished: finished.length > 0 ? finished.slice(0, MAX_FINISHED) : undefined,
   };
   const txn: Txn = {
     compare: [live ? unchanged(live) : absent(liveKey), record ? unchanged(record) : absent(recordKey)],
@@ -163,6 +166,7 @@ function agentRecord(
     coordinator: coordinatorId,
     registeredAt: same?.registeredAt ?? now,
     draining,
+    departed: undefined,
     pausedUntil: paused ? before?.pausedUntil : undefined,
     pauseReason: paused ? before?.pauseReason : undefined,
   };

@@ -78,6 +78,7 @@ export class Conductor {
         return hub.now();
       },
       lossGraceMs: settings.lossGraceMs,
+      reportGraceMs: settings.reportGraceMs,
       rateLimitWaitMs: settings.rateLimitWaitMs,
       random: () => random.next(),
       freeUsd: session => allotments.freeUsd(session),

@@ -54,6 +54,7 @@ export interface Retry {
 export interface DecisionContext {
   readonly hubNow: number;
   readonly lossGraceMs: number;
+  readonly reportGraceMs: number;
   readonly rateLimitWaitMs: number;
   /** In [0, 1). */
   random(): number;
@@ -150,7 +151,11 @@ function ofAttempt(task: TaskNode, attempt: AttemptNode, context: DecisionContex
   if (attempt.rejected) return ofFailure(task, attempt, attempt.rejected, context);
   const {session} = task;
   const agent = agentOf(attempt);
-  if (agent === 'replaced') return ofLoss(task, attempt, 'restarted', {kind: 'requeue', outcome: 'lost'});
+  const isGone = attempt.verification?.isGone ?? false;
+  const isLate = agent === 'reporting' && attempt.reportingMs >= context.reportGraceMs;
+  if (agent === 'replaced' || isGone || isLate)
+    return ofLoss(task, attempt, 'restarted', {kind: 'requeue', outcome: 'lost'});
+  if (agent === 'left') return ofLoss(task, attempt, 'left', {kind: 'requeue', outcome: 'lost'});
   // A paused session creates no replacement, so the attempt stays current.
   if (agent === 'silent' && attempt.silentMs >= context.lossGraceMs && session.record.state !== 'paused')
     return ofLoss(
@@ -228,7 +233,8 @@ function ofAllotment(
 ): Decision | undefined {
   const {budgetUsd: allotted, usage} = attempt.record;
   const own = task.spec.budgetUsd;
-  const wasWhole = own !== undefined && allotted !== undefined && task.record.usage.costUsd + allotted > own - 1e-6;
+  const wasWhole =
+    own !== undefined && allotted !== undefined && task.record.usage.costUsd + allotted > own - 1e-6;
   if (allotted === undefined || wasWhole) return {kind: 'fail', failure};
   if (context.promptsStopped(task.session)) return STOPPED;
   const free = (context.freeUsd(task.session) ?? 0) + Math.max(0, allotted - usage.costUsd);

@@ -96,11 +96,15 @@ export interface AttemptNode {
   verification: Verification | undefined;
   /** Hub time of silence during which somebody else could have taken over. */
   silentMs: number;
+  /** Hub time for which a new process of its agent has been about to send its completion. */
+  reportingMs: number;
 }
 
 /** Its gates run, or have run. */
 export interface Verification {
   verdict: GateVerdict | undefined;
+  /** The process that had its worktree is gone. */
+  isGone: boolean;
 }
 
 export type GateVerdict =
@@ -221,12 +225,21 @@ export function freeSlots(agent: AgentNode): number {
   return slots - agent.attempts.size - agent.reserved;
 }
 
-/** `replaced`: a new process of the agent has registered, so the attempt's own is gone. */
-export function agentOf(attempt: AttemptNode): 'online' | 'silent' | 'replaced' {
-  const {agent} = attempt;
-  if (agent.live)
-    return agent.live.value.incarnation === attempt.record.agentIncarnation ? 'online' : 'replaced';
-  return agent.record && agent.record.incarnation !== attempt.record.agentIncarnation ? 'replaced' : 'silent';
+/**
+ * `replaced`: a new process of the agent has registered, so the attempt's own is gone. `reporting`: so it has, but it has the attempt's
+ * completion and is about to send it. `left`: the attempt's own said goodbye.
+ */
+export type AgentPresence = 'online' | 'silent' | 'replaced' | 'reporting' | 'left';
+
+export function agentOf({agent, record: {id, agentIncarnation}}: AttemptNode): AgentPresence {
+  const {live, record} = agent;
+  if (live) {
+    if (live.value.incarnation === agentIncarnation) return 'online';
+    return live.value.finished?.includes(id) ? 'reporting' : 'replaced';
+  }
+  if (!record) return 'silent';
+  if (record.departed === agentIncarnation) return 'left';
+  return record.incarnation === agentIncarnation ? 'silent' : 'replaced';
 }
 
 /** Everything that one lead knows. */

@@ -147,6 +147,7 @@ export function attemptNode(
     talk: new AbortController(),
     verification: undefined,
     silentMs: 0,
+    reportingMs: 0,
   };
 }
 

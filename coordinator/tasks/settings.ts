@@ -4,6 +4,7 @@ export interface LeadSettings {
   readonly leadTtlSeconds: number;
   readonly tickMs: number;
   readonly lossGraceMs: number;
+  readonly reportGraceMs: number;
   readonly fleetBudgetUsdPerDay: number;
   readonly allotmentFloorUsd: number;
   readonly rateLimitWaitMs: number;
@@ -33,6 +34,11 @@ export const LEAD_SETTINGS: Readonly<Record<keyof LeadSettings, Setting>> = {
     default: 20_000,
     description:
       'Hub time that an attempt of a silent agent stays current while another agent could take it over.',
+  },
+  reportGraceMs: {
+    default: 30_000,
+    description:
+      'Hub time for which a restarted agent may still send the completion of what it had finished before.',
   },
   fleetBudgetUsdPerDay: {
     default: Number.POSITIVE_INFINITY,

@@ -112,15 +112,18 @@ export class Timekeeper {
   private hearken(attempt: AttemptNode, stepMs: number): void {
     const {task} = attempt;
     const isCurrent = task.attempt === attempt && !task.session.closed;
-    const isSilent = isCurrent && agentOf(attempt) === 'silent';
+    const agent = agentOf(attempt);
+    const isSilent = isCurrent && agent === 'silent';
     if (!isSilent) attempt.silentMs = 0;
     if (!isCurrent) this.silent.delete(attempt);
+    if (agent === 'reporting') attempt.reportingMs += stepMs;
     if (!isCurrent || task.busy) return;
     const {record} = attempt;
     if (isSilent !== (record.unreachableSince !== undefined) && record.state !== 'reported') {
       const unreachableSince = isSilent ? this.term.clock.wallNow() : undefined;
       this.conductor.steps.rewriteAttempt(attempt, {task: task.record}, {...record, unreachableSince});
-    } else if (!isSilent) this.silent.delete(attempt);
+    } else if (agent === 'reporting') this.conductor.evaluate(task);
+    else if (!isSilent) this.silent.delete(attempt);
     if (!isSilent) return;
     const isEnding = task.session.record.state === 'ending';
     if (isEnding || this.term.scheduler.hasOther(task, record.agentId)) attempt.silentMs += stepMs;

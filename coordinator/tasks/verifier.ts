@@ -1,9 +1,10 @@
 /** Runs the gates of an attempt, in order, on the agent that holds its worktree, until one fails. What the verdict means is decided elsewhere. */
+import {isProtocolError} from '../protocol/errors.ts';
 import type {GateEvidence, QualityGateConfig} from '../protocol/gate.ts';
 import {delay} from '../runtime/clock.ts';
 import {describeError} from '../runtime/errors.ts';
 import {isPassing} from './dispatcher.ts';
-import type {AttemptNode, GateVerdict, Verification} from './fleet.ts';
+import {type AttemptNode, agentOf, type GateVerdict, type Verification} from './fleet.ts';
 import type {Term} from './term.ts';
 
 const MESSAGE_OUTPUT_CHARS = 2000;
@@ -17,20 +18,21 @@ export class Verifier {
   /** Does nothing when the gates run already or have run. A new lead runs them again from the first. */
   begin(attempt: AttemptNode): void {
     if (attempt.verification) return;
-    const verification: Verification = {verdict: undefined};
+    const verification: Verification = {verdict: undefined, isGone: false};
     attempt.verification = verification;
     void this.run(attempt).then(verdict => {
       if (!verdict) return;
-      verification.verdict = verdict;
+      if (verdict === 'gone') verification.isGone = true;
+      else verification.verdict = verdict;
       this.decided(attempt);
     });
   }
 
-  private async run(attempt: AttemptNode): Promise<GateVerdict | undefined> {
+  private async run(attempt: AttemptNode): Promise<GateVerdict | 'gone' | undefined> {
     const evidence: GateEvidence[] = [];
     for (const gate of attempt.task.spec.gates) {
       const found = await this.runGate(attempt, gate);
-      if (!found) return undefined;
+      if (!found || found === 'gone') return found;
       evidence.push(found);
       if (!found.passed)
         return {kind: 'failed', evidence, message: describeFailure(gate, found), onFailure: gate.onFailure};
@@ -38,8 +40,11 @@ export class Verifier {
     return {kind: 'passed', evidence};
   }
 
-  /** Undefined when the attempt or the term ended first. */
-  private async runGate(attempt: AttemptNode, gate: QualityGateConfig): Promise<GateEvidence | undefined> {
+  /** Undefined when the attempt or the term ended first; `gone` when the agent's new process knows nothing of the attempt. */
+  private async runGate(
+    attempt: AttemptNode,
+    gate: QualityGateConfig,
+  ): Promise<GateEvidence | 'gone' | undefined> {
     const {channel, settings, clock, signal} = this.term;
     const talk = attempt.talk.signal;
     const timeoutMs = gate.timeoutMs + settings.gateSlackMs;
@@ -61,6 +66,7 @@ export class Verifier {
         return evidence;
       } catch (error) {
         if (talk.aborted || signal.aborted) return undefined;
+        if (isProtocolError(error, 'notFound') && agentOf(attempt) !== 'online') return 'gone';
         // The agent ends a gate that takes too long. Silence says nothing of the gate, and whether the agent is lost is not for a gate to say.
         if (!isPassing(error)) return unrunnable(gate, describeError(error), clock.now() - began);
         await delay(clock, settings.resendMs, talk).catch(() => undefined);

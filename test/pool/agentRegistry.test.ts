@@ -217,6 +217,25 @@ describe('agent registry', () => {
     assert.deepEqual(stale, [ended.attemptId, restored.attemptId]);
   });
 
+  it('says which finished attempts a process still has to report, and no others', async () => {
+    const c = await coordinator();
+    const live = async () => (await readRecord(test.store, AgentLive, keys.agentLive('a-1')))?.value.finished;
+    const done = await placeAttempt(test.store, {taskId: 'done'});
+    const ended = await placeAttempt(test.store, {taskId: 'ended'});
+    await endAttempt(test.store, ended.attemptId, {outcome: 'lost'});
+    const works = await placeAttempt(test.store, {taskId: 'works'});
+    const held = (of: typeof done, state: 'running' | 'finished') => ({
+      attemptId: of.attemptId,
+      fence: of.fence,
+      state,
+    });
+    const attempts = [held(done, 'finished'), held(ended, 'finished'), held(works, 'running')];
+    await c.registry.register(registration('a-1', 'inc-0001', {attempts}), agent);
+    assert.deepEqual(await live(), [done.attemptId]);
+    await c.registry.register(registration('a-1', 'inc-0001'), agent);
+    assert.equal(await live(), undefined);
+  });
+
   it('marks an agent that fell silent, and takes it back', async () => {
     const c = await coordinator();
     await c.registry.register(registration('a-1', 'inc-0001'), agent);
@@ -236,6 +255,11 @@ describe('agent registry', () => {
     assert.equal(await test.store.get(keys.agentLive('a-1')), undefined);
     clock.advance(30_000);
     assert.equal(await status(), 'offline');
+    const departed = async () =>
+      (await readRecord(test.store, AgentRecord, keys.agent('a-1')))?.value.departed;
+    assert.equal(await departed(), 'inc-0001');
+    await c.registry.register(registration('a-1', 'inc-0001'), agent);
+    assert.equal(await departed(), undefined);
   });
 
   it('gives agents a whole lease to come back after a restart of the coordinator, and marks those that do not', async () => {

@@ -17,7 +17,7 @@ interface Case {
   readonly node?: Partial<TaskNode>;
   readonly session?: Partial<SessionRecord>;
   readonly attempt?: Partial<AttemptRecord>;
-  readonly agent?: 'online' | 'silent' | 'overdue' | 'replaced';
+  readonly agent?: 'online' | 'silent' | 'overdue' | 'replaced' | 'left' | 'reporting' | 'late';
   readonly others?: boolean;
   readonly stopped?: boolean;
   readonly freeUsd?: number;
@@ -246,6 +246,24 @@ const CASES: readonly Case[] = [
     expected: {kind: 'requeue', outcome: 'lost'},
   },
   {
+    what: 'an agent that started anew and has the completion',
+    attempt: {},
+    agent: 'reporting',
+    expected: {kind: 'none'},
+  },
+  {
+    what: 'an agent that started anew and never sends the completion that it has',
+    attempt: {},
+    agent: 'late',
+    expected: {kind: 'requeue', outcome: 'lost'},
+  },
+  {
+    what: 'an agent that said goodbye',
+    attempt: {},
+    agent: 'left',
+    expected: {kind: 'requeue', outcome: 'lost'},
+  },
+  {
     what: 'a loss at the cap',
     spec: {maxLosses: 2},
     task: {losses: 2},
@@ -288,20 +306,34 @@ function decisionOf(one: Case): Decision {
     const attempt = giveAttempt(task, agent, one.attempt);
     attempt.rejected = one.rejected;
     const evidence = {gate: 'g', passed: false, exitCode: 1, output: '', durationMs: 0};
-    if (one.verdict === 'passed') attempt.verification = {verdict: {kind: 'passed', evidence: []}};
+    if (one.verdict === 'passed')
+      attempt.verification = {verdict: {kind: 'passed', evidence: []}, isGone: false};
     else if (one.verdict)
       attempt.verification = {
         verdict: {kind: 'failed', evidence: [evidence], message: 'red', onFailure: one.verdict},
+        isGone: false,
       };
     if (one.agent === 'overdue') attempt.silentMs = 1000;
+    if (one.agent === 'late') attempt.reportingMs = 1000;
   }
-  if (one.agent && one.agent !== 'online') agent.live = undefined;
+  if (one.agent === 'reporting' || one.agent === 'late') {
+    const value = {
+      v: 1,
+      principal: 'test',
+      incarnation: 'a-1-second',
+      coordinator: 'c-1',
+      finished: ['s-1.one.1'],
+    };
+    agent.live = {value, mod: 2};
+  } else if (one.agent && one.agent !== 'online') agent.live = undefined;
+  if (one.agent === 'left') agent.record = agentRecord('a-1', {}, {departed: 'a-1-first'});
   if (one.agent === 'replaced') agent.record = agentRecord('a-1', {}, {incarnation: 'a-1-second'});
   task.record = {...task.record, ...one.task};
   Object.assign(task, one.node);
   return decide(task, {
     hubNow: 200,
     lossGraceMs: 1000,
+    reportGraceMs: 1000,
     rateLimitWaitMs: 60_000,
     random: () => 0,
     freeUsd: () => one.freeUsd,

@@ -14,6 +14,7 @@ import {ProtocolError} from '../../coordinator/protocol/errors.ts';
 import type {GateEvidence, QualityGateConfig} from '../../coordinator/protocol/gate.ts';
 import {DEFAULT_TENANT} from '../../coordinator/protocol/ids.ts';
 import {ClaudeCodeInstance} from '../../coordinator/protocol/instance.ts';
+import {AgentRecord} from '../../coordinator/protocol/model/agent.ts';
 import {AttemptRecord, type AttemptReport} from '../../coordinator/protocol/model/attempt.ts';
 import {tenantKeys} from '../../coordinator/protocol/model/keys.ts';
 import {NO_USAGE, type Usage} from '../../coordinator/protocol/usage.ts';
@@ -81,7 +82,7 @@ export class FakeAgent {
   }
 
   /** Takes the id under a lease of its own, as the registry does. */
-  async register(patch: Record<string, unknown> = {}): Promise<void> {
+  async register(patch: Record<string, unknown> = {}, finished?: readonly string[]): Promise<void> {
     const {id, slots = 1, instance = {}, metadata = {}} = this.options;
     const lease = await this.store.grantLease(600);
     const record = {
@@ -110,7 +111,13 @@ export class FakeAgent {
       draining: false,
       ...patch,
     };
-    const live = {v: 1, principal: `agent:${id}`, incarnation: this.incarnation, coordinator: 'c-1'};
+    const live = {
+      v: 1,
+      principal: `agent:${id}`,
+      incarnation: this.incarnation,
+      coordinator: 'c-1',
+      finished,
+    };
     await this.store.txn({
       then: [putRecord(keys.agent(id), record), putRecord(keys.agentLive(id), live, lease.id)],
     });
@@ -118,6 +125,20 @@ export class FakeAgent {
     this.lease = lease.id;
     this.connected = true;
     if (before !== undefined) await this.store.revokeLease(before);
+  }
+
+  /** Leaves by its own will. */
+  async goodbye(): Promise<void> {
+    const stored = await readRecord(this.store, AgentRecord, keys.agent(this.id));
+    if (!stored) throw new Error(`no agent ${this.id}`);
+    this.connected = false;
+    const instance = {...stored.value.instance, status: 'offline'};
+    await this.store.txn({
+      then: [
+        {kind: 'delete', key: keys.agentLive(this.id)},
+        putRecord(stored.key, {...stored.value, instance, departed: this.incarnation}),
+      ],
+    });
   }
 
   /** Falls silent: its lease ends, its work goes on. */

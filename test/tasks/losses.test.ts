@@ -1,8 +1,10 @@
 /** Silent, dead and returning agents: what is lost, what is not, and what it costs. */
 import assert from 'node:assert/strict';
+import {ProtocolError} from '../../coordinator/protocol/errors.ts';
 import {ApprovalRecord} from '../../coordinator/protocol/model/facts.ts';
+import {delay, systemClock} from '../../coordinator/runtime/clock.ts';
 import {putRecord, readRecords} from '../../coordinator/store/records.ts';
-import {done, type FakeAgent, keys, succeed} from './fakeFleet.ts';
+import {done, type FakeAgent, keys, passed, succeed} from './fakeFleet.ts';
 import {Harness, planOf} from './leadHarness.ts';
 
 const hang = (): undefined => undefined;
@@ -21,6 +23,16 @@ describe('Losses', () => {
     await harness.start(planOf([task]));
     await harness.fleet.until(() => agent.assigned.length === 1);
     return agent;
+  }
+
+  /** Several ticks of the lead. */
+  async function ticksPass(): Promise<void> {
+    const hubTime = (): number => {
+      const status = harness.lead.status();
+      return status.kind === 'leading' ? status.hubTimeMs : 0;
+    };
+    const began = hubTime();
+    while (hubTime() < began + 100) await delay(systemClock, 10);
   }
 
   async function answer(kind: 'allow' | 'deny'): Promise<ApprovalRecord> {
@@ -115,6 +127,65 @@ describe('Losses', () => {
         ['a-1-second', 'succeeded'],
       ],
     );
+  });
+
+  it('waits for the completion that a restarted agent has, and takes it', async () => {
+    const agent = await running();
+    const [assign] = agent.assigned;
+    assert.ok(assign);
+    agent.incarnation = 'a-1-second';
+    await agent.register({}, [assign.attemptId]);
+    await ticksPass();
+    assert.equal(await agent.report(assign, done), true);
+    assert.equal((await harness.untilEnded()).state, 'succeeded');
+    const task = await harness.task('one');
+    assert.deepEqual([task.attempts, task.losses], [1, 0]);
+  });
+
+  it('waits for such a completion no longer than its grace', async () => {
+    await harness.close();
+    harness = await Harness.open({reportGraceMs: 50});
+    const agent = await running();
+    const [assign] = agent.assigned;
+    assert.ok(assign);
+    agent.incarnation = 'a-1-second';
+    agent.work = succeed;
+    await agent.register({}, [assign.attemptId]);
+    assert.equal((await harness.untilEnded()).state, 'succeeded');
+    assert.deepEqual(
+      (await harness.attempts('one')).map(attempt => attempt.outcome),
+      ['lost', 'succeeded'],
+    );
+  });
+
+  it('gives an attempt up when the restarted agent has its report and not its worktree', async () => {
+    const gate = {name: 'g', type: 'command', command: 'x', onFailure: 'fail', timeoutMs: 1000} as const;
+    const agent = await running({id: 'one', gates: [gate]});
+    const [assign] = agent.assigned;
+    assert.ok(assign);
+    agent.incarnation = 'a-1-second';
+    agent.work = succeed;
+    agent.gate = (one, attemptId) => {
+      if (attemptId === assign.attemptId) throw new ProtocolError('notFound', 'unknown here');
+      return passed(one);
+    };
+    await agent.register({}, [assign.attemptId]);
+    assert.equal(await agent.report(assign, done), true);
+    assert.equal((await harness.untilEnded()).state, 'succeeded');
+    assert.deepEqual(
+      (await harness.attempts('one')).map(attempt => attempt.outcome),
+      ['lost', 'succeeded'],
+    );
+  });
+
+  it('replaces the attempts of an agent that said goodbye without any grace', async () => {
+    await harness.close();
+    harness = await Harness.open({lossGraceMs: 3_600_000});
+    const agent = await running();
+    await agent.goodbye();
+    await harness.untilTask('one', task => task.losses === 1);
+    await harness.fleet.add({id: 'a-2'});
+    assert.equal((await harness.untilEnded()).state, 'succeeded');
   });
 
   it('finds at its start that an agent was replaced while nobody led', async () => {

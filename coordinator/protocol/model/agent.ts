@@ -1,8 +1,11 @@
 /** The stored record of an agent: its instance, its present incarnation and why it may not take work. */
 import * as z from 'zod';
-import {WallTime} from '../ids.ts';
+import {AttemptId, WallTime} from '../ids.ts';
 import {ClaudeCodeInstance} from '../instance.ts';
 import {recordFields} from './record.ts';
+
+/** More completions than these do not wait for an agent that starts anew. */
+export const MAX_FINISHED = 256;
 
 export const AgentRecord = z.looseObject({
   ...recordFields,
@@ -14,6 +17,8 @@ export const AgentRecord = z.looseObject({
   coordinator: z.string().max(128).optional(),
   registeredAt: WallTime,
   draining: z.boolean().default(false),
+  /** The incarnation that said goodbye, and with it gave up what it ran. */
+  departed: z.string().max(64).optional(),
   /** Takes no new work until this wall time (ms), with the reason. */
   pausedUntil: WallTime.optional(),
   pauseReason: z.string().max(1024).optional(),
@@ -27,6 +32,8 @@ export const AgentLive = z.looseObject({
   coordinator: z.string().max(128),
   /** Incarnations that lost the id to this one, newest last. */
   replaced: z.array(z.string().max(64)).max(16).optional(),
+  /** Attempts, of earlier incarnations too, whose completions it has and is about to send. */
+  finished: z.array(AttemptId).max(MAX_FINISHED).optional(),
 });
 export type AgentLive = z.infer<typeof AgentLive>;
 
