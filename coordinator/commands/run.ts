@@ -1,5 +1,5 @@
 /** `mcpx run`: one plan from start to result, with a coordinator and agents on this machine unless told otherwise. */
-import {writeFile} from 'node:fs/promises';
+import {mkdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {Command} from 'commander';
 import type {LocalRepository} from '../client/repository/localRepository.ts';
@@ -48,6 +48,9 @@ export async function runPlan(planFile: string, given: RunOptions, io: CommandIo
   if (!loaded) return EXIT.usage;
   const {plan} = loaded;
   const options = {...given, connect: await whereToRun(given, io)};
+  const report = options.junit === undefined ? undefined : path.resolve(io.cwd, options.junit);
+  // A wrong path shows before the work, and the report of an earlier run does not stand for this one.
+  if (report !== undefined) await writeReport(report, '');
   const logger = runLogger(options, io);
   const sessionId = newId(systemRandom, 's');
   const rehearsal = options.rehearse ? await startRehearsal(file, systemClock, logger) : undefined;
@@ -66,14 +69,23 @@ export async function runPlan(planFile: string, given: RunOptions, io: CommandIo
     const stopListening = onInterrupts(() => session.interrupt());
     try {
       const outcome = await session.run();
-      if (options.junit !== undefined) await writeFile(path.resolve(io.cwd, options.junit), outcome.junit);
       if (options.json) io.stdout(`${outcome.json}\n`);
+      if (report !== undefined) await writeReport(report, outcome.junit);
       return outcome.exit;
     } finally {
       stopListening();
     }
   } finally {
     await rehearsal?.stop();
+  }
+}
+
+async function writeReport(file: string, text: string): Promise<void> {
+  try {
+    await mkdir(path.dirname(file), {recursive: true});
+    await writeFile(file, text);
+  } catch (error) {
+    throw new CoordinatorError('config', `cannot write the report ${file}`, {cause: error});
   }
 }
 

@@ -59,7 +59,8 @@ describe('mcpx run', function () {
     repository.git('add', 'staged.txt');
     const before = repository.digest();
 
-    const ended = await run('works.mcpx.yaml', '--junit', path.join(person.root, 'works.xml'));
+    const junit = path.join(person.root, 'reports/mcpx/works.xml');
+    const ended = await run('works.mcpx.yaml', '--junit', junit);
     assert.equal(ended.code, 0, ended.stderr + person.logs());
     const report = jsonReport(ended.stdout);
     assert.deepEqual(statuses(report), {one: 'succeeded', two: 'succeeded', both: 'succeeded'});
@@ -80,7 +81,7 @@ describe('mcpx run', function () {
     assert.deepEqual(repository.branches(), ['main', `mcpx/${report.session}`, 'side']);
     assert.match(ended.stderr, /Uncommitted work stays behind: 3 files .*--uncommitted/);
     assert.match(ended.stderr, /3 of 3|4 of 4/);
-    const suite = readXml(readFileSync(path.join(person.root, 'works.xml'), 'utf8'));
+    const suite = readXml(readFileSync(junit, 'utf8'));
     assert.equal(suite.attributes['failures'], '0');
     assert.equal(suite.attributes['tests'], String(elementsOf(suite, 'testcase').length));
   });
@@ -135,6 +136,31 @@ describe('mcpx run', function () {
     const report = jsonReport(ended.stdout);
     assert.equal(report.result, null);
     assert.deepEqual(statuses(report), {empty: 'succeeded'});
+  });
+});
+
+describe('mcpx run from unusual checkouts', function () {
+  this.timeout(60_000);
+  let person: Person;
+  before(() => {
+    person = new Person();
+  });
+  after(() => person.leave());
+
+  it('works in a linked worktree with a detached HEAD, from a folder below its root, whatever the names are', async () => {
+    const main = UserRepository.create(path.join(person.root, 'main'), person.env, {'base.txt': 'old\n'});
+    main.write({'base.txt': 'new\n', "sub/ein 'Plan' ü.mcpx.yaml": WORKS.replace('gone.txt', 'base.txt')});
+    const head = main.commit('more');
+    const folder = path.join(person.root, "it's a #wörktree [1]");
+    main.git('worktree', 'add', '--quiet', '--detach', folder, head);
+    const before = main.digest();
+    const ended = await person.expect(0, ['run', "ein 'Plan' ü.mcpx.yaml", '--json'], {
+      cwd: path.join(folder, 'sub'),
+    });
+    const commit = resultCommit(jsonReport(ended.stdout));
+    assert.equal(main.show(commit, 'one.txt'), 'new');
+    assert.equal(main.git('merge-base', head, commit), head);
+    assert.deepEqual(main.digest(), before);
   });
 });
 
@@ -226,6 +252,13 @@ describe('mcpx run that cannot begin', function () {
       args: ['--rehearse'],
       code: 2,
       says: /plan\.rehearsal\.yaml:3:\d+: .*turnz/,
+    },
+    {
+      title: 'a report that cannot be written',
+      prepare: folder => write(folder, PLAN),
+      args: ['--junit', 'plan.mcpx.yaml/report.xml'],
+      code: 2,
+      says: /cannot write the report .*report\.xml/,
     },
     {
       title: 'an address that is none',
