@@ -6,12 +6,14 @@ import type * as z from 'zod';
 import {PLACEMENT_RULE_NAMES, placementRule} from '../balancing/placementRules.ts';
 import type {SessionStart, SessionStarted} from '../protocol/commands/session.ts';
 import {ProtocolError} from '../protocol/errors.ts';
+import type {QualityGateConfig} from '../protocol/gate.ts';
 import {USER_TASK_ID} from '../protocol/ids.ts';
 import {type TenantKeys, tenantKeys} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import {SessionRecord} from '../protocol/model/session.ts';
 import {graphProblems} from '../protocol/plan/graph.ts';
 import {Plan} from '../protocol/plan/plan.ts';
+import {RESERVED_SECRET} from '../protocol/plan/schema.ts';
 import {isCoordinatorError} from '../runtime/errors.ts';
 import {canonicalJson} from '../runtime/json.ts';
 import type {Principal} from '../security/principal.ts';
@@ -178,6 +180,15 @@ export function checkPlan(plan: Plan, params: Pick<SessionStart, 'workspace'>): 
     throw new ProtocolError('invalidParams', `"${reserved.id}" cannot be the id of a task`, {
       field: 'plan.tasks',
     });
+  checkGates(plan.gates, 'plan.gates');
+  plan.tasks.forEach((task, index) => {
+    checkGates(task.gates, `plan.tasks[${index}].gates`);
+    const secret = task.secrets.find(name => !RESERVED_SECRET.test(name));
+    if (secret !== undefined)
+      throw new ProtocolError('invalidParams', `"${secret}" is the agent's own and no secret for tasks`, {
+        field: `plan.tasks[${index}].secrets`,
+      });
+  });
   const [problem] = graphProblems(plan.tasks);
   if (!problem) return;
   const id = plan.tasks[problem.node]?.id ?? '';
@@ -188,6 +199,15 @@ export function checkPlan(plan: Plan, params: Pick<SessionStart, 'workspace'>): 
         ? `task "${id}" depends on "${problem.id}", which does not exist`
         : `tasks depend on each other in a circle: ${problem.path.join(' -> ')}`;
   throw new ProtocolError('invalidParams', text, {field: `plan.tasks[${problem.node}]`});
+}
+
+/** The evidence of a gate is kept under its name. */
+function checkGates(gates: readonly QualityGateConfig[], field: string): void {
+  const names = new Set<string>();
+  for (const {name} of gates) {
+    if (names.has(name)) throw new ProtocolError('invalidParams', `two gates are called "${name}"`, {field});
+    names.add(name);
+  }
 }
 
 function parseJson(text: string): unknown {

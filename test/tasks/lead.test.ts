@@ -73,6 +73,9 @@ describe('Lead', () => {
           /circle/,
         ],
         [planOf([{id: '_one'}]), /"_one"/],
+        [planOf([{id: 'one', gates: [gate('g', 'fail'), gate('g', 'retry')]}]), /two gates are called "g"/],
+        [planOf([{id: 'one'}], {gates: [gate('g', 'fail'), gate('g', 'fail')]}), /two gates are called "g"/],
+        [planOf([{id: 'one', secrets: ['MCPX_TOKEN']}]), /"MCPX_TOKEN"/],
         [planOf([{id: 'one', dependsOn: ['none']}]), /"none"/],
       ] as const;
       for (const [plan, message] of refusals)

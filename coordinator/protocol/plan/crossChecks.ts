@@ -1,9 +1,10 @@
 /** What a schema cannot say of a plan: references, cycles, and keys that exclude each other. */
 import {suggestion} from './closest.ts';
-import {formatPath, MAX_DIAGNOSTICS, type PlanDiagnostic} from './diagnostics.ts';
+import {formatPath, MAX_DIAGNOSTICS, type PlanDiagnostic, quoted} from './diagnostics.ts';
 import {graphProblems} from './graph.ts';
 import type {Locator} from './locate.ts';
-import {type PlanFile, type PlanTask, RESERVED_TASK_KEYS} from './schema.ts';
+import {gateName, RESULT_GATE_OWNER} from './plan.ts';
+import {type PlanFile, type PlanGate, type PlanTask, RESERVED_TASK_KEYS} from './schema.ts';
 
 type Report = (
   path: readonly PropertyKey[],
@@ -27,6 +28,8 @@ export function crossChecks(plan: PlanFile, locator: Locator): PlanDiagnostic[] 
   checkAffinity(plan.defaults?.affinity, ['defaults'], ids, report);
   checkEnv(plan.env, ['env'], locator, report);
   checkEnv(plan.defaults?.env, ['defaults', 'env'], locator, report);
+  checkGateNames(plan.gates, [], RESULT_GATE_OWNER, report);
+  checkTaskGates(plan, report);
   checkGraph(plan, locator, report);
   return found;
 }
@@ -62,6 +65,35 @@ function checkAffinity(
           `no task is called "${id}"${ids.size <= 1000 ? suggestion(id, ids) : ''}`,
         );
     });
+  });
+}
+
+/** The gates of `defaults` count once, for the first task that takes them. */
+function checkTaskGates({tasks, defaults}: PlanFile, report: Report): void {
+  tasks.forEach((task, index) => {
+    checkGateNames(task.gates, ['tasks', index], task.id, report);
+  });
+  const heir = tasks.find(task => task.gates === undefined);
+  checkGateNames(defaults?.gates, ['defaults'], heir?.id ?? 'default', report);
+}
+
+/** The agent runs a gate of one name once, and its evidence stands for every gate of that name. */
+function checkGateNames(
+  gates: readonly PlanGate[] | undefined,
+  path: readonly PropertyKey[],
+  owner: string,
+  report: Report,
+): void {
+  const first = new Map<string, number>();
+  gates?.forEach((gate, index) => {
+    const name = gateName(gate, index, owner);
+    const other = first.get(name);
+    if (other === undefined) first.set(name, index);
+    else
+      report(
+        [...path, 'gates', index, 'name'],
+        `gates ${other + 1} and ${index + 1} are both called ${quoted(name)}: give each a name of its own`,
+      );
   });
 }
 

@@ -4,7 +4,7 @@ import {TaskRequirements} from '../capability.ts';
 import {AffinityRule} from '../context.ts';
 import {QualityGateConfig} from '../gate.ts';
 import {TaskId} from '../ids.ts';
-import type {PlanFile, PlanTask} from './schema.ts';
+import type {PlanFile, PlanGate, PlanTask} from './schema.ts';
 
 export const Permissions = z.object({
   mode: z.enum(['ask', 'acceptEdits', 'dontAsk', 'plan', 'bypass']),
@@ -99,6 +99,9 @@ export const PLAN_DEFAULTS = {
   permissions: {mode: 'acceptEdits', allow: [], deny: []} satisfies Permissions,
 } as const;
 
+/** Names the plan's own gates. */
+export const RESULT_GATE_OWNER = 'result';
+
 /** Fills in every default. The file must have passed `parsePlan`. */
 export function resolvePlan(file: PlanFile): Plan {
   const workspace = file.workspace;
@@ -126,7 +129,7 @@ export function resolvePlan(file: PlanFile): Plan {
       permissions: file.merge?.permissions,
       model: file.merge?.model ?? file.defaults?.model,
     },
-    gates: (file.gates ?? []).map((gate, index) => resolveGate(gate, index, 'result')),
+    gates: (file.gates ?? []).map((gate, index) => resolveGate(gate, index, RESULT_GATE_OWNER)),
     tasks: file.tasks.map(task => resolveTask(task, file, order)),
   };
 }
@@ -168,21 +171,24 @@ function resolveTask(task: PlanTask, file: PlanFile, order: ReadonlyMap<string, 
   };
 }
 
-function resolveGate(
-  gate: NonNullable<PlanFile['gates']>[number],
-  index: number,
-  owner: string,
-): QualityGateConfig {
+/** `owner` is the id of the task. The evidence of a gate is kept under its name. */
+export function gateName(gate: PlanGate, index: number, owner: string): string {
+  const given = typeof gate === 'string' ? undefined : gate.name;
+  return given ?? `${owner}-gate-${index + 1}`.slice(-64);
+}
+
+function resolveGate(gate: PlanGate, index: number, owner: string): QualityGateConfig {
+  const name = gateName(gate, index, owner);
   if (typeof gate === 'string')
     return {
-      name: `${owner}-gate-${index + 1}`.slice(-64),
+      name,
       type: 'command',
       command: gate,
       onFailure: 'retry',
       timeoutMs: 600_000,
     };
   return {
-    name: gate.name ?? `${owner}-gate-${index + 1}`.slice(-64),
+    name,
     type: 'command',
     command: gate.command,
     onFailure: gate.onFailure,

@@ -20,8 +20,19 @@ const environment = z
   )
   .refine(variables => Object.keys(variables).length <= 1024, 'at most 1024 variables')
   .describe('Environment variables of every process of the task.');
+/** In any case, since some systems do not tell cases of names apart. */
+export const RESERVED_SECRET = /^(?![Mm][Cc][Pp][Xx]_)/;
+
 const secretNames = z
-  .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of an environment variable'))
+  .array(
+    z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of an environment variable')
+      .regex(
+        RESERVED_SECRET,
+        "names that begin with MCPX_ are the agent's own, such as the token by which it joined: no task gets them",
+      ),
+  )
   .max(64)
   .describe(
     'Names of secrets that the agent supplies from its own environment; their values never reach the coordinator.',
@@ -68,6 +79,8 @@ export const PlanGate = z.union([
     timeout: Duration.default(600_000),
   }),
 ]);
+
+export type PlanGate = z.infer<typeof PlanGate>;
 
 export const PlanRequirements = z.strictObject({
   capabilities: z
