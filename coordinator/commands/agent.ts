@@ -3,6 +3,7 @@ import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import {type Command, Option} from 'commander';
 import type {AgentEnd} from '../agent/agent.ts';
+import {parseAgentSettings} from '../agent/agentSettings.ts';
 import {runAgent} from '../agent/runAgent.ts';
 import {createLogger, type LogLevel} from '../observability/logger.ts';
 import {AgentCapability, PROFICIENCY_LEVELS} from '../protocol/capability.ts';
@@ -31,6 +32,7 @@ interface Options {
   readonly tag: string[];
   readonly account?: string;
   readonly secrets?: string;
+  readonly set: string[];
   readonly claude?: string;
   readonly listen?: string;
   readonly listenCert?: string;
@@ -69,6 +71,7 @@ export function addAgentCommand(program: Command, io: CommandIo, done: (exit: nu
     .option('--tag <tag...>', 'tags that tasks may require', [])
     .option('--account <name>', 'agents that spend from one account share its rate limits')
     .option('--secrets <file>', 'JSON object of secrets that tasks may name; the environment is searched too')
+    .option('--set <name=value...>', 'a setting of the agent; "mcpx doctor --settings" lists them', [])
     .option('--claude <path|off>', 'the claude executable, or off to take no prompts')
     .addOption(new Option('--state-pool <directory>', 'works in the first free folder of it').hideHelp())
     .option(
@@ -166,6 +169,7 @@ function agentOptions(options: Options, io: CommandIo) {
     env: io.env,
     secretsFile: options.secrets === undefined ? undefined : path.resolve(io.cwd, options.secrets),
     claude: claudeChoice(options.claude, io),
+    settings: parseAgentSettings(options.set),
     supervisorCommand: [self.command, ...self.args, 'supervise'] as const,
     pid: process.pid,
     clock: systemClock,

@@ -3,6 +3,7 @@ import {mkdir, rm, statfs, writeFile} from 'node:fs/promises';
 import {createServer} from 'node:net';
 import path from 'node:path';
 import type {Command} from 'commander';
+import {AgentSettings} from '../agent/agentSettings.ts';
 import {attemptEnvironment} from '../agent/claudeSetup/attemptEnvironment.ts';
 import {probeClaude} from '../agent/claudeSetup/probeClaude.ts';
 import {checkGit, Git} from '../artifacts/git/gitCommand.ts';
@@ -29,7 +30,7 @@ export function addDoctorCommand(program: Command, io: CommandIo, done: (exit: n
     .description(
       'Checks git, Claude Code and its login, ports, disk and versions, and says how to mend what is wrong.',
     )
-    .option('--settings', 'list every setting of a coordinator with its default', false)
+    .option('--settings', 'list every setting of a coordinator and of an agent with its default', false)
     .option('--json', 'the findings as JSON', false)
     .action(async (options: {settings: boolean; json: boolean}) =>
       done(options.settings ? listSettings(io) : await examine(options.json, io)),
@@ -178,11 +179,13 @@ async function coordinator(directories: Directories): Promise<Finding> {
 }
 
 function listSettings(io: CommandIo): number {
-  const defaults: Readonly<Record<string, unknown>> = Settings.parse({});
-  for (const [name, schema] of Object.entries(Settings.shape)) {
-    io.stdout(
-      `${name} = ${defaults[name] === undefined ? '(not set)' : String(defaults[name])}\n    ${schema.description ?? ''}\n`,
-    );
+  for (const schema of [Settings, AgentSettings]) {
+    const defaults: Readonly<Record<string, unknown>> = schema.parse({});
+    if (schema === AgentSettings) io.stdout('\nOf an agent (mcpx agent --set NAME=VALUE):\n\n');
+    for (const [name, {description}] of Object.entries(schema.shape)) {
+      const value = defaults[name] === undefined ? '(not set)' : String(defaults[name]);
+      io.stdout(`${name} = ${value}\n    ${description ?? ''}\n`);
+    }
   }
   return EXIT.ok;
 }
