@@ -234,7 +234,7 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
   const usage = owned.add(new UsageReports({fences, attempts, clock, logger}));
   const blobs = blobsOf(artifacts.tenant(TENANT));
   const transcripts = owned.add(new TranscriptService({fences, attempts, blobs, usage, clock, logger}));
-  const flushTranscript = (attemptId: string): Promise<void> => transcripts.flush(attemptId);
+  const flushTranscript = (attemptId: string) => transcripts.flush(attemptId);
   const agents = owned.add(new AgentDirectory({...common, attempts}));
   const pool = {...common, coordinatorId: coordinator, directory: agents, audit};
   return {

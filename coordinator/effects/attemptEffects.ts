@@ -24,8 +24,8 @@ export interface AttemptEffectsOptions {
   readonly fences: Fences;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Makes the attempt's last events durable: after its end they would be refused. */
-  readonly flushTranscript?: (attemptId: string) => Promise<void>;
+  /** Makes the attempt's last events durable: after its end they would be refused. Undefined when there are none. */
+  readonly flushTranscript?: (attemptId: string) => Promise<void> | undefined;
 }
 
 /** A result waits no longer for its transcript, in ms. */
@@ -126,16 +126,17 @@ export class AttemptEffects {
     return kv && storedRecord(RefRecord, kv);
   }
 
-  /** A transcript that cannot be kept does not hold up its result. */
-  private async flush(attemptId: string): Promise<void> {
+  /** A transcript that cannot be kept does not hold up its result. Undefined when there is nothing to wait for. */
+  private flush(attemptId: string): Promise<void> | undefined {
     const {flushTranscript, clock, logger} = this.options;
-    if (!flushTranscript) return;
+    const flushed = flushTranscript?.(attemptId);
+    if (!flushed) return undefined;
     const patience = new AbortController();
-    const flushed = flushTranscript(attemptId).catch((error: unknown) =>
+    const kept = flushed.catch((error: unknown) =>
       logger.warn('the end of a transcript may be lost', {attemptId, error}),
     );
-    await Promise.race([flushed, delay(clock, FLUSH_PATIENCE_MS, patience.signal).catch(() => undefined)]);
-    patience.abort();
+    const over = delay(clock, FLUSH_PATIENCE_MS, patience.signal).catch(() => undefined);
+    return Promise.race([kept, over]).finally(() => patience.abort());
   }
 }
 

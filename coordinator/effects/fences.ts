@@ -15,6 +15,7 @@ import type {Disposable} from '../runtime/disposable.ts';
 import type {Principal} from '../security/principal.ts';
 import {fenceHolds, found, putRecord, type Stored, unchanged} from '../store/records.ts';
 import type {Compare, OpResponse, Store, Txn} from '../store/store.ts';
+import {TxnGathering} from '../store/txnGathering.ts';
 import {RecordCache} from './recordCache.ts';
 
 /** One effect that an attempt asks for. `detail` says to a person what it was. */
@@ -60,10 +61,14 @@ export class Fences implements Disposable {
   readonly store: Store;
   readonly keys: TenantKeys;
   readonly settings: FenceSettings;
+  private readonly gathering: TxnGathering;
+  private readonly incarnation: string;
 
   constructor(private readonly options: FencesOptions) {
     const {store, tenant, logger} = options;
     this.store = store;
+    this.gathering = new TxnGathering(store);
+    this.incarnation = store.status().incarnation;
     this.keys = tenantKeys(tenant);
     this.settings = {...FENCE_SETTINGS, ...options.settings};
     const prefix = `${this.keys.base}attempts/`;
@@ -100,7 +105,7 @@ export class Fences implements Disposable {
   async tryCommit(fence: Fence, txn: Txn): Promise<FencedTry> {
     if (!this.isOfThisStore(fence)) return {kind: 'stale', responses: []};
     const liveKey = this.keys.live(fence.attempt);
-    const result = await this.store.txn({
+    const result = await this.gathering.txn({
       compare: [fenceHolds(liveKey, fence), ...(txn.compare ?? [])],
       then: txn.then,
       else: [{kind: 'get', key: liveKey}, ...(txn.else ?? [])],
@@ -112,7 +117,7 @@ export class Fences implements Disposable {
 
   /** Fences of a store before its restoration from a backup never hold again. */
   isOfThisStore(fence: Fence): boolean {
-    return fence.store === this.store.status().incarnation;
+    return fence.store === this.incarnation;
   }
 
   /** Records the refusal of `effect`, unless the fence stands after all, and throws `staleFence`. */

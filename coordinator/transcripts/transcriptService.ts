@@ -120,9 +120,9 @@ export class TranscriptService implements Disposable {
     return {ackedSeq: await transcript.durable(wanted)};
   }
 
-  /** Makes everything that has come of the attempt durable, now. */
-  async flush(attemptId: string): Promise<void> {
-    await (await this.open.get(attemptId))?.flush();
+  /** Makes everything that has come of the attempt durable, now; undefined when nothing has come. */
+  flush(attemptId: string): Promise<void> | undefined {
+    return this.open.get(attemptId)?.then(transcript => transcript.flush());
   }
 
   /** A window of the transcript, from the durable part or from what has just come. Errors: `notFound`. */
