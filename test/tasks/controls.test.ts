@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import type {SessionControl} from '../../coordinator/protocol/commands/session.ts';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import type {SessionRecord} from '../../coordinator/protocol/model/session.ts';
+import {seededRandom} from '../../coordinator/runtime/random.ts';
 import {done, failing, keys} from './fakeFleet.ts';
+import {FaultyStore} from './faultyStore.ts';
 import {client, Harness, planOf, promptWork} from './leadHarness.ts';
 
 const hang = (): undefined => undefined;
@@ -192,6 +194,38 @@ describe('Session controls', () => {
     assert.equal((await harness.untilEnded()).state, 'failed');
     assert.equal((await harness.task('one')).failure?.kind, 'deadline');
     await harness.fleet.until(() => agent.cancelled.length === 1);
+  });
+
+  it('stops every agent at once, whatever the store says, and again when the sessions have ended', async () => {
+    await harness.lead.stop();
+    const store = new FaultyStore(harness.store, seededRandom(1), 0);
+    harness.lead = harness.newLead('c-1', store);
+    harness.lead.start();
+    const agent = await harness.fleet.add({id: 'a-1', work: hang});
+    await harness.start(planOf([{id: 'one'}]));
+    await harness.fleet.until(() => agent.assigned.length === 1);
+    store.fill();
+    const stopping = harness.lead.stopFleet({reason: 'fire', graceMs: 0}, client);
+    await harness.fleet.until(() => agent.stops === 1);
+    assert.equal((await harness.session()).state, 'running');
+    store.free();
+    assert.deepEqual((await stopping).agents, [{agentId: 'a-1', confirmed: true, killed: 2}]);
+    assert.equal(agent.stops, 2);
+    assert.equal((await harness.untilEnded()).state, 'cancelled');
+  });
+
+  it('stops the fleet though a session ends by itself meanwhile, and leaves out agents that left', async () => {
+    const agent = await harness.fleet.add({id: 'a-1'});
+    const left = await harness.fleet.add({id: 'a-2', work: hang});
+    await left.goodbye();
+    await harness.start(planOf([{id: 'one'}]));
+    await harness.untilTask('one', task => task.state === 'succeeded');
+    const stopped = await harness.lead.stopFleet({reason: 'fire', graceMs: 0}, client);
+    assert.deepEqual(
+      stopped.agents.map(({agentId, confirmed}) => [agentId, confirmed]),
+      [['a-1', true]],
+    );
+    assert.equal(agent.stops, 2);
   });
 
   it('stops the fleet: sessions are cancelled and every agent confirms', async () => {

@@ -65,6 +65,8 @@ export class FakeAgent {
   gate: GateRun;
   refuses: 'draining' | 'noSlot' | 'stopped' | undefined;
   connected = true;
+  /** Times that it was told to stop everything. */
+  stops = 0;
   private lease: string | undefined;
   private readonly known = new Set<string>();
 
@@ -204,6 +206,7 @@ export class FakeAgent {
         this.released.push(params);
         return {};
       case 'mcpx.agent.stopAll':
+        this.stops += 1;
         return {killed: this.assigned.length};
       default:
         throw new ProtocolError('methodNotFound', method);

@@ -9,6 +9,7 @@ const NEVER = new Promise<never>(() => undefined);
 
 export class FaultyStore implements Store {
   private dead = false;
+  private full = false;
 
   constructor(
     private readonly real: Store,
@@ -21,8 +22,18 @@ export class FaultyStore implements Store {
     this.dead = true;
   }
 
+  /** The disk is full: nothing is written until it is freed. */
+  fill(): void {
+    this.full = true;
+  }
+
+  free(): void {
+    this.full = false;
+  }
+
   async txn(txn: Txn): Promise<TxnResult> {
     if (this.dead) return NEVER;
+    if (this.full) throw new CoordinatorError('diskFull', 'no space is left');
     const draw = this.random.next();
     const fault = new CoordinatorError('timeout', 'nobody answered');
     if (draw < this.faults / 2) throw fault;
