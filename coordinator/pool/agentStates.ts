@@ -229,7 +229,7 @@ export class AgentStates implements Disposable {
     const {instance, draining} = record;
     const now = clock.wallNow();
     const account = directory.pauseOf(instance.metadata.account, now);
-    const own = (record.pausedUntil ?? 0) > now ? record : undefined;
+    const own = (record.pausedUntil ?? 0) > now && !record.pausedBy ? record : undefined;
     const pausedUntil = Math.max(account?.pausedUntil ?? 0, own?.pausedUntil ?? 0);
     const status = agentStatus({
       live: live !== undefined,
@@ -239,11 +239,12 @@ export class AgentStates implements Disposable {
       running: directory.attempts.runningOn(instance.id),
       slots: instance.metadata.maxConcurrentTasks,
     });
-    const {pausedUntil: _until, pauseReason: _reason, ...rest} = record;
+    const {pausedUntil: _until, pauseReason: _reason, pausedBy: _by, ...rest} = record;
     const next = {...rest, instance: {...instance, status}};
-    if (pausedUntil === 0) return next;
-    const pauseReason = pausedUntil === account?.pausedUntil ? account.reason : own?.pauseReason;
-    return {...next, pausedUntil, pauseReason};
+    if (own) return {...next, pausedUntil: own.pausedUntil, pauseReason: own.pauseReason};
+    return account
+      ? {...next, pausedUntil: account.pausedUntil, pauseReason: account.reason, pausedBy: 'account'}
+      : next;
   }
 
   private awaitPauseEnd(agentId: string, record: AgentRecord): void {
@@ -287,6 +288,7 @@ function sameState(a: AgentRecord, b: AgentRecord): boolean {
     a.instance.status === b.instance.status &&
     a.draining === b.draining &&
     a.pausedUntil === b.pausedUntil &&
+    a.pausedBy === b.pausedBy &&
     a.pauseReason === b.pauseReason
   );
 }

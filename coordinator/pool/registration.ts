@@ -169,6 +169,7 @@ function agentRecord(
     departed: undefined,
     pausedUntil: paused ? before?.pausedUntil : undefined,
     pauseReason: paused ? before?.pauseReason : undefined,
+    pausedBy: paused ? before?.pausedBy : undefined,
   };
 }
 

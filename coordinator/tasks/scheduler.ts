@@ -159,7 +159,8 @@ export class Scheduler {
     now: Now,
   ): {until: number; reason: string} | undefined {
     const {record} = agent;
-    if (record?.pausedUntil !== undefined && record.pausedUntil > now.wall)
+    const holds = isPrompt || record?.pausedBy === undefined;
+    if (holds && record?.pausedUntil !== undefined && record.pausedUntil > now.wall)
       return {until: record.pausedUntil, reason: record.pauseReason ?? 'paused'};
     const account = record?.instance.metadata.account;
     if (!isPrompt || account === undefined) return undefined;

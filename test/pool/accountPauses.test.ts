@@ -62,14 +62,15 @@ describe('account pauses', () => {
     Promise.all(
       ['a-1', 'a-2', 'a-3'].map(async id => {
         const record = (await readRecord(test.store, AgentRecord, keys.agent(id)))?.value;
-        return `${record?.instance.status} ${record?.pausedUntil ?? ''} ${record?.pauseReason ?? ''}`.trim();
+        const {pausedUntil = '', pauseReason = '', pausedBy = ''} = record ?? {};
+        return `${record?.instance.status} ${pausedUntil} ${pauseReason} ${pausedBy}`.trim();
       }),
     );
 
   it('pauses every agent of the account until its limit is reset, and no other', async () => {
     const resetAt = clock.wallNow() + 10 * MINUTE_MS;
     await limited('a-1', resetAt);
-    const paused = `maintenance ${resetAt} limit reached`;
+    const paused = `maintenance ${resetAt} limit reached account`;
     await eventually(async () => {
       clock.advance(100);
       assert.deepEqual(await states(), [paused, paused, 'idle']);

@@ -278,6 +278,16 @@ describe('Lead', () => {
       assert.equal((await harness.task('one')).attempts, 1);
     });
 
+    it('gives commands to an agent whose account is paused', async () => {
+      const pausedUntil = harness.clock.wallNow() + 3_600_000;
+      const agent = await harness.fleet.add({id: 'a-1'});
+      await agent.register({pausedUntil, pauseReason: 'limit', pausedBy: 'account'});
+      await harness.start(planOf([{id: 'ask', work: promptWork}, {id: 'run'}]));
+      await harness.untilTask('run', task => task.state === 'succeeded');
+      const asked = await harness.untilTask('ask', task => task.waitingFor?.kind === 'rateLimit');
+      assert.equal(asked.attempts, 0);
+    });
+
     it('pauses prompts of an account at its limit, and nothing else', async () => {
       const agent = await harness.fleet.add({id: 'a-1', metadata: {account: 'team'}});
       const account = {

@@ -22,6 +22,8 @@ export const AgentRecord = z.looseObject({
   /** Takes no new work until this wall time (ms), with the reason. */
   pausedUntil: WallTime.optional(),
   pauseReason: z.string().max(1024).optional(),
+  /** Set while the pause is its account's: that holds what spends from the account, and nothing else. */
+  pausedBy: z.literal('account').optional(),
 });
 export type AgentRecord = z.infer<typeof AgentRecord>;
 
