@@ -63,7 +63,7 @@ export interface RequestOptions extends CallOptions {
 }
 
 export class Connection implements Disposable {
-  private readonly settings: ConnectionSettings;
+  private settings: ConnectionSettings;
   private readonly states = new Emitter<ConnectionState>();
   private current: ConnectionState;
   private failures = 0;
@@ -92,6 +92,11 @@ export class Connection implements Disposable {
   start(): void {
     this.timer.dispose();
     if (this.current.kind === 'waiting') this.connect();
+  }
+
+  /** From now on no pause between two tries is longer than this, in ms. */
+  limitBackoff(maxBackoffMs: number): void {
+    this.settings = {...this.settings, maxBackoffMs: Math.min(this.settings.maxBackoffMs, maxBackoffMs)};
   }
 
   /**

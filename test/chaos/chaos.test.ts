@@ -24,7 +24,14 @@ describe('a plan under faults', function () {
 
   for (const release of ['during', 'after'] as const) {
     it(`goes on after a stop of the coordinator of many leases, work ending ${release} it: nothing runs or costs twice`, async () => {
-      const pause: Fault = {kind: 'pauseCoordinator', afterMs: 300, target: 'holder', release, restartMs: 0};
+      const pause: Fault = {
+        kind: 'pauseCoordinator',
+        afterMs: 300,
+        target: 'holder',
+        release,
+        restartMs: 0,
+        livesMs: [],
+      };
       const tempo = {...QUICK_TEMPO, pauseMs: LONG_PAUSE_MS};
       const outcome = await play({tempo, faults: [pause], quiet, keep: true});
       assert.deepEqual(attemptsByTask(outcome), attemptsByTask(quiet));

@@ -5,6 +5,8 @@ export const FAULT_KINDS = [
   'killAgent',
   'killCoordinator',
   'killBoth',
+  'killEverything',
+  'killAgainAndAgain',
   'cutLong',
   'cutShort',
   'zombieAsleep',
@@ -24,6 +26,8 @@ export interface Fault {
   readonly release: 'before' | 'during' | 'after';
   /** Pause before what was killed starts again. */
   readonly restartMs: number;
+  /** How long a coordinator that is killed again and again lives each time. */
+  readonly livesMs: readonly number[];
 }
 
 /** Times of a run; all in ms but the lease. */
@@ -53,6 +57,8 @@ export const QUICK_TEMPO: Tempo = {
   sleepMs: 12_000,
 };
 
+const LIVES = 4;
+const LONGEST_LIFE_MS = 2000;
 const RELEASES = ['before', 'during', 'after'] as const;
 
 /** Three different kinds; each kind comes first in turn as seeds count up. */
@@ -69,15 +75,18 @@ export function drawFaults(seed: number): Fault[] {
     target: random.next() < 0.7 ? 'holder' : 'other',
     release: RELEASES[Math.floor(random.next() * RELEASES.length)] ?? 'after',
     restartMs: Math.round(random.next() ** 2 * 4000),
+    livesMs: Array.from({length: LIVES}, () => Math.round(random.next() ** 2 * LONGEST_LIFE_MS)),
   }));
 }
 
 const TARGETLESS: ReadonlySet<FaultKind> = new Set([
-  ...(['killCoordinator', 'pauseCoordinator', 'sleep', 'zombieAsleep', 'zombieLate'] as const),
+  ...(['killCoordinator', 'killEverything', 'killAgainAndAgain', 'pauseCoordinator', 'sleep'] as const),
+  ...(['zombieAsleep', 'zombieLate'] as const),
 ]);
 
-export function describeFault({kind, afterMs, target, release, restartMs}: Fault): string {
-  const restart = kind.startsWith('kill') ? `, again after ${restartMs} ms` : '';
+export function describeFault({kind, afterMs, target, release, restartMs, livesMs}: Fault): string {
+  const lives = kind === 'killAgainAndAgain' ? `, lives of ${livesMs.join(', ')} ms` : '';
+  const restart = kind.startsWith('kill') ? `, again after ${restartMs} ms${lives}` : '';
   const whom = TARGETLESS.has(kind) ? '' : ` of the ${target}`;
   const ends = kind.startsWith('zombie') ? '' : `, hold ends ${release}`;
   return `${kind}${whom} at +${afterMs} ms${restart}${ends}`;

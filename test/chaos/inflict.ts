@@ -76,6 +76,34 @@ const INFLICT: Record<
     await fleet.startCoordinator();
   },
 
+  /** Supervisors are left: they are what ends the attempts. */
+  killEverything: async stage => {
+    const {fleet, fault} = stage;
+    const agents = [...fleet.agents.values()];
+    for (const agent of agents) expose(stage, agent);
+    await Promise.all([fleet.coordinator, ...agents.map(agent => agent.process)].map(verb => verb.kill()));
+    during(stage);
+    for (const agent of agents) await everyProcessEnds(stage, agent);
+    await pause(fault.restartMs);
+    for (const agent of agents) agent.process.start();
+    await fleet.startCoordinator();
+  },
+
+  killAgainAndAgain: async stage => {
+    const {fleet, fault} = stage;
+    spare(stage);
+    await fleet.coordinator.kill();
+    during(stage);
+    await pause(fault.restartMs);
+    for (const lifeMs of fault.livesMs) {
+      await fleet.startCoordinator();
+      await pause(lifeMs);
+      spare(stage);
+      await fleet.coordinator.kill();
+    }
+    await fleet.startCoordinator();
+  },
+
   cutLong: async (stage, agent) => {
     expose(stage, agent);
     agent.proxy?.cut();

@@ -62,6 +62,26 @@ describe('a connection of a client', () => {
     assert.deepEqual(states.slice(-3), ['waiting', 'connecting', 'connected']);
   });
 
+  it('pauses no longer between two tries than it is told', async () => {
+    const settings = {minBackoffMs: 10, maxBackoffMs: 10_000};
+    const connection = fixture.connection('client', {...viaProxy(), settings});
+    await connection.whenConnected(5000);
+    connection.limitBackoff(20);
+    connection.limitBackoff(40);
+    const pauses: number[] = [];
+    const tried = new Promise<void>(resolve => {
+      connection.onState(state => {
+        if (state.kind === 'waiting') pauses.push(state.retryInMs);
+        if (pauses.length === 8) resolve();
+      });
+    });
+    proxy.refuse(true);
+    proxy.cut();
+    await tried;
+    assert.ok(Math.max(...pauses) <= 20, `${pauses}`);
+    assert.ok(Math.max(...pauses) > 10, 'they grow up to it');
+  });
+
   it('sends again what was cut only where the caller says so', async () => {
     const connection = fixture.connection('client', viaProxy());
     const slow = {sessionId: 's', key: 'slow'};

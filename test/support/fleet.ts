@@ -201,7 +201,7 @@ export class Fleet {
     return client;
   }
 
-  /** Resolves with the records of these agents once all are connected and registered. */
+  /** Resolves with the records of these agents once the processes that were started last have registered. */
   async whenOnline(ids: readonly string[], timeoutMs = START_TIMEOUT_MS): Promise<Map<string, AgentRecord>> {
     const client = await this.connect();
     const online = new Map<string, AgentRecord>();
@@ -210,7 +210,7 @@ export class Fleet {
       const view = client.watch({view: 'agents'}, () => {
         online.clear();
         for (const row of view.rows.values())
-          if (row.kind === 'agent' && row.online && row.agent.instance.status !== 'offline')
+          if (row.kind === 'agent' && row.online && this.isOfPresent(row.agent))
             online.set(row.id, row.agent);
         if (ids.every(id => online.has(id))) resolve();
       });
@@ -268,6 +268,12 @@ export class Fleet {
 
   private get processes(): VerbProcess[] {
     return [...[...this.agents.values()].map(agent => agent.process), this.coordinator];
+  }
+
+  /** The lease of a process that was killed may last a while. */
+  private isOfPresent({instance, registeredAt}: AgentRecord): boolean {
+    const startedAt = this.agents.get(instance.id)?.process.startedAt ?? 0;
+    return instance.status !== 'offline' && registeredAt >= startedAt;
   }
 
   private get logArgs(): string[] {

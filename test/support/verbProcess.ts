@@ -27,6 +27,8 @@ export interface VerbExit {
 export class VerbProcess {
   private child: ChildProcess | undefined;
   private ended: Promise<VerbExit> | undefined;
+  /** Wall time of the last start. */
+  startedAt = 0;
 
   constructor(readonly options: VerbOptions) {}
 
@@ -50,6 +52,7 @@ export class VerbProcess {
   start(): void {
     assert.ok(!this.isRunning, `${this.options.name} does not run yet`);
     const {args, env, logFile} = this.options;
+    this.startedAt = Date.now();
     const log = openSync(logFile, 'a', 0o600);
     const child = spawn(process.execPath, [BUNDLE, ...args], {env, stdio: ['ignore', log, log]});
     closeSync(log);

@@ -64,6 +64,7 @@ const TRANSIENT: ReadonlySet<ErrorName> = new Set([
 const FAULTS: ReadonlySet<ErrorName> = new Set(['internal', 'unauthorized', 'forbidden']);
 /** For what must arrive while the hub is merely at fault now, and ends when it always is. */
 export const PATIENT_FAULTS = 20;
+const TRIES_PER_LEASE = 3;
 /** A pause as after so many tries, where one try was answered and still brought nothing. */
 const FRUITLESS_TRIES = 2;
 
@@ -197,6 +198,8 @@ export class AgentLink {
       this.registrations++;
       options.registered(answer);
       this.heartbeat.start(answer.heartbeatMs);
+      // A coordinator that was away renews the leases once: whoever comes later than that is taken for dead.
+      this.connection.limitBackoff((answer.leaseSeconds * 1000) / TRIES_PER_LEASE);
       options.logger.info('registered with the hub', {
         coordinator: answer.coordinator,
         stale: answer.stale.length,
