@@ -62,7 +62,7 @@ export function assigned(
     principal,
     attempts: number,
     currentAttempt: attempt.id,
-    readyAt: ready.readyAt ?? now.wall,
+    readyAt: ready.readyAt ?? (task.readyAt || now.wall),
     startedAt: ready.startedAt ?? now.wall,
     endedAt: undefined,
     failure: undefined,

@@ -24,7 +24,7 @@ import {attemptNode, leastOfNext} from './nodes.ts';
 import {isPrompt} from './readyQueue.ts';
 import type {Placement} from './scheduler.ts';
 import {TaskSteps} from './taskSteps.ts';
-import {nowOf, type Term} from './term.ts';
+import {guarded, nowOf, type Term} from './term.ts';
 
 /** What the conductor sets in motion outside the records of one task. */
 export interface Consequences {
@@ -91,9 +91,12 @@ export class Conductor {
   evaluate(task: TaskNode): void {
     if (task.session.closed || task.session.held) return;
     if (task.busy) return;
-    const decision = decide(task, this.context);
-    if (decision.kind !== 'queue') this.term.queue.remove(task);
-    this.act(task, decision);
+    const run = (): void => {
+      const decision = decide(task, this.context);
+      if (decision.kind !== 'queue') this.term.queue.remove(task);
+      this.act(task, decision);
+    };
+    guarded(this.term, 'a decision', run, task.session);
   }
 
   /** Places what can be placed, once for everything that happens in this turn. */
@@ -103,7 +106,7 @@ export class Conductor {
     queueMicrotask(() => {
       this.scheduling = false;
       if (this.term.signal.aborted) return;
-      this.assignAll(this.term.scheduler.place(nowOf(this.term)));
+      guarded(this.term, 'placement', () => this.assignAll(this.term.scheduler.place(nowOf(this.term))));
     });
   }
 
@@ -163,7 +166,10 @@ export class Conductor {
         if (isFinalTask(task) && isWorkedOff(task.session)) this.consequences.workedOff(task.session);
         return;
       case 'queue':
-        if (!task.queuedIn) task.readySince = now.hub;
+        if (!task.queuedIn) {
+          task.readySince = now.hub;
+          task.readyAt = now.wall;
+        }
         this.term.queue.add(task);
         this.schedule();
         return;
@@ -282,7 +288,9 @@ export class Conductor {
     };
     for (const placement of placements) count(placement, 1);
     for (const placement of placements) {
-      this.assign(placement, Math.max(1, count(placement, 0)));
+      const alike = Math.max(1, count(placement, 0));
+      const {session} = placement.task;
+      guarded(this.term, 'an assignment', () => this.assign(placement, alike), session);
       count(placement, -1);
     }
   }

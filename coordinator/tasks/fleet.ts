@@ -71,6 +71,8 @@ export interface TaskNode {
   ticket: number;
   /** Hub time at which it became ready. */
   readySince: number;
+  /** The same in wall time; 0 before. */
+  readyAt: number;
 }
 
 export interface AttemptNode {
@@ -247,6 +249,8 @@ export class Fleet {
   readonly sessions = new Map<string, SessionNode>();
   readonly agents = new Map<string, AgentNode>();
   readonly accounts = new Map<string, AccountPause>();
+  /** Why unfinished sessions do not run here, by `tenant/id`. */
+  readonly unloadable = new Map<string, string>();
   private placements = 0;
 
   session(tenant: string, id: string): SessionNode | undefined {
@@ -255,6 +259,13 @@ export class Fleet {
 
   addSession(session: SessionNode): void {
     this.sessions.set(`${session.tenant}/${session.id}`, session);
+  }
+
+  /** The session does not run in this term. */
+  setAside(tenant: string, id: string, reason: string): void {
+    const session = this.session(tenant, id);
+    if (session) this.dropSession(session);
+    this.unloadable.set(`${tenant}/${id}`, reason);
   }
 
   dropSession(session: SessionNode): void {

@@ -103,6 +103,7 @@ export function taskNode(
     queuedIn: undefined,
     ticket: 0,
     readySince: 0,
+    readyAt: 0,
   };
 }
 

@@ -3,13 +3,17 @@
  * taken in before the task is looked at again. Which step is right is decided elsewhere.
  */
 import type {AttemptRecord} from '../protocol/model/attempt.ts';
+import {encodeRecord} from '../protocol/model/record.ts';
 import {putRecord} from '../store/records.ts';
 import type {Compare, Op} from '../store/store.ts';
 import type {Change} from './changes.ts';
 import type {CurrentKeys} from './committer.ts';
 import {type AttemptNode, isFinalTask, replaceTask, type SessionNode, type TaskNode} from './fleet.ts';
 import {takeAttempt} from './nodes.ts';
-import type {Term} from './term.ts';
+import {guarded, type Term} from './term.ts';
+
+/** Given as a reason, so that no error with its stack is made for each attempt. */
+const ATTEMPT_OVER = 'the attempt is over';
 
 export interface StepEffects {
   /** Something about the task may have changed. */
@@ -38,7 +42,7 @@ export class TaskSteps {
   private readonly idle = new Map<TaskNode, (() => void)[]>();
 
   constructor(
-    private readonly term: Pick<Term, 'committer' | 'depose' | 'logger'>,
+    private readonly term: Pick<Term, 'committer' | 'depose' | 'faulted' | 'logger'>,
     private readonly effects: StepEffects,
   ) {}
 
@@ -59,9 +63,9 @@ export class TaskSteps {
     this.term.committer.submit({
       compare,
       ops,
-      committed: revision => this.committed(task, attempt, submission, revision),
-      refused: current => this.refused(task, attempt, submission, current),
-      tooLarge: error => this.tooLarge(task, attempt, submission, error),
+      committed: revision => this.guarded(task, () => this.committed(task, attempt, submission, revision)),
+      refused: current => this.guarded(task, () => this.refused(task, attempt, submission, current)),
+      tooLarge: error => this.guarded(task, () => this.tooLarge(task, attempt, submission, error)),
       abandoned: () => submission.abandoned?.(),
     });
   }
@@ -73,7 +77,7 @@ export class TaskSteps {
 
   /** Stores a new state of the current attempt without ending it, and with it the task's. */
   rewriteAttempt(attempt: AttemptNode, change: Change, record: AttemptRecord, committed?: () => void): void {
-    const text = JSON.stringify(record);
+    const text = encodeRecord(record);
     this.submit(attempt.task, {
       change,
       compare: [unchangedAttempt(attempt)],
@@ -104,6 +108,10 @@ export class TaskSteps {
     });
   }
 
+  private guarded({session}: TaskNode, run: () => void): void {
+    guarded(this.term, 'a step of a task', run, session);
+  }
+
   private committed(
     task: TaskNode,
     attempt: AttemptNode | undefined,
@@ -114,7 +122,7 @@ export class TaskSteps {
     if (attempt && change.ended) {
       task.attempt = undefined;
       attempt.agent.attempts.delete(attempt);
-      attempt.talk.abort();
+      attempt.talk.abort(ATTEMPT_OVER);
     }
     const wasFinal = isFinalTask(task);
     replaceTask(task, change.task, revision);
