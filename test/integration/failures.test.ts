@@ -5,7 +5,7 @@ import path from 'node:path';
 import type {TaskRecord} from '../../coordinator/protocol/model/task.ts';
 import {found} from '../support/waiting.ts';
 import {jsonReport, outcomes, statuses} from './jsonReport.ts';
-import {observe, sessionFacts} from './observe.ts';
+import {nextApproval, observe, sessionFacts} from './observe.ts';
 import {Person} from './person.ts';
 import {UserRepository} from './userRepository.ts';
 
@@ -21,9 +21,15 @@ describe('failures of tasks', function () {
   });
   after(() => person.leave());
 
-  function start(plan: string, script?: string) {
+  function start(plan: string, script?: string, ...more: string[]) {
     repository.write({'plan.mcpx.yaml': plan, 'plan.rehearsal.yaml': script ?? ''});
-    const args = ['run', 'plan.mcpx.yaml', '--json', ...(script === undefined ? [] : ['--rehearse'])];
+    const args = [
+      'run',
+      'plan.mcpx.yaml',
+      '--json',
+      ...(script === undefined ? [] : ['--rehearse']),
+      ...more,
+    ];
     return person.start(args, {cwd: repository.folder});
   }
 
@@ -144,22 +150,40 @@ tasks:
     assert.match(resumed.stdout, /next +succeeded/);
   });
 
-  it('an agent that is killed loses its attempts: one is repeated, one must not be', async () => {
-    const run = start(`name: lost
+  it('an agent that is killed loses its attempts: one is repeated, one must not be, one is for a person to decide', async () => {
+    const run = start(
+      `name: lost
 agents: 1
 tasks:
   - {id: again, retry: {max: 0}, run: "case $MCPX_ATTEMPT_ID in *.1) sleep 1008;; esac"}
   - {id: once, retry: {max: 3}, onLost: fail, run: "sleep 1009"}
-`);
+  - {id: asks, retry: {max: 0}, onLost: ask, run: "case $MCPX_ATTEMPT_ID in *.1) sleep 1010;; esac"}
+`,
+      undefined,
+      '--slots',
+      '3',
+    );
     const runs = (wanted: string) => person.attemptProcesses().some(({command}) => command === wanted);
-    await found(() => (runs('sleep 1008') && runs('sleep 1009') ? true : undefined), 30_000, 'both tasks');
+    await found(
+      () => (runs('sleep 1008') && runs('sleep 1009') && runs('sleep 1010') ? true : undefined),
+      30_000,
+      'all tasks',
+    );
     const agent = person.processes().find(({command}) => / agent --join/.test(command));
     process.kill(agent?.pid ?? 0, 'SIGKILL');
+    const decision = await nextApproval(person);
+    assert.equal(decision.taskId, 'asks');
+    assert.match(
+      (await person.expect(0, ['approvals', 'list'])).stdout,
+      /needs a decision: agent local-1 .*run it again\?/,
+    );
+    await person.expect(0, ['approvals', 'approve', decision.id]);
     const ended = await run.ended;
     assert.equal(ended.code, 1, ended.stderr + person.logs());
     const report = jsonReport(ended.stdout);
     assert.deepEqual(outcomes(report, 'again'), ['lost', 'succeeded']);
     assert.deepEqual(outcomes(report, 'once'), ['lost']);
+    assert.deepEqual(outcomes(report, 'asks'), ['lost', 'succeeded']);
     const tasks = await tasksOf(report.session);
     assert.equal(tasks.get('once')?.failure?.kind, 'losses');
     assert.equal(tasks.get('again')?.retries, 0);

@@ -119,24 +119,25 @@ describe('the life of processes', function () {
     assert.match((await person.expect(0, ['sessions', 'show', session])).stdout, /fire/);
   });
 
-  it('two runs that start at once share one coordinator, which ends by itself when both are done', async () => {
+  it('runs that start at once share one coordinator, which ends by itself when all are done', async () => {
     const other = UserRepository.create(path.join(person.root, 'other'), person.env, {
       'quick.mcpx.yaml': QUICK,
     });
     const env = {MCPX_SET: 'lingerMs=1500'};
     const ended = await Promise.all(
-      [repository, other].map(({folder}) =>
+      [repository, other, repository].map(({folder}) =>
         person.mcpx(['run', 'quick.mcpx.yaml', '--json'], {cwd: folder, env}),
       ),
     );
     for (const {code, stderr} of ended) assert.equal(code, 0, stderr + person.logs());
-    const [one, two] = ended.map(({stdout}) => jsonReport(stdout));
-    assert.ok(one && two);
+    const [one, two, three] = ended.map(({stdout}) => jsonReport(stdout));
+    assert.ok(one && two && three);
     assert.equal(coordinators().length, 1);
     const listed = await person.expect(0, ['sessions', 'list'], {env});
-    for (const report of [one, two]) assert.ok(listed.stdout.includes(report.session));
+    for (const report of [one, two, three]) assert.ok(listed.stdout.includes(report.session));
     assert.equal(repository.show(resultCommit(one), 'a.txt'), 'a');
     assert.equal(other.show(resultCommit(two), 'a.txt'), 'a');
+    assert.deepEqual(repository.branches(), ['main', `mcpx/${one.session}`, `mcpx/${three.session}`].sort());
     const doctor = await person.mcpx(['doctor']);
     assert.match(doctor.stdout, /coordinator: ws:\/\/127\.0\.0\.1:\d+, pid \d+/);
     await person.assertNothingRuns(10_000);

@@ -65,6 +65,18 @@ describe('mcpx sessions', function () {
     assert.match(unknown.stderr, /there is no session "s-nonesuch"\n.*sessions list/);
   });
 
+  it('keep a memory that a person reads and writes', async () => {
+    const memory = (code: number, ...args: string[]) =>
+      person.expect(code, ['memory', ...args, '--session', session]);
+    await memory(1, 'get', 'api/style');
+    assert.equal((await memory(0, 'put', 'api/style', '{"tabs": 2}')).stdout, 'version 1\n');
+    assert.equal((await memory(0, 'get', 'api/style')).stdout, '{"tabs":2}\n');
+    const late = await memory(1, 'put', 'api/style', 'plain text', '--if-version', '0');
+    assert.match(late.stderr, /version/);
+    await memory(0, 'put', 'api/style', 'plain text', '--if-version', '1');
+    assert.equal((await memory(0, 'get', 'api/style')).stdout, '"plain text"\n');
+  });
+
   it('fetch the result again after its branch was deleted, and into another clone', async () => {
     const {branch = ''} = report.result ?? {};
     repository.git('branch', '--quiet', '-D', branch);
