@@ -36,6 +36,8 @@ describe('agent that is killed', function () {
 
   it('leaves no process and no worktree of its attempts, and a next start comes with a new incarnation', async () => {
     const agent = await start(1);
+    const kept = assignment('kept', run('sleep 300'), {keep: true});
+    await hub.send('mcpx.orchestrate.task.assign', kept);
     const assign = assignment('long', run('setsid sleep 300 & echo pid=$!; echo shell=$$; wait'));
     await hub.send('mcpx.orchestrate.task.assign', assign);
     const text = (): string =>
@@ -48,12 +50,12 @@ describe('agent that is killed', function () {
     assert.equal(pids.length, 2);
     agent.kill('SIGKILL');
     await until('its processes are gone', () => pids.every(pid => !isRunning(pid)), 10_000);
-    assert.equal(attemptFolders().length, 1);
+    assert.equal(attemptFolders().length, 2);
     await start(2);
     const [first, second] = hub.of('mcpx.agent.register');
     assert.notEqual(first?.incarnation, second?.incarnation);
     assert.deepEqual(second?.attempts, []);
-    assert.deepEqual(attemptFolders(), []);
+    assert.deepEqual(attemptFolders(), [kept.attemptId], 'somebody wanted to see it');
   });
 
   it('reports what it had finished before, until the hub takes or refuses it', async () => {

@@ -178,7 +178,7 @@ export class Attempt implements DriverHost {
         this.releasedEarly = {keep};
         return;
       default:
-        if (this.cancelled) this.releasedEarly = {keep};
+        this.releasedEarly = {keep};
         this.stop({kind: 'stale'}, true);
     }
   }
@@ -286,7 +286,7 @@ export class Attempt implements DriverHost {
       if (this.current.kind !== 'reporting') return;
       const {releasedEarly: early} = this;
       if (verdict.kind !== 'accepted' && !this.cancelled) await this.end('stale');
-      else if (early || verdict.kind !== 'accepted') await this.end('released', early?.keep);
+      else if (early || verdict.kind !== 'accepted') await this.end('released');
       else if (verdict.gates) this.current = states.awaitsGates(this.current);
       else if (report.outcome === 'failed' && this.place && !this.assign.keep) await this.hold();
       else await this.end('released');
@@ -339,7 +339,10 @@ export class Attempt implements DriverHost {
     }
   }
 
-  private async end(how: states.AttemptEnd, keep = this.assign.keep): Promise<void> {
+  private async end(
+    how: states.AttemptEnd,
+    keep = this.releasedEarly?.keep ?? this.assign.keep,
+  ): Promise<void> {
     if (this.current.kind === 'ended') return;
     this.current = states.ended(this.current, how);
     this.activeClock.dispose();
@@ -357,7 +360,7 @@ export class Attempt implements DriverHost {
       // A gate may be at work in the folder, and was asked to end.
       if (how === 'released') await this.gates;
       await supervisor.killTree(this.id);
-      if (this.place) await workspaces.release(this.id, {keep: how === 'released' && keep});
+      if (this.place) await workspaces.release(this.id, {keep});
     } catch (error) {
       logger.error('an attempt could not be cleaned up', {attemptId: this.id, error});
     }

@@ -82,9 +82,9 @@ async function prepareWorkspace(
   setupEnv: Readonly<Record<string, string>>,
   {workspaces, link, logger}: RunnerServices,
 ): Promise<Prepared | AttemptReport> {
-  const {attemptId, fence, sessionId, taskId, workspace, task} = attempt.assign;
+  const {attemptId, fence, sessionId, taskId, workspace, task, keep} = attempt.assign;
   const {signal} = attempt.work;
-  const identity = {sessionId, taskId, attemptId};
+  const identity = {sessionId, taskId, attemptId, keep};
   if (workspace.kind === 'none')
     return {
       kind: 'ready',

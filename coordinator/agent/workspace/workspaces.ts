@@ -58,6 +58,8 @@ export interface AttemptIdentity {
   readonly sessionId: string;
   readonly taskId: string;
   readonly attemptId: string;
+  /** It stays for a person whatever becomes of attempt and agent, unless its release says otherwise. Default false. */
+  readonly keep?: boolean | undefined;
 }
 
 export interface PrepareRequest extends AttemptIdentity {
@@ -367,6 +369,6 @@ function fileOf(
   repository?: AttemptFile['repository'],
   git?: AttemptGit,
 ): AttemptFile {
-  const {sessionId, taskId, attemptId} = identity;
-  return {v: 1, sessionId, taskId, attemptId, kept: false, repository, git};
+  const {sessionId, taskId, attemptId, keep = false} = identity;
+  return {v: 1, sessionId, taskId, attemptId, kept: keep, repository, git};
 }

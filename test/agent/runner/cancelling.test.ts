@@ -98,6 +98,23 @@ describe('attempt that is stopped', function () {
     assert(!existsSync(attemptFolder(attemptId)));
   });
 
+  it('keeps its folder for a session that keeps, though its agent dies, until it is released', async () => {
+    await start();
+    const assign = assignment('fine', run('true'), {keep: true});
+    await hub.send('mcpx.orchestrate.task.assign', assign);
+    await until('it is over', () => agent.attempts.get(assign.attemptId) === undefined);
+    const left = assignment('left', run('sleep 60'), {keep: true, task: {onLost: 'fail'}});
+    await hub.send('mcpx.orchestrate.task.assign', left);
+    await until('it runs', () => agent.attempts.get(left.attemptId)?.state.kind === 'running');
+    await agent.stop('restart', {now: true});
+    await start();
+    for (const {attemptId} of [assign, left]) {
+      assert(existsSync(attemptFolder(attemptId)), attemptId);
+      await hub.send('mcpx.attempt.release', {attemptId, keep: false});
+      assert(!existsSync(attemptFolder(attemptId)));
+    }
+  });
+
   it('ends at once and says nothing when it is released without having been cancelled', async () => {
     await start({settings: {cancelGraceMs: 60_000}});
     const {attemptId, pid} = await working();
