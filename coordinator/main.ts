@@ -56,12 +56,15 @@ async function main(): Promise<number> {
   return exit;
 }
 
+/** Verbs whose work others depend on: they go on when nobody reads their words any more. A supervisor's work begins just then. */
+const GO_ON_UNREAD: ReadonlySet<string | undefined> = new Set(['agent', 'coordinator', 'run', 'supervise']);
+
 /** A reader that has seen enough, such as `head`, is no failure; anything else that nobody handled is, and must not pass as success. */
-function guardProcess(): void {
+function guardProcess(verb: string | undefined): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', error => {
       if (systemErrorCode(error) !== 'EPIPE') throw error;
-      process.exit(EXIT.ok);
+      if (!GO_ON_UNREAD.has(verb)) process.exit(EXIT.ok);
     });
   }
   const fail = (what: string) => (error: unknown) => {
@@ -74,5 +77,5 @@ function guardProcess(): void {
   process.on('unhandledRejection', fail('a bug of ours ended this process'));
 }
 
-guardProcess();
+guardProcess(process.argv[2]);
 process.exitCode = await main();
