@@ -93,6 +93,11 @@ export class Approvals {
     this.waiting.delete(session);
   }
 
+  /** The session does not run here. */
+  forget(session: SessionNode): void {
+    this.waiting.delete(session);
+  }
+
   private withdrawFor(session: SessionNode, isMeant: (waiting: Waiting) => boolean): void {
     const known = this.waiting.get(session);
     if (!known) return;

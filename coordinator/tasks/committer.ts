@@ -55,6 +55,8 @@ export class Committer {
       readonly maxInFlight: number;
       /** The fence does not hold any more. */
       readonly onFenced: () => void;
+      /** A step's callback threw. */
+      readonly onFault: (error: unknown) => void;
     },
   ) {}
 
@@ -67,7 +69,10 @@ export class Committer {
     this.pump();
   }
 
-  /** Resolves to the revision, or to undefined when the comparisons did not hold; rejects with `closed` when the lead was lost. */
+  /**
+   * Resolves to the revision, or to undefined when the comparisons did not hold; rejects with `limit` when it is too large for the store, with
+   * an `AbortError` when the lead was lost.
+   */
   run(compare: readonly Compare[], ops: readonly Op[]): Promise<number | undefined> {
     return new Promise((resolve, reject) => {
       this.submit({
@@ -75,6 +80,7 @@ export class Committer {
         ops,
         committed: resolve,
         refused: () => resolve(undefined),
+        tooLarge: reject,
         abandoned: () => reject(leadLost()),
       });
     });
@@ -97,7 +103,7 @@ export class Committer {
     const left = this.waiting.slice(this.head);
     this.waiting = [];
     this.head = 0;
-    for (const {step} of left) step.abandoned?.();
+    this.abandon(left);
   }
 
   /** Waits a turn, so that what is decided together travels together. */
@@ -106,8 +112,12 @@ export class Committer {
     this.scheduled = true;
     queueMicrotask(() => {
       this.scheduled = false;
-      while (!this.stopped && this.inFlight < this.options.maxInFlight && this.head < this.waiting.length)
-        this.launch(this.takeBatch());
+      try {
+        while (!this.stopped && this.inFlight < this.options.maxInFlight && this.head < this.waiting.length)
+          this.launch(this.takeBatch());
+      } catch (error) {
+        this.options.onFault(error);
+      }
     });
   }
 
@@ -136,51 +146,65 @@ export class Committer {
 
   private launch(batch: Queued[]): void {
     this.inFlight += 1;
-    void this.commit(batch).then(() => {
-      this.inFlight -= 1;
-      this.pump();
-    });
+    void this.commit(batch)
+      .catch((error: unknown) => this.options.onFault(error))
+      .then(() => {
+        this.inFlight -= 1;
+        this.pump();
+      });
   }
 
   private async commit(batch: Queued[]): Promise<void> {
     const txn = this.txnOf(batch);
     for (;;) {
-      try {
-        const result = await this.store.txn(txn);
-        if (result.succeeded) for (const {step} of batch) step.committed(result.revision);
-        else this.sortOut(batch, currentKeys(result.responses));
-        return;
-      } catch (error) {
-        if (isCoordinatorError(error, 'limit') && !this.stopped) {
-          this.divide(batch, error);
-          return;
-        }
-        if (this.stopped || !this.mayRetry(error, batch)) {
-          this.options.logger.error('a transaction of the lead failed', {error, steps: batch.length});
-          for (const {step} of batch) step.abandoned?.();
-          if (!this.stopped) this.options.onFenced();
-          return;
-        }
-        await delay(this.options.clock, RETRY_MS, this.stopSignal.signal).catch(() => undefined);
-        if (this.stopped) {
-          for (const {step} of batch) step.abandoned?.();
-          return;
-        }
-      }
+      const result = await this.store.txn(txn).catch((error: unknown) => this.failed(batch, error));
+      if (result === 'over') return;
+      if (result === 'again') continue;
+      if (result.succeeded) for (const {step} of batch) this.tell(() => step.committed(result.revision));
+      else this.sortOut(batch, currentKeys(result.responses));
+      return;
+    }
+  }
+
+  private async failed(batch: Queued[], error: unknown): Promise<'again' | 'over'> {
+    if (isCoordinatorError(error, 'limit') && !this.stopped) {
+      this.divide(batch, error);
+      return 'over';
+    }
+    if (this.stopped || !this.mayRetry(error, batch)) {
+      this.options.logger.error('a transaction of the lead failed', {error, steps: batch.length});
+      this.abandon(batch);
+      if (!this.stopped) this.options.onFenced();
+      return 'over';
+    }
+    await delay(this.options.clock, RETRY_MS, this.stopSignal.signal).catch(() => undefined);
+    if (!this.stopped) return 'again';
+    this.abandon(batch);
+    return 'over';
+  }
+
+  private abandon(batch: readonly Queued[]): void {
+    for (const {step} of batch) this.tell(() => step.abandoned?.());
+  }
+
+  /** A callback that throws must not keep the others of its transaction from hearing. */
+  private tell(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.options.onFault(error);
     }
   }
 
   /** Finds the step that is too large: each goes again on its own. */
   private divide(batch: readonly Queued[], error: Error): void {
     const [only, ...others] = batch;
-    if (only && others.length === 0 && only.step.tooLarge) {
-      only.step.tooLarge(error);
-      return;
-    }
-    if (others.length === 0) {
+    if (only && others.length === 0) {
+      const {step} = only;
       this.options.logger.error('a step of the lead breaks a limit of the store', {error});
-      only?.step.abandoned?.();
-      this.options.onFenced();
+      this.tell(() => (step.tooLarge ? step.tooLarge(error) : step.abandoned?.()));
+      // Nobody can go on without it.
+      if (!step.tooLarge) this.options.onFault(error);
       return;
     }
     for (const queued of batch) this.launch([queued]);
@@ -215,7 +239,7 @@ export class Committer {
   /** The transaction was refused: finds out whose fault it was. */
   private sortOut(batch: readonly Queued[], current: Map<string, KeyValue>): void {
     if (!compareHolds(this.fence, current.get(this.fence.key))) {
-      for (const {step} of batch) step.abandoned?.();
+      this.abandon(batch);
       this.options.onFenced();
       return;
     }
@@ -225,8 +249,7 @@ export class Committer {
       if (step.compare.every(compare => compareHolds(compare, current.get(compare.key)))) again.push(queued);
       else {
         const applied = queued.unknown ? appliedAt(step, current) : undefined;
-        if (applied === undefined) step.refused(current);
-        else step.committed(applied);
+        this.tell(() => (applied === undefined ? step.refused(current) : step.committed(applied)));
       }
     }
     if (again.length > 0) this.waiting.splice(this.head, 0, ...again);

@@ -27,7 +27,9 @@ export class Dispatcher {
 
   /** Sends the assignment until the agent confirms it, the attempt ends or the term does. */
   assign(attempt: AttemptNode): void {
-    void this.deliver(attempt);
+    this.deliver(attempt).catch((error: unknown) =>
+      this.term.faulted('an assignment', error, attempt.task.session),
+    );
   }
 
   /** The attempt is over in the store. `record` is its last state. */

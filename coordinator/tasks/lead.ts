@@ -50,6 +50,8 @@ export type LeadStatus =
     };
 
 const RESTART_MS = 500;
+const LONGEST_RESTART_MS = 30_000;
+const SHORT_TERM_MS = 10_000;
 /** A store without a majority must not keep the process from ending; what is not stored is counted again by the next lead. */
 const FLUSH_MS = 2000;
 
@@ -61,6 +63,7 @@ export class Lead {
   private running: Promise<void> | undefined;
   private current: LeadTerm | undefined;
   private lead: string | undefined;
+  private readonly suspects = new Set<string>();
 
   constructor(private readonly options: LeadOptions) {
     this.settings = leadSettings(options.settings);
@@ -137,10 +140,15 @@ export class Lead {
   private async run(): Promise<void> {
     const {signal} = this.stopping;
     const {logger, clock} = this.options;
+    // What ends every term soon must not make this process spin.
+    let shortTerms = 0;
     while (!signal.aborted) {
+      let began = clock.now();
       try {
         this.lead = await this.election.leader();
-        await this.reign(await this.election.campaign(signal));
+        const held = await this.election.campaign(signal);
+        began = clock.now();
+        await this.reign(held);
       } catch (error) {
         if (signal.aborted) return;
         if (isCoordinatorError(error, 'closed')) {
@@ -149,7 +157,9 @@ export class Lead {
         }
         logger.error('leading failed; the coordinator tries again', {error});
       }
-      await delay(clock, RESTART_MS, signal).catch(() => undefined);
+      shortTerms = clock.now() - began < SHORT_TERM_MS ? shortTerms + 1 : 0;
+      const pause = Math.min(LONGEST_RESTART_MS, RESTART_MS * 2 ** Math.max(0, shortTerms - 1));
+      await delay(clock, pause, signal).catch(() => undefined);
     }
   }
 
@@ -167,7 +177,11 @@ export class Lead {
     if (signal.aborted) onStop();
     let opened: LeadTerm | undefined;
     try {
-      opened = await LeadTerm.open({...this.options, settings: this.settings}, held, end);
+      opened = await LeadTerm.open(
+        {...this.options, settings: this.settings, suspects: this.suspects},
+        held,
+        end,
+      );
       this.current = opened;
       this.lead = coordinator;
       logger.info('this coordinator leads', {

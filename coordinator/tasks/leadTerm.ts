@@ -4,12 +4,13 @@ import {ALL_TENANTS_PREFIX, SYSTEM_KEYS, tenantKeys} from '../protocol/model/key
 import {parseRecord, recordFields} from '../protocol/model/record.ts';
 import {every} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
+import {describeError} from '../runtime/errors.ts';
 import type {WatchMessage} from '../store/store.ts';
 import {Approvals} from './approvals.ts';
 import {Conductor} from './conductor.ts';
 import {coolDown, Dispatcher, type RefusalReason} from './dispatcher.ts';
 import type {Held} from './election.ts';
-import {type AgentNode, type AttemptNode, isFinalTask, type SessionNode, type TaskNode} from './fleet.ts';
+import {type AgentNode, type AttemptNode, isFinalTask, type SessionNode} from './fleet.ts';
 import {LateUsages} from './lateUsages.ts';
 import {Loader} from './loader.ts';
 import {insertMerge} from './mergeInputs.ts';
@@ -20,7 +21,7 @@ import {SessionEnds} from './sessionEnds.ts';
 import {removeTasks, SessionStarts} from './sessionStarts.ts';
 import {SessionWriter} from './sessions.ts';
 import {StoreEvents} from './storeEvents.ts';
-import type {Term} from './term.ts';
+import {guarded, type Term} from './term.ts';
 import {createTerm, type TermOptions} from './termParts.ts';
 import {Timekeeper} from './timekeeper.ts';
 import {Verifier} from './verifier.ts';
@@ -42,6 +43,7 @@ export class LeadTerm implements Disposable {
   private readonly retention: Retention;
   private readonly lateUsages: LateUsages;
   private readonly tenants = new Set<string>();
+  private readonly suspects: Set<string>;
   private isOver = false;
 
   private constructor(
@@ -52,7 +54,11 @@ export class LeadTerm implements Disposable {
   ) {
     const end = new AbortController();
     this.owned.add({dispose: () => end.abort()});
-    const term = createTerm(options, held, hubTimeMs, end.signal, reason => this.depose(reason));
+    const term = createTerm(options, held, hubTimeMs, end.signal, {
+      depose: reason => this.depose(reason),
+      faulted: (what, error, session) => this.faulted(what, error, session),
+    });
+    this.suspects = options.suspects;
     this.term = term;
     this.owned.add({dispose: () => term.committer.stop()});
     this.sessions = new SessionWriter(term);
@@ -131,13 +137,22 @@ export class LeadTerm implements Disposable {
     this.owned.add(
       store.watch(ALL_TENANTS_PREFIX, {fromRevision: revision + 1}, message => this.onWatch(message)),
     );
-    this.owned.add(every(clock, settings.tickMs, () => this.guarded('tick', () => this.tick())));
-    this.owned.add(every(clock, settings.retentionMs, () => this.sweep()));
+    this.owned.add(every(clock, settings.tickMs, () => guarded(this.term, 'a tick', () => this.tick())));
+    this.owned.add(
+      every(clock, settings.retentionMs, () => guarded(this.term, 'a sweep', () => this.sweep())),
+    );
     for (const {tenant, id} of halfStarted) {
       logger.info('the start of a session was cut off; its tasks are removed', {session: id});
       await removeTasks(this.term, tenantKeys(tenant), id);
     }
-    for (const session of [...this.term.fleet.sessions.values()]) this.adopt(session);
+    for (const session of [...this.term.fleet.sessions.values()]) {
+      try {
+        this.adopt(session);
+      } catch (error) {
+        logger.error('a session cannot be taken up and does not run', {session: session.id, error});
+        this.setAside(session, error);
+      }
+    }
     for (const {tenant, attemptId} of lateUsages) this.lateUsages.note(tenant, attemptId);
   }
 
@@ -151,20 +166,40 @@ export class LeadTerm implements Disposable {
   private onWatch(message: WatchMessage): void {
     if (this.isOver) return;
     if (message.kind === 'events')
-      this.guarded('watch', () => {
+      guarded(this.term, 'the watch', () => {
         for (const event of message.events) this.events.take(event);
       });
     else this.depose(message.kind === 'compacted' ? 'the watch fell behind' : 'the store was closed');
   }
 
   /** A fault of ours must not leave a lead that decides on a picture which has parted from the store. */
-  private guarded(what: string, run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.term.logger.error('the lead stumbled and starts over from the store', {what, error});
-      this.depose(`${what} failed`);
+  private faulted(what: string, error: unknown, session?: SessionNode): void {
+    if (this.isOver) return;
+    const {logger} = this.term;
+    const name = session && `${session.tenant}/${session.id}`;
+    if (session && name !== undefined && this.suspects.has(name)) {
+      logger.error('the lead stumbled over a session again and sets it aside', {what, session: name, error});
+      this.setAside(session, error);
+      return;
     }
+    if (name !== undefined) this.suspects.add(name);
+    logger.error('the lead stumbled and starts over from the store', {what, session: name, error});
+    this.depose(`${what} failed`);
+  }
+
+  private setAside(session: SessionNode, error: unknown): void {
+    this.forgetSession(session);
+    this.loader.unload(session);
+    this.term.fleet.setAside(session.tenant, session.id, describeError(error));
+  }
+
+  private forgetSession(session: SessionNode): void {
+    for (const task of session.tasks.values()) {
+      this.term.queue.remove(task);
+      task.attempt?.talk.abort();
+    }
+    this.conductor.forget(session);
+    this.timekeeper.forget(session);
   }
 
   private depose(reason: string): void {
@@ -248,15 +283,11 @@ export class LeadTerm implements Disposable {
 
   private sessionEnded(session: SessionNode): void {
     this.approvals.withdrawSession(session);
-    for (const task of session.tasks.values()) this.forget(task);
-    this.conductor.forget(session);
-    this.timekeeper.forget(session);
+    for (const task of session.tasks.values())
+      if (!isFinalTask(task)) this.term.logger.warn('a session ended before a task', {task: task.key});
+    this.forgetSession(session);
+    this.suspects.delete(`${session.tenant}/${session.id}`);
     this.term.logger.info('a session ended', {session: session.id, state: session.record.state});
-  }
-
-  private forget(task: TaskNode): void {
-    this.term.queue.remove(task);
-    if (!isFinalTask(task)) this.term.logger.warn('a session ended before a task', {task: task.key});
   }
 
   private sweep(): void {

@@ -1,4 +1,5 @@
 /** Reads what is unfinished from the store, at one revision, into the lead's picture. */
+import type * as z from 'zod';
 import {AccountRecord, AgentLive, AgentRecord} from '../protocol/model/agent.ts';
 import {AttemptRecord} from '../protocol/model/attempt.ts';
 import {SpendRecord} from '../protocol/model/facts.ts';
@@ -7,7 +8,7 @@ import {parseRecord} from '../protocol/model/record.ts';
 import {FINAL_SESSION_STATES, SessionRecord} from '../protocol/model/session.ts';
 import {TaskRecord} from '../protocol/model/task.ts';
 import {Plan, type TaskSpecification} from '../protocol/plan/plan.ts';
-import {CoordinatorError} from '../runtime/errors.ts';
+import {CoordinatorError, describeError, isCoordinatorError} from '../runtime/errors.ts';
 import type {KeyValue, Store} from '../store/store.ts';
 import type {Approvals} from './approvals.ts';
 import {FAILURE_HANDLING} from './failurePolicy.ts';
@@ -67,10 +68,9 @@ export class Loader {
       await this.loadAgents(tenant, revision);
       const known = new Set<string>();
       for await (const kv of pages(store, tenantKeys(tenant).sessions, revision)) {
-        const record = parseRecord(SessionRecord, kv.key, kv.value);
-        known.add(record.id);
-        if (!FINAL_SESSION_STATES.has(record.state))
-          await this.tryLoadSession(tenant, record, kv.modRevision, revision);
+        const id = kv.key.slice(tenantKeys(tenant).sessions.length);
+        known.add(id);
+        await this.tryLoadSession(tenant, id, kv, revision);
       }
       for await (const id of children(store, `${tenantKeys(tenant).base}tasks/`, revision))
         if (!known.has(id)) halfStarted.push({tenant, id});
@@ -103,24 +103,39 @@ export class Loader {
     nodes.push(...mergeNodes(session, nodes, tasks, attempts));
     linkSession(session, nodes);
     fleet.addSession(session);
-    await this.placeAttempts(session, attempts, revision);
-    for await (const kv of pages(this.term.store, session.keys.approvals(session.id), revision))
-      this.approvals.take(session, kv);
+    try {
+      await this.placeAttempts(session, attempts, revision);
+      for await (const kv of pages(this.term.store, session.keys.approvals(session.id), revision))
+        this.approvals.take(session, kv);
+    } catch (error) {
+      this.unload(session);
+      throw error;
+    }
     return session;
   }
 
-  private async tryLoadSession(
-    tenant: string,
-    record: SessionRecord,
-    mod: number,
-    revision: number,
-  ): Promise<void> {
+  /** Takes back what loading the session did. */
+  unload(session: SessionNode): void {
+    const {fleet, allotments} = this.term;
+    for (const {attempt} of session.tasks.values()) {
+      if (!attempt) continue;
+      attempt.agent.attempts.delete(attempt);
+      allotments.release(session, attempt.record.id);
+    }
+    this.approvals.forget(session);
+    fleet.dropSession(session);
+  }
+
+  private async tryLoadSession(tenant: string, id: string, kv: KeyValue, revision: number): Promise<void> {
     try {
-      await this.loadSession(tenant, record, mod, revision);
+      const record = parseRecord(SessionRecord, kv.key, kv.value);
+      if (!FINAL_SESSION_STATES.has(record.state))
+        await this.loadSession(tenant, record, kv.modRevision, revision);
     } catch (error) {
-      if (error instanceof CoordinatorError && error.code === 'closed') throw error;
+      if (isOfStore(error)) throw error;
       // One broken session must not keep the others from running.
-      this.term.logger.error('a session could not be loaded and does not run', {session: record.id, error});
+      this.term.logger.error('a session could not be loaded and does not run', {session: id, error});
+      this.term.fleet.setAside(tenant, id, describeError(error));
     }
   }
 
@@ -128,20 +143,32 @@ export class Loader {
     const {store, fleet} = this.term;
     const keys = tenantKeys(tenant);
     for await (const kv of pages(store, keys.agents, revision)) {
-      const record = parseRecord(AgentRecord, kv.key, kv.value);
-      fleet.agent(tenant, record.instance.id).record = record;
+      const record = this.readable(AgentRecord, kv);
+      if (record) fleet.agent(tenant, record.instance.id).record = record;
     }
     for await (const kv of pages(store, keys.agentLives, revision)) {
-      const value = parseRecord(AgentLive, kv.key, kv.value);
-      fleet.agent(tenant, kv.key.slice(keys.agentLives.length)).live = {value, mod: kv.modRevision};
+      const value = this.readable(AgentLive, kv);
+      const id = kv.key.slice(keys.agentLives.length);
+      if (value) fleet.agent(tenant, id).live = {value, mod: kv.modRevision};
     }
     for await (const kv of pages(store, keys.accounts, revision)) {
-      const record = parseRecord(AccountRecord, kv.key, kv.value);
+      const record = this.readable(AccountRecord, kv);
+      if (!record) continue;
       fleet.accounts.set(`${tenant}/${record.account}`, {until: record.pausedUntil, reason: record.reason});
     }
     const today = await store.get(keys.spend(this.term.budgets.today()), {atRevision: revision});
     if (today)
       this.term.budgets.load(tenant, parseRecord(SpendRecord, today.key, today.value), today.modRevision);
+  }
+
+  /** An agent whose record nobody can read gets no work. */
+  private readable<S extends z.ZodType>(schema: S, {key, value}: KeyValue): z.infer<S> | undefined {
+    try {
+      return parseRecord(schema, key, value);
+    } catch (error) {
+      this.term.logger.error('a record is unreadable and left out', {key, error});
+      return undefined;
+    }
   }
 
   private async readTasks(session: SessionNode, revision: number): Promise<StoredTasks> {
@@ -191,6 +218,15 @@ export class Loader {
     session.spentUsd = spentUsd;
     session.dirty = true;
   }
+}
+
+/** Then nothing can be loaded, whatever it is. */
+function isOfStore(error: unknown): boolean {
+  return (
+    isCoordinatorError(error, 'closed') ||
+    isCoordinatorError(error, 'unavailable') ||
+    isCoordinatorError(error, 'timeout')
+  );
 }
 
 interface StoredTasks {

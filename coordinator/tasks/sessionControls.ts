@@ -14,6 +14,7 @@ import type {Loader} from './loader.ts';
 import type {AuditAction, SessionWriter} from './sessions.ts';
 import {taskTransition} from './taskMachine.ts';
 import type {Term} from './term.ts';
+import {endUnloadable} from './unloadable.ts';
 
 export interface ControlParts {
   readonly term: Term;
@@ -35,7 +36,10 @@ export class SessionControls {
     if (mode === 'rollback')
       throw new ProtocolError('notAvailable', 'rolling a session back is not available; cancel it instead');
     const session = await this.unfinished(sessionId, principal);
-    if (!session) return (await this.ended(sessionId, principal)).value;
+    if (!session)
+      return this.parts.term.fleet.unloadable.has(`${principal.tenant}/${sessionId}`)
+        ? endUnloadable(this.parts.term, sessionId, principal, reason)
+        : (await this.ended(sessionId, principal)).value;
     const endMode = session.record.endMode === 'cancel' ? 'cancel' : mode;
     const record = await this.parts.sessions.update(
       session,
@@ -204,7 +208,7 @@ export class SessionControls {
     principal: Principal,
     audit: AuditAction,
   ): Promise<SessionRecord> {
-    const {sessions, adopt, term} = this.parts;
+    const {sessions, adopt} = this.parts;
     if (ended.value.state === 'succeeded')
       throw new ProtocolError(
         'conflict',
@@ -219,7 +223,7 @@ export class SessionControls {
       this.checkBudget(session);
       await this.storeReopened(chosen);
     } catch (error) {
-      term.fleet.dropSession(session);
+      this.parts.loader.unload(session);
       throw error;
     }
     const record = await sessions.update(
@@ -308,7 +312,7 @@ export class SessionControls {
     if (!FINAL_SESSION_STATES.has(stored.value.state))
       throw new ProtocolError(
         'unavailable',
-        `session ${sessionId} could not be loaded; see the coordinator's log`,
+        `session ${sessionId} could not be loaded: ${this.parts.term.fleet.unloadable.get(`${tenant}/${sessionId}`) ?? "see the coordinator's log"}`,
       );
     return stored;
   }

@@ -9,7 +9,7 @@ import type {AgentChannel} from './agentChannel.ts';
 import type {Allotments} from './allotments.ts';
 import type {Budgets} from './budgets.ts';
 import type {Committer} from './committer.ts';
-import type {Fleet} from './fleet.ts';
+import type {Fleet, SessionNode} from './fleet.ts';
 import type {ReadyQueue} from './readyQueue.ts';
 import type {Now, Scheduler} from './scheduler.ts';
 import type {LeadSettings} from './settings.ts';
@@ -58,6 +58,25 @@ export interface Term {
   readonly signal: AbortSignal;
   /** Gives the lead up: its state and the store's have parted. */
   depose(reason: string): void;
+  /**
+   * A fault of ours: the lead starts over from the store. A session that faults again after that is set aside, so that it does not keep the
+   * others from running.
+   */
+  faulted(what: string, error: unknown, session?: SessionNode): void;
+}
+
+/** Runs what must not throw into a timer, a microtask or a callback: a fault there would end the process. */
+export function guarded(
+  term: Pick<Term, 'faulted'>,
+  what: string,
+  run: () => void,
+  session?: SessionNode,
+): void {
+  try {
+    run();
+  } catch (error) {
+    term.faulted(what, error, session);
+  }
 }
 
 export function nowOf(term: Pick<Term, 'hub' | 'clock'>): Now {

@@ -14,7 +14,13 @@ import type {Term} from './term.ts';
 export type TermOptions = Pick<
   Term,
   'store' | 'channel' | 'plans' | 'auditedTxn' | 'clock' | 'random' | 'settings' | 'coordinator' | 'logger'
->;
+> & {
+  /** Sessions, as `tenant/id`, over which a term of this process stumbled. */
+  readonly suspects: Set<string>;
+};
+
+/** What happens to the term. */
+export type TermEnds = Pick<Term, 'depose' | 'faulted'>;
 
 /** `hubTimeMs` is the last that was stored. Whoever ends the term stops its committer and aborts `signal`. */
 export function createTerm(
@@ -22,7 +28,7 @@ export function createTerm(
   held: Held,
   hubTimeMs: number,
   signal: AbortSignal,
-  depose: (reason: string) => void,
+  {depose, faulted}: TermEnds,
 ): Term {
   const {store, clock, settings, logger, coordinator} = options;
   const principal = `coordinator:${coordinator}`;
@@ -37,7 +43,13 @@ export function createTerm(
   const committer = new Committer(
     store,
     {key: SYSTEM_KEYS.lead, target: 'create', op: '=', operand: held.createRevision},
-    {clock, logger, maxInFlight: settings.maxTxnsInFlight, onFenced: () => depose('its fence has fallen')},
+    {
+      clock,
+      logger,
+      maxInFlight: settings.maxTxnsInFlight,
+      onFenced: () => depose('its fence has fallen'),
+      onFault: error => faulted('a step', error),
+    },
   );
   return {
     ...options,
@@ -52,5 +64,6 @@ export function createTerm(
     principal,
     signal,
     depose,
+    faulted,
   };
 }

@@ -20,12 +20,14 @@ export class Verifier {
     if (attempt.verification) return;
     const verification: Verification = {verdict: undefined, isGone: false};
     attempt.verification = verification;
-    void this.run(attempt).then(verdict => {
-      if (!verdict) return;
-      if (verdict === 'gone') verification.isGone = true;
-      else verification.verdict = verdict;
-      this.decided(attempt);
-    });
+    void this.run(attempt)
+      .then(verdict => {
+        if (!verdict) return;
+        if (verdict === 'gone') verification.isGone = true;
+        else verification.verdict = verdict;
+        this.decided(attempt);
+      })
+      .catch((error: unknown) => this.term.faulted('a verification', error, attempt.task.session));
   }
 
   private async run(attempt: AttemptNode): Promise<GateVerdict | 'gone' | undefined> {

@@ -18,6 +18,7 @@ describe('Committer', () => {
   let txns: Txn[];
   let fault: ((txn: Txn, run: () => Promise<TxnResult>) => Promise<TxnResult>) | undefined;
   let fenced: number;
+  let faults: unknown[];
   let committer: Committer;
 
   beforeEach(async () => {
@@ -33,6 +34,7 @@ describe('Committer', () => {
       const run = (): Promise<TxnResult> => store.txn(txn);
       return fault ? fault(txn, run) : run();
     };
+    faults = [];
     committer = new Committer(
       watched,
       {key: 'lead', target: 'create', op: '=', operand: revision},
@@ -43,6 +45,7 @@ describe('Committer', () => {
         onFenced: () => {
           fenced += 1;
         },
+        onFault: error => faults.push(error),
       },
     );
   });
@@ -111,6 +114,18 @@ describe('Committer', () => {
     };
     assert.equal(await submit('a'), 'refused');
     assert.equal((await store.get('a'))?.value, 'other');
+  });
+
+  it('tells of a step whose callback throws, and the others of its transaction hear all the same', async () => {
+    const thrown = new Error('a bug');
+    const broken = submit('a', 'a', {
+      committed: () => {
+        throw thrown;
+      },
+    });
+    assert.equal(await submit('b'), 'committed');
+    assert.deepEqual(faults, [thrown]);
+    void broken;
   });
 
   it('waits while the store is unavailable', async () => {
