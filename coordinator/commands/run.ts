@@ -3,6 +3,7 @@ import {mkdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {Command} from 'commander';
 import type {LocalRepository} from '../client/repository/localRepository.ts';
+import {isRemoteUrl} from '../client/repository/remoteUrl.ts';
 import {createLogger, type Logger} from '../observability/logger.ts';
 import type {Plan} from '../protocol/plan/plan.ts';
 import {systemClock} from '../runtime/clock.ts';
@@ -48,6 +49,14 @@ export async function runPlan(planFile: string, given: RunOptions, io: CommandIo
   if (!loaded) return EXIT.usage;
   const {plan} = loaded;
   const options = {...given, connect: await whereToRun(given, io)};
+  if (options.isolated && isAtUrl(plan))
+    throw new CoordinatorError(
+      'config',
+      'an isolated run has nowhere to leave the result of a repository at a URL',
+      {
+        hint: 'Leave out --isolated, or name a clone on this machine in workspace.repository.',
+      },
+    );
   const report = options.junit === undefined ? undefined : path.resolve(io.cwd, options.junit);
   // A wrong path shows before the work, and the report of an earlier run does not stand for this one.
   if (report !== undefined) await writeReport(report, '');
@@ -78,6 +87,10 @@ export async function runPlan(planFile: string, given: RunOptions, io: CommandIo
   } finally {
     await rehearsal?.stop();
   }
+}
+
+function isAtUrl({workspace}: Plan): boolean {
+  return workspace.kind === 'git' && workspace.repository !== undefined && isRemoteUrl(workspace.repository);
 }
 
 async function writeReport(file: string, text: string): Promise<void> {

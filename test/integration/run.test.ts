@@ -164,6 +164,40 @@ describe('mcpx run from unusual checkouts', function () {
   });
 });
 
+describe('mcpx run of a repository at a URL', function () {
+  this.timeout(60_000);
+  let person: Person;
+  before(() => {
+    person = new Person();
+  });
+  after(() => person.leave());
+
+  it('needs no checkout, and its result is fetched into any clone', async () => {
+    const origin = UserRepository.create(path.join(person.root, 'origin'), person.env, {
+      'base.txt': 'base\n',
+      'gone.txt': '',
+    });
+    const url = `file://${origin.folder}`;
+    const folder = person.folder('plans');
+    writeFileSync(
+      path.join(folder, 'far.mcpx.yaml'),
+      `workspace: {repository: "${url}", ref: main}\n${WORKS}`,
+    );
+    const before = origin.digest();
+    const ended = await person.expect(0, ['run', 'far.mcpx.yaml', '--json'], {cwd: folder});
+    const report = jsonReport(ended.stdout);
+    assert.match(ended.stderr, new RegExp(`In a clone: mcpx sessions fetch ${report.session}`));
+    assert.deepEqual(origin.digest(), before);
+    assert.deepEqual(origin.branches(), ['main']);
+    const clone = path.join(person.root, 'clone');
+    origin.git('clone', '--quiet', url, clone);
+    await person.expect(0, ['sessions', 'fetch', report.session], {cwd: clone});
+    assert.equal(new UserRepository(clone, person.env).show(resultCommit(report), 'one.txt'), 'base');
+    const lost = await person.expect(2, ['run', 'far.mcpx.yaml', '--isolated'], {cwd: folder});
+    assert.match(lost.stderr, /nowhere to leave the result/);
+  });
+});
+
 describe('mcpx run that cannot begin', function () {
   this.timeout(60_000);
   let person: Person;

@@ -202,6 +202,8 @@ export class RunSession {
     const {io, clock, logger} = this.parts;
     const {session} = report;
     let complete = session.state === 'succeeded';
+    if (session.result && !repository)
+      io.stderr(`The coordinator keeps the result. In a clone: mcpx sessions fetch ${session.id}\n`);
     if (session.result && repository) {
       try {
         await bringResult(session, repository, artifacts, logger);
