@@ -2,8 +2,8 @@
 
 import {tenantKeys} from '../protocol/model/keys.ts';
 import {FINAL_SESSION_STATES, SessionRecord} from '../protocol/model/session.ts';
-import {readRecords} from '../store/records.ts';
-import type {Op} from '../store/store.ts';
+import {storedRecord, unchanged} from '../store/records.ts';
+import type {Compare, Op} from '../store/store.ts';
 import type {Term} from './term.ts';
 
 const STEP = 100;
@@ -25,28 +25,48 @@ function endOf(session: SessionRecord): number {
 }
 
 export class Retention {
-  private running = false;
+  private readonly running = new Set<string>();
 
-  constructor(private readonly term: Term) {}
+  constructor(
+    private readonly term: Pick<Term, 'store' | 'committer' | 'fleet' | 'settings' | 'clock' | 'logger'>,
+  ) {}
 
   /** One look through a tenant's sessions. Resolves at once when the previous one is not through. */
   async sweep(tenant: string): Promise<void> {
-    if (this.running) return;
-    this.running = true;
+    if (this.running.has(tenant)) return;
+    this.running.add(tenant);
     try {
-      const {store, settings, clock} = this.term;
-      const keys = tenantKeys(tenant);
-      const {records} = await readRecords(store, SessionRecord, keys.sessions);
-      const ended = records.map(record => record.value);
+      const {settings, clock} = this.term;
+      const ended = await this.ended(tenant);
+      const records = [...ended.keys()];
       const before = clock.wallNow() - settings.keepSessionsMs;
-      for (const session of expiredSessions(ended, settings.keepSessions, before))
-        await this.remove(tenant, session);
+      for (const session of expiredSessions(records, settings.keepSessions, before)) {
+        const stored = ended.get(session);
+        if (stored) await this.remove(tenant, session.id, stored);
+      }
     } finally {
-      this.running = false;
+      this.running.delete(tenant);
     }
   }
 
-  private async remove(tenant: string, {id}: SessionRecord): Promise<void> {
+  /** Sessions with the comparison that holds while nobody changes them. A record that nobody can read is left alone. */
+  private async ended(tenant: string): Promise<Map<SessionRecord, Compare>> {
+    const {store, logger} = this.term;
+    const {kvs} = await store.range(tenantKeys(tenant).sessions);
+    const sessions = new Map<SessionRecord, Compare>();
+    for (const kv of kvs) {
+      try {
+        const {value} = storedRecord(SessionRecord, kv);
+        if (FINAL_SESSION_STATES.has(value.state)) sessions.set(value, unchanged(kv));
+      } catch (error) {
+        logger.warn('the record of a session cannot be read', {key: kv.key, error});
+      }
+    }
+    return sessions;
+  }
+
+  /** Stops where somebody takes the session up again, or counts what it spent: then it is looked at anew by the next sweep. */
+  private async remove(tenant: string, id: string, same: Compare): Promise<void> {
     const keys = tenantKeys(tenant);
     const {committer, fleet} = this.term;
     const prefixes = [
@@ -58,21 +78,16 @@ export class Retention {
       keys.refusals(id),
       keys.memory(id),
     ];
-    // A person may take it up again while it is being looked at.
-    if (fleet.session(tenant, id)) return;
-    for (const prefix of prefixes) await this.clear(prefix);
-    await committer.run([], [{kind: 'delete', key: keys.session(id)}]);
+    for (const prefix of prefixes) if (fleet.session(tenant, id) || !(await this.clear(prefix, same))) return;
+    await committer.run([same], [{kind: 'delete', key: keys.session(id)}]);
   }
 
-  private async clear(prefix: string): Promise<void> {
+  private async clear(prefix: string, same: Compare): Promise<boolean> {
     for (;;) {
       const {kvs, more} = await this.term.store.range(prefix, {limit: STEP});
-      if (kvs.length > 0)
-        await this.term.committer.run(
-          [],
-          kvs.map(({key}): Op => ({kind: 'delete', key})),
-        );
-      if (!more) return;
+      const ops = kvs.map(({key}): Op => ({kind: 'delete', key}));
+      if (ops.length > 0 && (await this.term.committer.run([same], ops)) === undefined) return false;
+      if (!more) return true;
     }
   }
 }

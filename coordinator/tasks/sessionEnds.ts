@@ -1,13 +1,14 @@
 /** Brings a session to its end when its last task is done: outcome, result and the final record. */
 
 import type {CommitBundle, SessionRecord} from '../protocol/model/session.ts';
+import {isCoordinatorError} from '../runtime/errors.ts';
 import {canonicalJson} from '../runtime/json.ts';
 import {resultBundles} from './bundles.ts';
 import {sourcesOf} from './dispatcher.ts';
 import {isWorkedOff, type SessionNode} from './fleet.ts';
 import {RESULT_TASK_ID} from './implicitTasks.ts';
 import {sessionOutcome} from './sessionOutcome.ts';
-import type {SessionWriter} from './sessions.ts';
+import type {AuditAction, SessionPatch, SessionWriter} from './sessions.ts';
 import type {Term} from './term.ts';
 
 /** Characters of bundles that a record has room for. */
@@ -51,14 +52,42 @@ export class SessionEnds {
             pauseReason: undefined,
           }
         : undefined;
-    const record = await this.sessions.update(session, patch, {
+    const audit = {
       action: 'session.finished',
       principal,
       detail: {state: outcome.state, spentUsd: session.spentUsd},
+    };
+    const record = await this.sessions.update(session, patch, audit).catch((error: unknown) => {
+      if (!isCoordinatorError(error, 'limit')) throw error;
+      this.term.logger.error('the end of a session is too large to store', {session: session.id, error});
+      return this.finishWithout(session, outcome.state, patch, audit);
     });
     if (record.endedAt === undefined) return;
     fleet.dropSession(session);
     this.ended(session);
+  }
+
+  /** An end without a result is better than none. */
+  private finishWithout(
+    session: SessionNode,
+    state: SessionRecord['state'],
+    patch: SessionPatch,
+    audit: AuditAction,
+  ): Promise<SessionRecord> {
+    const {workspace} = session.record;
+    const shorter = (): Partial<SessionRecord> | undefined => {
+      const whole = patch();
+      return (
+        whole && {
+          ...whole,
+          state: 'failed',
+          failure: `the session ended as ${state}, but its result is too large to store: its commits are in the records of its tasks`,
+          result: undefined,
+          workspace: workspace && {...workspace, bundles: []},
+        }
+      );
+    };
+    return this.sessions.update(session, shorter, {...audit, detail: {...audit.detail, state: 'failed'}});
   }
 
   private async result(session: SessionNode): Promise<SessionRecord['result']> {

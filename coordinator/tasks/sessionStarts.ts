@@ -28,6 +28,8 @@ import type {Term} from './term.ts';
 type Started = z.infer<typeof SessionStarted>;
 
 const PROBLEMS_NAMED = 10;
+/** Half a record: the other half is for what becomes of the session. */
+const MAX_WORKSPACE_BYTES = 32 * 1024;
 
 export class SessionStarts {
   /** Starts under way, by tenant and id: a request repeated meanwhile joins the first one. */
@@ -161,6 +163,13 @@ export async function removeTasks(term: Term, keys: TenantKeys, sessionId: strin
 
 /** Throws `invalidParams`: what cannot be run is refused before anything is stored. */
 export function checkPlan(plan: Plan, params: Pick<SessionStart, 'workspace'>): void {
+  const bytes = Buffer.byteLength(JSON.stringify(params.workspace ?? null));
+  if (bytes > MAX_WORKSPACE_BYTES)
+    throw new ProtocolError(
+      'tooLarge',
+      `the description of the workspace has ${bytes} bytes, at most ${MAX_WORKSPACE_BYTES} fit: send one bundle with few prerequisites`,
+      {field: 'workspace', bytes, maxBytes: MAX_WORKSPACE_BYTES},
+    );
   if (!placementRule(plan.strategy))
     throw new ProtocolError(
       'invalidParams',

@@ -10,6 +10,10 @@ const NEVER = new Promise<never>(() => undefined);
 export class FaultyStore implements Store {
   private dead = false;
   private full = false;
+  /** Runs before a range is read. */
+  onRange: (prefix: string) => Promise<void> = () => Promise.resolve();
+  /** Says why a transaction is not applied, if it is not. */
+  refuses: (txn: Txn) => Error | undefined = () => undefined;
 
   constructor(
     private readonly real: Store,
@@ -33,6 +37,8 @@ export class FaultyStore implements Store {
 
   async txn(txn: Txn): Promise<TxnResult> {
     if (this.dead) return NEVER;
+    const refusal = this.refuses(txn);
+    if (refusal) throw refusal;
     if (this.full) throw new CoordinatorError('diskFull', 'no space is left');
     const draw = this.random.next();
     const fault = new CoordinatorError('timeout', 'nobody answered');
@@ -50,7 +56,11 @@ export class FaultyStore implements Store {
   }
 
   get: Store['get'] = (...args) => this.alive(() => this.real.get(...args));
-  range: Store['range'] = (...args) => this.alive(() => this.real.range(...args));
+  range: Store['range'] = (...args) =>
+    this.alive(async () => {
+      await this.onRange(args[0]);
+      return this.real.range(...args);
+    });
   grantLease: Store['grantLease'] = (...args) => this.alive(() => this.real.grantLease(...args));
   keepAlive: Store['keepAlive'] = (...args) => this.alive(() => this.real.keepAlive(...args));
   revokeLease: Store['revokeLease'] = (...args) => this.alive(() => this.real.revokeLease(...args));

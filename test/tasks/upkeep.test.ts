@@ -1,10 +1,30 @@
 /** What keeps the lead and its store healthy over time: takeovers, retention, limits of records. */
 import assert from 'node:assert/strict';
+import {silentLogger} from '../../coordinator/observability/logger.ts';
+import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import type {CommitBundle, WorkspaceSource} from '../../coordinator/protocol/model/session.ts';
+import {systemClock} from '../../coordinator/runtime/clock.ts';
+import {CoordinatorError} from '../../coordinator/runtime/errors.ts';
 import {seededRandom} from '../../coordinator/runtime/random.ts';
-import {done, keys, passed} from './fakeFleet.ts';
+import {Committer} from '../../coordinator/tasks/committer.ts';
+import {Fleet} from '../../coordinator/tasks/fleet.ts';
+import {Retention} from '../../coordinator/tasks/retention.ts';
+import {leadSettings} from '../../coordinator/tasks/settings.ts';
+import {done, failing, keys, passed} from './fakeFleet.ts';
 import {FaultyStore} from './faultyStore.ts';
-import {Harness, planOf} from './leadHarness.ts';
+import {client, Harness, planOf} from './leadHarness.ts';
+
+/** Always holds. */
+const ANY = {key: 'none', target: 'create', op: '=', operand: 0} as const;
+const OPTIONS = {
+  clock: systemClock,
+  logger: silentLogger,
+  maxInFlight: 1,
+  onFenced: () => undefined,
+  onFault: (error: unknown) => {
+    throw error;
+  },
+};
 
 describe('Takeover', () => {
   it('happens when the lease of a dead lead ends, and its session goes on', async () => {
@@ -78,6 +98,48 @@ describe('Retention of sessions', () => {
   });
 });
 
+describe('Retention beside people', () => {
+  it('deletes nothing of a session that is taken up while it is being looked at', async () => {
+    const harness = await Harness.open({keepSessions: 0, retentionMs: 3_600_000});
+    try {
+      await harness.lead.stop();
+      const store = new FaultyStore(harness.store, seededRandom(1), 0);
+      harness.lead = harness.newLead('c-1', store);
+      harness.lead.start();
+      const agent = await harness.fleet.add({id: 'a-1', work: () => failing('exit')});
+      await harness.start(planOf([{id: 'one', retry: {max: 0, backoffMs: 0, maxBackoffMs: 0}}]));
+      await harness.untilEnded();
+      const stored = await harness.store.get(keys.session('s-1'));
+      assert.ok(stored);
+      const term = {
+        store,
+        committer: new Committer(store, ANY, OPTIONS),
+        fleet: new Fleet(),
+        logger: silentLogger,
+      };
+      const retention = new Retention({
+        ...term,
+        settings: leadSettings({keepSessions: 0}),
+        clock: harness.clock,
+      });
+      // Between the look at the sessions and the first step.
+      let isTaken = false;
+      store.onRange = async prefix => {
+        if (isTaken || !prefix.startsWith(keys.tasks('s-1'))) return;
+        isTaken = true;
+        agent.work = () => done;
+        const action = {kind: 'resume'} as const;
+        await harness.lead.controlSession({sessionId: 's-1', action}, client);
+      };
+      await retention.sweep('default');
+      assert.equal(isTaken, true);
+      assert.equal((await harness.untilSession(record => record.state === 'succeeded')).counts.succeeded, 1);
+    } finally {
+      await harness.close();
+    }
+  });
+});
+
 describe('Limits of records', () => {
   let harness: Harness;
 
@@ -126,6 +188,40 @@ describe('Limits of records', () => {
     const ended = await harness.untilEnded();
     assert.equal(ended.state, 'failed');
     assert.match((await harness.task('one')).failure?.message ?? '', /too large to store/);
+  });
+
+  it('refuses to start from a workspace whose description does not fit a record', async () => {
+    const bundle = {
+      commit: 'a'.repeat(40),
+      sha256: 'b'.repeat(64),
+      bytes: 1,
+      prerequisites: Array.from({length: 1024}, () => 'c'.repeat(40)),
+    };
+    const workspace = {repositoryId: 'r', commit: 'a'.repeat(40), bundles: [bundle]};
+    const plan = planOf([{id: 'one'}], {workspace: {kind: 'git', setup: [], include: []}});
+    await assert.rejects(
+      harness.start(plan, {workspace}),
+      error => isProtocolError(error, 'tooLarge') && /workspace has \d+ bytes/.test(error.message),
+    );
+  });
+
+  it('fails a session whose end does not fit its record, instead of leading no more', async () => {
+    await harness.lead.stop();
+    const store = new FaultyStore(harness.store, seededRandom(1), 0);
+    store.refuses = ({then}) =>
+      then.some(
+        op => op.kind === 'put' && op.key === keys.session('s-1') && /"state":"succeeded"/.test(op.value),
+      )
+        ? new CoordinatorError('limit', 'too large')
+        : undefined;
+    harness.lead = harness.newLead('c-1', store);
+    harness.lead.start();
+    await harness.fleet.add({id: 'a-1'});
+    await harness.start(planOf([{id: 'one'}]));
+    const ended = await harness.untilEnded();
+    assert.equal(ended.state, 'failed');
+    assert.match(ended.failure ?? '', /ended as succeeded, but its result is too large/);
+    assert.equal(harness.lead.status().kind, 'leading');
   });
 
   it('lists the bundles of a large session in an artifact', async () => {
