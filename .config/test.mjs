@@ -18,7 +18,7 @@ const SUITES = {
   unit: {
     title: 'units, contracts, properties',
     spec: ['test/**/*.test.ts'],
-    ignore: ['test/integration/**', 'test/chaos/**', 'test/fuzz/**'],
+    ignore: ['test/integration/**', 'test/chaos/**', 'test/fuzz/**', 'test/vscode/suite/**'],
   },
   fuzz: {title: 'malformed input', spec: ['test/fuzz/**/*.test.ts']},
   integration: {
@@ -26,6 +26,7 @@ const SUITES = {
     spec: ['test/integration/**/*.test.ts'],
   },
   chaos: {title: 'kills, cuts and sleeps: two seeds', spec: ['test/chaos/**/*.test.ts']},
+  vscode: {title: 'the extension in a real VS Code', program: 'test/vscode/run.ts'},
 };
 
 requireTools();
@@ -49,6 +50,7 @@ try {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
     console.log(`\n== ${name}: ${suite.title}`);
     if (suite.commands) runCommands(suite.commands);
+    else if (suite.program) runProgram(name, suite.program);
     else runMocha(name, suite);
   }
 } finally {
@@ -82,6 +84,19 @@ function runMocha(name, suite) {
     ...ignore,
     ...suite.spec,
   ]);
+  count(name, status, stats);
+}
+
+/** It installs what it needs itself, skips what it cannot run, and leaves counts as mocha does. */
+function runProgram(name, program) {
+  const stats = path.join(scratch, `${name}.json`);
+  const flags = args.includes('--install') ? ['--install'] : [];
+  const status = run('npx', ['--no-install', 'tsx', program, '--stats', stats, ...flags]);
+  count(name, status, stats);
+}
+
+/** A suite without counts failed. */
+function count(name, status, stats) {
   try {
     const counted = JSON.parse(readFileSync(stats, 'utf8'));
     totals.passed += counted.passes;

@@ -1,0 +1,39 @@
+/** A run of the extension's suites is only as good as its counts: what is missing has failed. */
+import assert from 'node:assert/strict';
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {countsOf, NOTHING, ONE_FAILURE} from './counts.ts';
+
+describe('counts of a window', () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'mcpx-counts-'));
+  });
+  after(() => rmSync(folder, {recursive: true}));
+
+  const written = (counts: unknown): string => {
+    const file = path.join(folder, 'stats.json');
+    writeFileSync(file, JSON.stringify(counts));
+    return file;
+  };
+
+  it('are a failure when the suite left none', () =>
+    assert.deepEqual(countsOf(path.join(folder, 'none.json'), true), ONE_FAILURE));
+
+  it('are a failure when the window ended badly after tests that passed', () =>
+    assert.deepEqual(countsOf(written({...NOTHING, passes: 3}), false), {
+      ...NOTHING,
+      passes: 3,
+      failures: 1,
+    }));
+
+  it('are what the suite counted otherwise', () => {
+    const failed = {...NOTHING, passes: 2, failures: 1};
+    assert.deepEqual(countsOf(written(failed), false), failed);
+    const skipped = {...NOTHING, passes: 2, pending: 1, skipped: ['one']};
+    assert.deepEqual(countsOf(written(skipped), true), skipped);
+  });
+
+  it('are refused when they are none', () => assert.throws(() => countsOf(written({passes: -1}), true)));
+});

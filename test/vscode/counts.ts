@@ -1,0 +1,31 @@
+/** How a suite ended, as the test command sums it up. */
+import {existsSync, readFileSync} from 'node:fs';
+import * as z from 'zod';
+
+export const Counts = z.object({
+  passes: z.int().nonnegative(),
+  failures: z.int().nonnegative(),
+  pending: z.int().nonnegative(),
+  /** Full titles of what is pending. */
+  skipped: z.array(z.string()),
+});
+export type Counts = z.infer<typeof Counts>;
+
+export function addCounts(a: Counts, b: Counts): Counts {
+  return {
+    passes: a.passes + b.passes,
+    failures: a.failures + b.failures,
+    pending: a.pending + b.pending,
+    skipped: [...a.skipped, ...b.skipped],
+  };
+}
+
+export const NOTHING: Counts = {passes: 0, failures: 0, pending: 0, skipped: []};
+export const ONE_FAILURE: Counts = {...NOTHING, failures: 1};
+
+/** A suite that left no counts failed, and so did one that ended badly without a failed test. */
+export function countsOf(file: string, endedWell: boolean): Counts {
+  if (!existsSync(file)) return ONE_FAILURE;
+  const counts = Counts.parse(JSON.parse(readFileSync(file, 'utf8')));
+  return endedWell || counts.failures > 0 ? counts : addCounts(counts, ONE_FAILURE);
+}

@@ -1,0 +1,41 @@
+/** The windows that are opened, each with its folder of tests, its workspace and its settings. */
+
+export interface Launch {
+  /** Folder of the tests below suite/. */
+  readonly suite: string;
+  readonly title: string;
+  /** What the workspace is made of: nothing, or an example as a git repository. */
+  readonly workspace: 'empty' | {readonly example: string};
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** It shows that a failure is noticed. */
+  readonly mustFail?: boolean;
+}
+
+export const LAUNCHES: readonly Launch[] = [
+  {suite: 'activation', title: 'a window without a plan', workspace: 'empty'},
+  {suite: 'editor', title: 'a repository with a plan', workspace: {example: 'greeter'}},
+  {suite: 'dying', title: 'an extension host that dies', workspace: 'empty', mustFail: true},
+];
+
+/** Nothing that starts by itself, asks, or comes from the network. */
+export const QUIET_SETTINGS: Readonly<Record<string, unknown>> = {
+  'chat.agentHost.enabled': false,
+  'chat.commandCenter.enabled': false,
+  'chat.disableAIFeatures': true,
+  'extensions.autoCheckUpdates': false,
+  'extensions.autoUpdate': false,
+  'extensions.ignoreRecommendations': true,
+  'files.simpleDialog.enable': true,
+  'git.enabled': false,
+  'git.openRepositoryInParentFolders': 'never',
+  'json.schemaDownload.enable': false,
+  'security.workspace.trust.enabled': false,
+  'telemetry.telemetryLevel': 'off',
+  'typescript.disableAutomaticTypeAcquisition': true,
+  'update.mode': 'none',
+  'workbench.enableExperiments': false,
+  'workbench.secondarySideBar.defaultVisibility': 'hidden',
+  'workbench.startupEditor': 'none',
+  'workbench.tips.enabled': false,
+  'workbench.welcomePage.walkthroughs.openOnInstall': false,
+};

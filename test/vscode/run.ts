@@ -1,0 +1,182 @@
+/** Runs the extension's suites in a real VS Code: `tsx test/vscode/run.ts [--install] [--stats FILE] [--grep TEXT] [SUITE...]`. The tests are in suite/, one folder a window. */
+import {existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
+import path from 'node:path';
+import {parseArgs} from 'node:util';
+import {runTests} from '@vscode/test-electron';
+import * as esbuild from 'esbuild';
+import {Person, ROOT} from '../integration/person.ts';
+import {UserRepository} from '../integration/userRepository.ts';
+import {within} from '../support/waiting.ts';
+import {addCounts, type Counts, countsOf, NOTHING, ONE_FAILURE} from './counts.ts';
+import {chooseEditor} from './editors.ts';
+import {LAUNCHES, type Launch, QUIET_SETTINGS} from './launches.ts';
+import {cacheFolder} from './standIn/parts.ts';
+
+const SUITES = path.join(ROOT, 'test/vscode/suite');
+
+/** Of one window; its tests have limits of their own. */
+const LAUNCH_LIMIT_MS = 360_000;
+
+/** What a window is shown with. Of the surroundings it gets nothing else. */
+const WINDOW_VARIABLES = ['DISPLAY', 'WAYLAND_DISPLAY', 'XAUTHORITY', 'XDG_RUNTIME_DIR'];
+
+interface Options {
+  readonly install: boolean;
+  readonly stats?: string;
+  readonly grep?: string;
+  readonly launches: readonly Launch[];
+}
+
+/** True unless something failed. */
+async function main(): Promise<boolean> {
+  const options = parseOptions();
+  const counts = await countAll(options);
+  if (options.stats === undefined) for (const title of counts.skipped) console.log(`  skipped: ${title}`);
+  else writeFileSync(options.stats, JSON.stringify(counts));
+  return counts.failures === 0;
+}
+
+function parseOptions(): Options {
+  const {values, positionals} = parseArgs({
+    allowPositionals: true,
+    options: {install: {type: 'boolean'}, stats: {type: 'string'}, grep: {type: 'string'}},
+  });
+  const known = LAUNCHES.map(({suite}) => suite);
+  for (const name of positionals)
+    if (!known.includes(name)) throw new Error(`There is no suite ${name}: choose from ${known.join(', ')}.`);
+  const launches = LAUNCHES.filter(({suite}) => positionals.length === 0 || positionals.includes(suite));
+  return {...values, install: values.install ?? process.env['CI'] === 'true', launches};
+}
+
+async function countAll({install, grep, launches}: Options): Promise<Counts> {
+  // Processes that were left behind are found through /proc.
+  if (process.platform !== 'linux') return skipAll(`needs Linux, this is ${process.platform}`);
+  if (!existsSync(path.join(ROOT, 'dist/extension.cjs')))
+    throw new Error('The extension is not built: npm run build.');
+  const editor = await chooseEditor(process.env, install);
+  if (editor.kind === 'none')
+    return skipAll(
+      `no VS Code to run in. Missing: ${editor.missing.join(', ')}. "npm test -- --install vscode" fetches it, MCPX_VSCODE names one`,
+    );
+  console.log(`  in ${editor.name}`);
+  const suites = await bundleSuites();
+  try {
+    let counts = NOTHING;
+    for (const launch of launches) {
+      console.log(`\n  ${launch.suite}: ${launch.title}`);
+      const counted = await countLaunch(launch, editor.executable, suites, grep);
+      counts = addCounts(counts, launch.mustFail ? failureExpected(counted) : counted);
+    }
+    return counts;
+  } finally {
+    rmSync(suites, {recursive: true, force: true});
+  }
+}
+
+function skipAll(why: string): Counts {
+  return {...NOTHING, pending: 1, skipped: [`VS Code: ${why}`]};
+}
+
+/** One test: whether a suite that cannot pass is seen to fail. */
+function failureExpected({failures}: Counts): Counts {
+  console.log(failures > 0 ? '  failed, as it must' : '  PASSED, which it must not');
+  return failures > 0 ? {...NOTHING, passes: 1} : ONE_FAILURE;
+}
+
+/** In a window of its own, by a person of its own; a process that stays behind is a failure. */
+async function countLaunch(
+  launch: Launch,
+  executable: string,
+  suites: string,
+  grep: string | undefined,
+): Promise<Counts> {
+  const person = new Person();
+  const stats = path.join(person.root, 'stats.json');
+  const variables = {
+    MCPX_TEST_ARTIFACTS: path.join(ROOT, 'out/vscode', launch.suite),
+    MCPX_TEST_CACHE: cacheFolder(process.env),
+    MCPX_TEST_ROOT: ROOT,
+    MCPX_TEST_STATS: stats,
+    MCPX_TEST_SUITE: path.join(suites, launch.suite),
+    ...(grep === undefined ? {} : {MCPX_TEST_GREP: grep}),
+  };
+  let counts: Counts;
+  try {
+    const running = runTests({
+      vscodeExecutablePath: executable,
+      extensionDevelopmentPath: ROOT,
+      extensionTestsPath: path.join(suites, 'index.cjs'),
+      extensionTestsEnv: {...withoutSurroundings(), ...person.env, ...variables},
+      launchArgs: [makeWorkspace(launch, person), ...profileArguments(launch, person)],
+    });
+    await within(running, LAUNCH_LIMIT_MS, `the window of ${launch.suite} to end`);
+    counts = countsOf(stats, true);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    counts = countsOf(stats, false);
+  }
+  try {
+    await person.leave();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    counts = addCounts(counts, ONE_FAILURE);
+  }
+  return counts;
+}
+
+/** Every variable of ours, undefined: what starts VS Code adds ours to what it is given. */
+function withoutSurroundings(): Record<string, undefined> {
+  const names = Object.keys(process.env).filter(name => !WINDOW_VARIABLES.includes(name));
+  return Object.fromEntries(names.map(name => [name, undefined]));
+}
+
+function makeWorkspace({workspace}: Launch, person: Person): string {
+  if (workspace === 'empty') return person.folder('workspace');
+  const copyOf = path.join(ROOT, 'examples', workspace.example);
+  return UserRepository.create(path.join(person.root, workspace.example), person.env, {copyOf}).folder;
+}
+
+function profileArguments({settings}: Launch, person: Person): string[] {
+  const userData = person.folder('profile');
+  mkdirSync(path.join(userData, 'User'));
+  writeFileSync(path.join(userData, 'User/settings.json'), JSON.stringify({...QUIET_SETTINGS, ...settings}));
+  return [`--user-data-dir=${userData}`, `--extensions-dir=${person.folder('extensions')}`];
+}
+
+/** Into a folder of this run that the extension host can load: CommonJS, beside the packages. */
+async function bundleSuites(): Promise<string> {
+  const cache = path.join(ROOT, 'node_modules/.cache');
+  mkdirSync(cache, {recursive: true});
+  const outdir = mkdtempSync(path.join(cache, 'vscode-suites-'));
+  await esbuild.build({
+    absWorkingDir: ROOT,
+    entryPoints: [path.join(SUITES, 'index.ts'), ...LAUNCHES.flatMap(({suite}) => testsOf(suite))],
+    outbase: SUITES,
+    outdir,
+    outExtension: {'.js': '.cjs'},
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    external: ['vscode', 'mocha'],
+    sourcemap: 'inline',
+    keepNames: true,
+    logLevel: 'warning',
+  });
+  return outdir;
+}
+
+function testsOf(suite: string): string[] {
+  const folder = path.join(SUITES, suite);
+  return readdirSync(folder)
+    .filter(name => name.endsWith('.test.ts'))
+    .map(name => path.join(folder, name));
+}
+
+main().then(
+  passed => process.exit(passed ? 0 : 1),
+  error => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  },
+);

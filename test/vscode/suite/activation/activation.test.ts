@@ -1,0 +1,48 @@
+/** A window without a plan: what wakes the extension, and what it says where there is nothing to run. */
+import assert from 'node:assert/strict';
+import {writeFileSync} from 'node:fs';
+import path from 'node:path';
+import * as vscode from 'vscode';
+import * as z from 'zod';
+import {found, within} from '../../../support/waiting.ts';
+import {Page} from '../page.ts';
+import {extension, scratchFolder} from '../surroundings.ts';
+
+const Manifest = z.object({
+  contributes: z.object({commands: z.array(z.object({command: z.string(), title: z.string()}))}),
+});
+
+describe('the extension in a window without a plan', () => {
+  it('sleeps until a plan is opened', async () => {
+    assert.equal(extension().isActive, false);
+    const file = path.join(scratchFolder(), 'small.mcpx.yaml');
+    writeFileSync(file, 'name: small\ntasks:\n  - { id: a, run: "true" }\n');
+    const document = await vscode.workspace.openTextDocument(file);
+    assert.equal(document.languageId, 'yaml');
+    await found(() => extension().isActive || undefined, 60_000, 'the extension to be active');
+  });
+
+  it('registers exactly the commands that it contributes', async () => {
+    const contributed = Manifest.parse(extension().packageJSON).contributes.commands;
+    const registered = (await vscode.commands.getCommands(true)).filter(id => id.startsWith('mcpx.'));
+    assert.deepEqual(registered.sort(), contributed.map(({command}) => command).sort());
+  });
+
+  for (const command of ['mcpx.runPlan', 'mcpx.rehearsePlan']) {
+    it(`says to open a plan first (${command})`, async function () {
+      const page = Page.orSkip(this);
+      await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+      const ended = vscode.commands.executeCommand(command);
+      await vscode.commands.executeCommand('notifications.showList');
+      const message = {
+        selector: '.notifications-center .notification-list-item',
+        hasText: 'Open a plan file (*.mcpx.yaml) first.',
+      };
+      await page.waitFor(message);
+      await page.screenshot(`noPlan-${command}`);
+      await vscode.commands.executeCommand('notifications.clearAll');
+      await within(Promise.resolve(ended), 30_000, 'the command to end');
+      assert.deepEqual(vscode.window.terminals, []);
+    });
+  }
+});

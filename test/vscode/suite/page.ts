@@ -1,0 +1,82 @@
+/** The window as a person sees it: acts on the page that draws the editor, by Playwright's selectors. */
+import assert from 'node:assert/strict';
+import {mkdirSync} from 'node:fs';
+import {request} from 'node:http';
+import path from 'node:path';
+import {text} from 'node:stream/consumers';
+import {ACTION_LIMIT_MS, PAGE_VARIABLE, type PageAction, PageAnswer, type Target} from '../pageActions.ts';
+import {pictureFile} from './surroundings.ts';
+
+export class Page {
+  constructor(private readonly socket: string) {}
+
+  /** Skips the test where nothing drives the window. */
+  static orSkip(test: Mocha.Context): Page {
+    const socket = process.env[PAGE_VARIABLE];
+    return socket === undefined ? test.skip() : new Page(socket);
+  }
+
+  async waitFor(target: Target, state: 'visible' | 'hidden' = 'visible'): Promise<void> {
+    await this.act({kind: 'waitFor', target, state});
+  }
+
+  async click(target: Target): Promise<void> {
+    await this.act({kind: 'click', target});
+  }
+
+  async fill(target: Target, value: string): Promise<void> {
+    await this.act({kind: 'fill', target, text: value});
+  }
+
+  async texts(target: Target): Promise<string[]> {
+    return await this.act({kind: 'texts', target});
+  }
+
+  async attribute(target: Target, name: string): Promise<string | undefined> {
+    return (await this.act({kind: 'attribute', target, name}))[0];
+  }
+
+  /** As Playwright names keys. */
+  async press(keys: string): Promise<void> {
+    await this.act({kind: 'press', keys});
+  }
+
+  async type(value: string): Promise<void> {
+    await this.act({kind: 'type', text: value});
+  }
+
+  /** Runs a command by its title in the palette. */
+  async runCommand(title: string): Promise<void> {
+    await this.press('F1');
+    await this.fill({selector: '.quick-input-widget input.input'}, `>${title}`);
+    await this.click({selector: '.quick-input-list .monaco-list-row', hasText: title});
+  }
+
+  /** The file of the picture. */
+  async screenshot(name: string): Promise<string> {
+    const file = pictureFile(name);
+    mkdirSync(path.dirname(file), {recursive: true});
+    await this.act({kind: 'screenshot', file});
+    return file;
+  }
+
+  private async act(action: PageAction): Promise<string[]> {
+    const answer = PageAnswer.parse(JSON.parse(await this.post(JSON.stringify(action))));
+    assert.ok(answer.kind === 'done', answer.kind === 'failed' ? answer.message : '');
+    return answer.values;
+  }
+
+  private post(body: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const sent = request(
+        {socketPath: this.socket, method: 'POST', timeout: 2 * ACTION_LIMIT_MS},
+        response => {
+          text(response).then(resolve, reject);
+        },
+      );
+      sent.on('error', reject);
+      sent.on('timeout', () => sent.destroy(new Error(`no answer from the page to ${body}`)));
+      sent.end(body);
+    });
+  }
+}
