@@ -1,6 +1,6 @@
 /** Tasks that fail, hang, cost too much or lose their agent: what is tried again, what is not, and what is said. */
 import assert from 'node:assert/strict';
-import {readFileSync} from 'node:fs';
+import {readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import type {TaskRecord} from '../../coordinator/protocol/model/task.ts';
 import {found} from '../support/waiting.ts';
@@ -67,6 +67,28 @@ tasks:
     const tasks = await tasksOf(report.session);
     assert.equal(tasks.get('hopeless')?.failure?.kind, 'exit');
     assert.equal(tasks.get('flaky')?.retries, 2);
+  });
+
+  it('a failed session goes on where it failed once the cause is mended', async () => {
+    const mended = path.join(person.root, 'mended');
+    const ended = await start(`name: mend
+agents: 1
+defaults: {retry: {max: 0}}
+tasks:
+  - {id: good, run: "echo $MCPX_ATTEMPT_ID > good.txt"}
+  - {id: bad, dependsOn: good, run: "test -e ${mended} && cp good.txt bad.txt"}
+  - {id: last, dependsOn: bad, run: "cp bad.txt last.txt"}
+`).ended;
+    const report = jsonReport(ended.stdout);
+    assert.deepEqual(statuses(report), {good: 'succeeded', bad: 'failed', last: 'cancelled'});
+    writeFileSync(mended, '');
+    await person.expect(0, ['sessions', 'resume', report.session], {cwd: repository.folder});
+    assert.equal(repository.show(`mcpx/${report.session}`, 'last.txt'), `${report.session}.good.1`);
+    const again = jsonReport((await person.expect(0, ['sessions', 'show', report.session, '--json'])).stdout);
+    assert.deepEqual(
+      ['good', 'bad', 'last'].map(id => outcomes(again, id)),
+      [['succeeded'], ['failed', 'succeeded'], ['succeeded']],
+    );
   });
 
   it('a timeout ends the whole tree, of a command and of a Claude Code', async () => {

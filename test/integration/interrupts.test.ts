@@ -1,6 +1,5 @@
 /** Ctrl-C in a run: the session is cancelled, and whatever its attempts started is gone when the command has ended. */
 import assert from 'node:assert/strict';
-import {existsSync, readdirSync} from 'node:fs';
 import path from 'node:path';
 import {found} from '../support/waiting.ts';
 import {jsonReport, statuses} from './jsonReport.ts';
@@ -47,14 +46,6 @@ describe('an interrupted run', function () {
     return found(runs, 30_000, wanted);
   }
 
-  function attemptFolders(): string[] {
-    const agents = path.join(person.mcpxHome, 'agents');
-    return readdirSync(agents).flatMap(agent => {
-      const attempts = path.join(agents, agent, 'workspaces/attempts');
-      return existsSync(attempts) ? readdirSync(attempts) : [];
-    });
-  }
-
   it('cancels its session, ends with 130 and leaves no process and no worktree', async () => {
     const before = repository.digest();
     const run = person.start(['run', 'long.mcpx.yaml', '--rehearse', '--json'], {cwd: repository.folder});
@@ -71,7 +62,7 @@ describe('an interrupted run', function () {
     assert.deepEqual(statuses(report), {command: 'cancelled', prompt: 'cancelled', after: 'cancelled'});
     assert.equal(report.result, null);
     assert.match(ended.stderr, /Cancelling/);
-    assert.deepEqual(attemptFolders(), []);
+    assert.deepEqual(person.attemptFolders(), []);
     assert.deepEqual(repository.digest(), before);
     const show = await person.expect(0, ['sessions', 'show', 'last']);
     assert.match(show.stdout, /cancelled/);

@@ -159,6 +159,15 @@ export class Person {
     return this.processes().filter(({environment}) => environment.has('MCPX_ATTEMPT_ID'));
   }
 
+  /** Folders of attempts that agents of this person's have on disk. */
+  attemptFolders(): string[] {
+    const agents = path.join(this.mcpxHome, 'agents');
+    return readdirSync(agents).flatMap(agent => {
+      const attempts = path.join(agents, agent, 'workspaces/attempts');
+      return existsSync(attempts) ? readdirSync(attempts).map(name => path.join(attempts, name)) : [];
+    });
+  }
+
   /** Ends what still runs as a person would, asserts that nothing is left, and removes the machine. */
   async leave(): Promise<void> {
     for (const running of this.started) {

@@ -24,10 +24,10 @@ describe('what attempts find', function () {
   });
   after(() => person.leave());
 
-  const run = (plan: string, env: Readonly<Record<string, string>> = {}) => {
+  const run = (plan: string, env: Readonly<Record<string, string>> = {}, ...more: string[]) => {
     // Outside of the checkout's history: plans change from test to test.
     repository.write({'local/plan.mcpx.yaml': plan});
-    return person.mcpx(['run', 'local/plan.mcpx.yaml', '--json'], {cwd: repository.folder, env});
+    return person.mcpx(['run', 'local/plan.mcpx.yaml', '--json', ...more], {cwd: repository.folder, env});
   };
 
   it('set-up runs once for each tree, and again when it changes', async () => {
@@ -54,6 +54,23 @@ tasks:
     const changed = await run(plan('echo two'));
     assert.equal(repository.show(resultCommit(jsonReport(changed.stdout)), 'b.txt'), 'two\ntwo');
     assert.equal(count(), 4);
+  });
+
+  it('worktrees go with their run, but for those of failed attempts when they are to be kept', async () => {
+    const plan = `name: keep
+agents: 1
+defaults: {retry: {max: 0}}
+tasks:
+  - {id: good, run: "echo good > good.txt"}
+  - {id: bad, dependsOn: good, run: "echo half > half.txt; exit 1"}
+`;
+    assert.equal((await run(plan)).code, 1);
+    assert.deepEqual(person.attemptFolders(), []);
+    const kept = await run(plan, {}, '--keep');
+    const {session} = jsonReport(kept.stdout);
+    const [folder = '', ...others] = person.attemptFolders();
+    assert.deepEqual([path.basename(folder), others], [`${session}.bad.1`, []]);
+    assert.equal(readFileSync(path.join(folder, 'worktree/half.txt'), 'utf8'), 'half\n');
   });
 
   it('a set-up that fails is named with what it said', async () => {
