@@ -29,15 +29,30 @@ async function runPlan(context: vscode.ExtensionContext, flags: readonly string[
     await vscode.window.showErrorMessage(vscode.l10n.t('Open a plan file (*.mcpx.yaml) first.'));
     return;
   }
-  await document.save();
-  const terminal = vscode.window.createTerminal({
-    name: 'MCPX',
-    cwd: path.dirname(document.fileName),
-    shellPath: process.execPath,
-    shellArgs: [context.asAbsolutePath('dist/mcpx.mjs'), 'run', document.fileName, ...flags],
-    env: {ELECTRON_RUN_AS_NODE: '1'},
-  });
-  terminal.show();
+  if (!(await document.save())) return;
+  await vscode.tasks.executeTask(planTask(context, document.uri, flags));
+}
+
+/** A task, since its terminal stays when the run is over: there is its result. */
+function planTask(context: vscode.ExtensionContext, plan: vscode.Uri, flags: readonly string[]): vscode.Task {
+  const command = [context.asAbsolutePath('dist/mcpx.mjs'), 'run', plan.fsPath, ...flags];
+  const task = new vscode.Task(
+    {type: 'process', command},
+    vscode.workspace.getWorkspaceFolder(plan) ?? vscode.TaskScope.Global,
+    path.basename(plan.fsPath),
+    'mcpx',
+    new vscode.ProcessExecution(process.execPath, command, {
+      cwd: path.dirname(plan.fsPath),
+      env: {ELECTRON_RUN_AS_NODE: '1'},
+    }),
+  );
+  task.presentationOptions = {
+    echo: false,
+    panel: vscode.TaskPanelKind.Dedicated,
+    showReuseMessage: false,
+    clear: true,
+  };
+  return task;
 }
 
 function planDiagnostics(text: string): vscode.Diagnostic[] {

@@ -6,18 +6,24 @@ import * as vscode from 'vscode';
 import * as z from 'zod';
 import {found, within} from '../../../support/waiting.ts';
 import {Page} from '../page.ts';
+import {runOpenPlan} from '../planRun.ts';
 import {extension, scratchFolder} from '../surroundings.ts';
 
 const Manifest = z.object({
   contributes: z.object({commands: z.array(z.object({command: z.string(), title: z.string()}))}),
 });
 
-describe('the extension in a window without a plan', () => {
+describe('the extension in a window without a plan', function () {
+  this.timeout(300_000);
+  let plan: string;
+  before(() => {
+    plan = path.join(scratchFolder(), 'small.mcpx.yaml');
+    writeFileSync(plan, 'name: small\nworkspace: none\ntasks:\n  - { id: hello, run: echo hello }\n');
+  });
+
   it('sleeps until a plan is opened', async () => {
     assert.equal(extension().isActive, false);
-    const file = path.join(scratchFolder(), 'small.mcpx.yaml');
-    writeFileSync(file, 'name: small\ntasks:\n  - { id: a, run: "true" }\n');
-    const document = await vscode.workspace.openTextDocument(file);
+    const document = await vscode.workspace.openTextDocument(plan);
     assert.equal(document.languageId, 'yaml');
     await found(() => extension().isActive || undefined, 60_000, 'the extension to be active');
   });
@@ -45,4 +51,11 @@ describe('the extension in a window without a plan', () => {
       assert.deepEqual(vscode.window.terminals, []);
     });
   }
+
+  it('runs a plan from anywhere', async () => {
+    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(plan));
+    const {exitCode, output} = await runOpenPlan('mcpx.runPlan');
+    assert.equal(exitCode, 0, output);
+    assert.match(output, /hello/);
+  });
 });

@@ -3,32 +3,39 @@ import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
 import path from 'node:path';
 import * as vscode from 'vscode';
-import {nextEvent} from '../awaiting.ts';
+import {Page} from '../page.ts';
+import {runOpenPlan} from '../planRun.ts';
 import {workspaceFolder} from '../surroundings.ts';
 
-const RUN_LIMIT_MS = 240_000;
-
 describe('rehearsing the plan that is open', function () {
-  this.timeout(RUN_LIMIT_MS + 60_000);
+  this.timeout(300_000);
+  const git = (...args: string[]): string =>
+    execFileSync('git', ['-C', workspaceFolder(), ...args], {encoding: 'utf8'}).trim();
+  let checkout: string;
 
-  it('brings a branch with its result, and leaves the checkout alone', async () => {
-    const folder = workspaceFolder();
-    const git = (...args: string[]): string =>
-      execFileSync('git', ['-C', folder, ...args], {encoding: 'utf8'}).trim();
-    const before = {head: git('rev-parse', 'HEAD'), branch: git('branch', '--show-current')};
-    const plan = await vscode.workspace.openTextDocument(path.join(folder, 'team.mcpx.yaml'));
-    await vscode.window.showTextDocument(plan);
+  before(async () => {
+    checkout = [git('rev-parse', 'HEAD'), git('branch', '--show-current'), git('status', '--short')].join();
+    const plan = path.join(workspaceFolder(), 'team.mcpx.yaml');
+    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(plan));
+  });
 
-    const ended = nextEvent(
-      vscode.window.onDidCloseTerminal,
-      ({name}) => name === 'MCPX',
-      'the terminal to close',
-      RUN_LIMIT_MS,
-    );
-    await vscode.commands.executeCommand('mcpx.rehearsePlan');
-    const terminal = await ended;
-    assert.equal(terminal.exitStatus?.code, 0);
-    assert.match(git('for-each-ref', '--format=%(refname:short)', 'refs/heads/mcpx'), /^mcpx\/[^\n]+$/);
-    assert.deepEqual({head: git('rev-parse', 'HEAD'), branch: git('branch', '--show-current')}, before);
+  it('brings a branch with its result, which the terminal goes on to show', async () => {
+    const {exitCode, output} = await runOpenPlan('mcpx.rehearsePlan');
+    assert.equal(exitCode, 0, output);
+    const branch = git('for-each-ref', '--format=%(refname:short)', 'refs/heads/mcpx');
+    assert.match(branch, /^mcpx\/\S+$/);
+    assert.ok(output.includes(branch), output);
+    assert.match(git('show', `${branch}:README.md`), /farewell\('Ada', 'fr'\)/);
+  });
+
+  it('leaves the checkout alone', () => {
+    const now = [git('rev-parse', 'HEAD'), git('branch', '--show-current'), git('status', '--short')].join();
+    assert.equal(now, checkout);
+  });
+
+  it('is there to be seen', async function () {
+    const page = Page.orSkip(this);
+    await page.waitFor({selector: '.terminal-wrapper.active .xterm-screen'});
+    await page.screenshot('rehearsal');
   });
 });

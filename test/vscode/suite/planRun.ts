@@ -1,0 +1,33 @@
+/** A plan that is run by one of the extension's commands, watched to its end. */
+import assert from 'node:assert/strict';
+import * as vscode from 'vscode';
+import {nextEvent} from './awaiting.ts';
+
+const RUN_LIMIT_MS = 240_000;
+
+export interface PlanRun {
+  readonly exitCode: number | undefined;
+  /** All that its terminal shows when it is over. */
+  readonly output: string;
+}
+
+/** Of the plan that is open. */
+export async function runOpenPlan(command: 'mcpx.runPlan' | 'mcpx.rehearsePlan'): Promise<PlanRun> {
+  const ended = nextEvent(
+    vscode.tasks.onDidEndTaskProcess,
+    ({execution}) => execution.task.source === 'mcpx',
+    'the run to end',
+    RUN_LIMIT_MS,
+  );
+  await vscode.commands.executeCommand(command);
+  const {exitCode} = await ended;
+  return {exitCode, output: await terminalText()};
+}
+
+async function terminalText(): Promise<string> {
+  assert.ok(vscode.window.activeTerminal, 'no terminal is open');
+  await vscode.commands.executeCommand('workbench.action.terminal.selectAll');
+  await vscode.commands.executeCommand('workbench.action.terminal.copySelection');
+  await vscode.commands.executeCommand('workbench.action.terminal.clearSelection');
+  return await vscode.env.clipboard.readText();
+}
