@@ -32,13 +32,14 @@ export class Dispatcher {
     );
   }
 
-  /** The attempt is over in the store. `record` is its last state. */
+  /** The attempt is over in the store, and its task's record says what that means. `record` is the attempt's last state. */
   ended(attempt: AttemptNode, record: AttemptRecord): void {
-    if (agentOf(attempt) !== 'online') return;
+    const agent = agentOf(attempt);
+    if (agent !== 'online' && agent !== 'reporting') return;
     const byReport = record.report !== undefined;
     const message = record.failure?.message ?? `the attempt was ${record.outcome ?? 'ended'}`;
-    const {session, spec} = attempt.task;
-    const keep = session.record.keep && record.outcome !== 'succeeded';
+    const {session, spec, record: task} = attempt.task;
+    const keep = session.record.keep || task.state === 'failed';
     if (!byReport)
       this.tell(attempt, 'mcpx.attempt.cancel', {attemptId: record.id, reason: message.slice(0, 1024)});
     if (spec.work.kind !== 'noop') this.tell(attempt, 'mcpx.attempt.release', {attemptId: record.id, keep});

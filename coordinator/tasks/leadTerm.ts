@@ -15,6 +15,7 @@ import {LateUsages} from './lateUsages.ts';
 import {Loader} from './loader.ts';
 import {insertMerge} from './mergeInputs.ts';
 import {isPrompt} from './readyQueue.ts';
+import {Releases} from './releases.ts';
 import {Retention} from './retention.ts';
 import {SessionControls} from './sessionControls.ts';
 import {SessionEnds} from './sessionEnds.ts';
@@ -42,6 +43,7 @@ export class LeadTerm implements Disposable {
   private readonly events: StoreEvents;
   private readonly retention: Retention;
   private readonly lateUsages: LateUsages;
+  private readonly releases: Releases;
   private readonly tenants = new Set<string>();
   private readonly suspects: Set<string>;
   private isOver = false;
@@ -101,8 +103,10 @@ export class LeadTerm implements Disposable {
     this.starts = new SessionStarts(term, session => this.adopt(session));
     const {conductor, sessions, approvals, loader} = this;
     const adopt = (session: SessionNode): void => this.adopt(session);
-    this.controls = new SessionControls({term, conductor, sessions, approvals, loader, adopt});
-    this.retention = new Retention(term);
+    this.releases = new Releases(term);
+    const {releases} = this;
+    this.controls = new SessionControls({term, conductor, sessions, approvals, loader, releases, adopt});
+    this.retention = new Retention(term, releases);
   }
 
   /** Resolves when everything unfinished is loaded and being worked on. */
@@ -134,6 +138,7 @@ export class LeadTerm implements Disposable {
     const {store, clock, settings, logger} = this.term;
     const {tenants, halfStarted, lateUsages} = await this.loader.load(revision);
     for (const tenant of tenants) this.tenants.add(tenant);
+    await this.releases.load(tenants, revision);
     this.owned.add(
       store.watch(ALL_TENANTS_PREFIX, {fromRevision: revision + 1}, message => this.onWatch(message)),
     );
@@ -154,6 +159,7 @@ export class LeadTerm implements Disposable {
       }
     }
     for (const {tenant, attemptId} of lateUsages) this.lateUsages.note(tenant, attemptId);
+    for (const agent of this.term.fleet.agents.values()) this.releases.agentChanged(agent);
   }
 
   private tick(): void {
@@ -277,6 +283,7 @@ export class LeadTerm implements Disposable {
       this.timekeeper.watch(attempt);
       this.conductor.evaluate(attempt.task);
     }
+    this.releases.agentChanged(agent);
     if (agent.live) this.conductor.returnLosses(agent.tenant, `${agent.id}/${agent.live.value.incarnation}`);
     this.conductor.schedule();
   }

@@ -4,6 +4,7 @@ import {tenantKeys} from '../protocol/model/keys.ts';
 import {FINAL_SESSION_STATES, SessionRecord} from '../protocol/model/session.ts';
 import {storedRecord, unchanged} from '../store/records.ts';
 import type {Compare, Op} from '../store/store.ts';
+import type {Releases} from './releases.ts';
 import type {Term} from './term.ts';
 
 const STEP = 100;
@@ -29,6 +30,7 @@ export class Retention {
 
   constructor(
     private readonly term: Pick<Term, 'store' | 'committer' | 'fleet' | 'settings' | 'clock' | 'logger'>,
+    private readonly releases: Pick<Releases, 'order'>,
   ) {}
 
   /** One look through a tenant's sessions. Resolves at once when the previous one is not through. */
@@ -42,7 +44,7 @@ export class Retention {
       const before = clock.wallNow() - settings.keepSessionsMs;
       for (const session of expiredSessions(records, settings.keepSessions, before)) {
         const stored = ended.get(session);
-        if (stored) await this.remove(tenant, session.id, stored);
+        if (stored) await this.remove(tenant, session, stored);
       }
     } finally {
       this.running.delete(tenant);
@@ -66,7 +68,8 @@ export class Retention {
   }
 
   /** Stops where somebody takes the session up again, or counts what it spent: then it is looked at anew by the next sweep. */
-  private async remove(tenant: string, id: string, same: Compare): Promise<void> {
+  private async remove(tenant: string, session: SessionRecord, same: Compare): Promise<void> {
+    const {id} = session;
     const keys = tenantKeys(tenant);
     const {committer, fleet} = this.term;
     const prefixes = [
@@ -78,6 +81,8 @@ export class Retention {
       keys.refusals(id),
       keys.memory(id),
     ];
+    if (fleet.session(tenant, id)) return;
+    await this.releases.order(tenant, session);
     for (const prefix of prefixes) if (fleet.session(tenant, id) || !(await this.clear(prefix, same))) return;
     await committer.run([same], [{kind: 'delete', key: keys.session(id)}]);
   }

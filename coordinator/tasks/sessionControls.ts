@@ -1,17 +1,18 @@
 /** What people do to sessions: end, pause, resume, retry and cancel tasks, raise the budget, release what was kept. */
 import type {SessionControl, SessionEnd} from '../protocol/commands/session.ts';
 import {isProtocolError, ProtocolError} from '../protocol/errors.ts';
-import {AttemptRecord} from '../protocol/model/attempt.ts';
 import {tenantKeys} from '../protocol/model/keys.ts';
 import {FINAL_SESSION_STATES, SessionRecord} from '../protocol/model/session.ts';
 import type {Failure} from '../protocol/model/task.ts';
 import type {Principal} from '../security/principal.ts';
-import {readRecord, readRecords, type Stored} from '../store/records.ts';
+import {putRecord, readRecord, type Stored, unchanged} from '../store/records.ts';
 import type {Approvals} from './approvals.ts';
+import {leadLost} from './committer.ts';
 import type {Conductor} from './conductor.ts';
-import {isFinalTask, isOnline, isWorkedOff, type SessionNode, type TaskNode} from './fleet.ts';
+import {isFinalTask, isWorkedOff, type SessionNode, type TaskNode} from './fleet.ts';
 import type {Loader} from './loader.ts';
-import type {AuditAction, SessionWriter} from './sessions.ts';
+import type {Releases} from './releases.ts';
+import {type AuditAction, commitAudited, type SessionWriter} from './sessions.ts';
 import {taskTransition} from './taskMachine.ts';
 import type {Term} from './term.ts';
 import {endUnloadable} from './unloadable.ts';
@@ -22,6 +23,7 @@ export interface ControlParts {
   readonly sessions: SessionWriter;
   readonly approvals: Approvals;
   readonly loader: Loader;
+  readonly releases: Releases;
   /** A session that had ended runs again. */
   readonly adopt: (session: SessionNode) => void;
 }
@@ -70,8 +72,8 @@ export class SessionControls {
       detail: {...action},
     };
     if (!session) {
+      if (action.kind === 'release') return this.release(sessionId, principal, audit);
       const ended = await this.ended(sessionId, principal);
-      if (action.kind === 'release') return this.release(ended, principal.tenant);
       if (action.kind === 'resume' || action.kind === 'retryTask')
         return this.reopen(ended, action, principal, audit);
       throw new ProtocolError('conflict', `session ${sessionId} has ended: ${ended.value.state}`);
@@ -317,21 +319,21 @@ export class SessionControls {
     return stored;
   }
 
-  /** Tells the agents that still hold worktrees of the session to remove them. */
-  private async release({value}: Stored<SessionRecord>, tenant: string): Promise<SessionRecord> {
-    const {store, fleet, channel, logger} = this.parts.term;
-    const {records} = await readRecords(store, AttemptRecord, tenantKeys(tenant).attempts(value.id));
-    for (const {value: attempt} of records) {
-      const agent = fleet.agents.get(`${tenant}/${attempt.agentId}`);
-      if (attempt.outcome === 'succeeded' || !agent || !isOnline(agent)) continue;
-      channel
-        .send(attempt.agentId, 'mcpx.attempt.release', {attemptId: attempt.id, keep: false})
-        .catch((error: unknown) => {
-          if (!isProtocolError(error))
-            logger.warn('a worktree could not be released', {attempt: attempt.id, error});
-        });
-    }
-    return value;
+  /** What the session keeps goes: at once on agents that are connected, on others when they come back. */
+  private async release(sessionId: string, principal: Principal, audit: AuditAction): Promise<SessionRecord> {
+    const {term, sessions, releases} = this.parts;
+    return sessions.alone(async () => {
+      const stored = await this.ended(sessionId, principal);
+      await releases.order(principal.tenant, stored.value);
+      const record: SessionRecord = {...stored.value, principal: term.principal, keep: false};
+      const revision = await commitAudited(term, [unchanged(stored)], [putRecord(stored.key, record)], {
+        ...audit,
+        tenant: principal.tenant,
+        subject: `session ${sessionId}`,
+      });
+      if (revision === undefined) throw leadLost();
+      return record;
+    });
   }
 }
 

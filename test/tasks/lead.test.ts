@@ -225,7 +225,7 @@ describe('Lead', () => {
       assert.equal((await harness.task('one')).gates?.[0]?.passed, false);
     });
 
-    it('keeps the worktree of a failed attempt when the session keeps, and releases that of a good one', async () => {
+    it('keeps the worktrees of every attempt when the session keeps', async () => {
       const agent = await harness.fleet.add({
         id: 'a-1',
         gate: (one, attemptId) => (attemptId.endsWith('.1') ? red(one) : passed(one)),
@@ -237,7 +237,7 @@ describe('Lead', () => {
       await harness.fleet.until(() => agent.released.length === 2);
       assert.deepEqual(agent.released, [
         {attemptId: 's-1.one.1', keep: true},
-        {attemptId: 's-1.one.2', keep: false},
+        {attemptId: 's-1.one.2', keep: true},
       ]);
     });
   });

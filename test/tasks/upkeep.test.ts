@@ -117,11 +117,10 @@ describe('Retention beside people', () => {
         fleet: new Fleet(),
         logger: silentLogger,
       };
-      const retention = new Retention({
-        ...term,
-        settings: leadSettings({keepSessions: 0}),
-        clock: harness.clock,
-      });
+      const retention = new Retention(
+        {...term, settings: leadSettings({keepSessions: 0}), clock: harness.clock},
+        {order: () => Promise.resolve()},
+      );
       // Between the look at the sessions and the first step.
       let isTaken = false;
       store.onRange = async prefix => {

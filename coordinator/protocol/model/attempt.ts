@@ -69,6 +69,10 @@ export type AttemptLive = z.infer<typeof AttemptLive>;
 export const LateUsageRecord = z.looseObject({...recordFields});
 export type LateUsageRecord = z.infer<typeof LateUsageRecord>;
 
+/** The attempt's worktree, which its agent may have kept, is to go. */
+export const ReleaseRecord = z.looseObject({...recordFields});
+export type ReleaseRecord = z.infer<typeof ReleaseRecord>;
+
 /** An effect that came too late, kept for people: what was refused, and when. */
 export const RefusalRecord = z.looseObject({
   ...recordFields,
