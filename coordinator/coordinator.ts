@@ -152,8 +152,8 @@ async function assemble(
     limits: {maxArtifactBytes: settings.maxArtifactBytes},
   });
   const owned = new DisposableStore();
-  const tokens = new TokenRegistry(store, {clock, random, logger});
   const audit = new AuditLog({store, tenant: TENANT, clock, logger, writerId: data.identity.coordinator});
+  const tokens = new TokenRegistry(store, {clock, random, logger, audit});
   const ground: Ground = {options, data, store, authority, artifacts, tokens, audit, owned};
   const hub = await makeHub(ground);
   let url = '';

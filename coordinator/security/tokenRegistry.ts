@@ -9,8 +9,9 @@ import type {Clock} from '../runtime/clock.ts';
 import type {Disposable} from '../runtime/disposable.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import type {Random} from '../runtime/random.ts';
-import {absent, putRecord, storedRecord} from '../store/records.ts';
+import {absent, exists, putRecord, storedRecord} from '../store/records.ts';
 import type {KeyValue, Store} from '../store/store.ts';
+import type {AuditLog} from './audit.ts';
 import type {Principal} from './principal.ts';
 
 export const TokenRecord = z.looseObject({
@@ -50,12 +51,17 @@ export class TokenRegistry {
   constructor(
     private readonly store: Store,
     /** `random` makes secrets: it must be a cryptographic one. */
-    private readonly services: {readonly clock: Clock; readonly random: Random; readonly logger: Logger},
+    private readonly services: {
+      readonly clock: Clock;
+      readonly random: Random;
+      readonly logger: Logger;
+      readonly audit: Pick<AuditLog, 'auditedTxn'>;
+    },
   ) {}
 
   async create(request: TokenRequest): Promise<NewToken> {
     const {tenant, role, ttlSeconds, label, principal} = request;
-    const {clock, random} = this.services;
+    const {clock, random, audit} = this.services;
     const id = random.hex(8);
     const secret = Buffer.from(random.hex(SECRET_BYTES), 'hex').toString('base64url');
     const token = `mcpx.${tenant}.${id}.${secret}`;
@@ -73,7 +79,15 @@ export class TokenRegistry {
       expiresAt,
     };
     const key = tenantKeys(tenant).token(id);
-    const {succeeded} = await this.store.txn({compare: [absent(key)], then: [putRecord(key, record)]});
+    const {succeeded} = await audit.auditedTxn(
+      {compare: [absent(key)], then: [putRecord(key, record)]},
+      {
+        action: 'token.create',
+        subject: `token ${id}`,
+        detail: {tenant, role, label: label ?? null, expiresAt},
+        principal,
+      },
+    );
     if (!succeeded) throw new CoordinatorError('conflict', 'the token id was taken');
     return {token, id, expiresAt};
   }
@@ -94,10 +108,13 @@ export class TokenRegistry {
   }
 
   /** Resolves to false when there is no such token. */
-  async revoke(tenant: string, id: string): Promise<boolean> {
-    const {responses} = await this.store.txn({then: [{kind: 'delete', key: tenantKeys(tenant).token(id)}]});
-    const [response] = responses;
-    return response?.kind === 'delete' && response.deleted > 0;
+  async revoke(tenant: string, id: string, principal: Principal): Promise<boolean> {
+    const key = tenantKeys(tenant).token(id);
+    const {succeeded} = await this.services.audit.auditedTxn(
+      {compare: [exists(key)], then: [{kind: 'delete', key}]},
+      {action: 'token.revoke', subject: `token ${id}`, detail: {tenant}, principal, refusals: false},
+    );
+    return succeeded;
   }
 
   async list(tenant: string): Promise<TokenRecord[]> {
@@ -120,7 +137,9 @@ export class TokenRegistry {
   async removeExpired(tenant: string): Promise<number> {
     const now = this.services.clock.wallNow();
     const expired = (await this.list(tenant)).filter(record => record.expiresAt <= now);
-    for (const record of expired) await this.revoke(tenant, record.id);
+    // What has run out stands for nothing any more: that it goes is no decision.
+    for (const {id} of expired)
+      await this.store.txn({then: [{kind: 'delete', key: tenantKeys(tenant).token(id)}]});
     return expired.length;
   }
 

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
+import {AuditRecord} from '../../coordinator/protocol/model/facts.ts';
 import {tenantKeys} from '../../coordinator/protocol/model/keys.ts';
 import {ManualClock} from '../../coordinator/runtime/clock.ts';
 import {deferred} from '../../coordinator/runtime/deferred.ts';
 import {systemRandom} from '../../coordinator/runtime/random.ts';
+import {AuditLog} from '../../coordinator/security/audit.ts';
 import type {Principal} from '../../coordinator/security/principal.ts';
 import {TokenRegistry, withFixedTokens} from '../../coordinator/security/tokenRegistry.ts';
+import {readRecords} from '../../coordinator/store/records.ts';
 import {openTestStore, type TestStore} from '../fixtures/openTestStore.ts';
 
 const admin: Principal = {id: 'coordinator:admin', tenant: 'default', role: 'coordinator'};
@@ -18,7 +21,9 @@ describe('tokens', () => {
   beforeEach(async () => {
     test = await openTestStore();
     clock = new ManualClock();
-    registry = new TokenRegistry(test.store, {clock, random: systemRandom, logger: silentLogger});
+    const writer = {tenant: 'default', writerId: 'c-1', clock, logger: silentLogger};
+    const audit = new AuditLog({store: test.store, ...writer});
+    registry = new TokenRegistry(test.store, {clock, random: systemRandom, logger: silentLogger, audit});
   });
   afterEach(() => test.remove());
 
@@ -33,6 +38,19 @@ describe('tokens', () => {
     assert.equal(await registry.verify(token), undefined);
     assert.equal(await registry.removeExpired('team.a'), 1);
     assert.deepEqual(await registry.list('team.a'), []);
+  });
+
+  it('is made and revoked in the sight of the audit log', async () => {
+    const {id} = await create();
+    await registry.revoke('default', id, admin);
+    const {records} = await readRecords(test.store, AuditRecord, tenantKeys('default').audit);
+    assert.deepEqual(
+      records
+        .map(({value}) => `${value.action} ${value.subject} by ${value.principal}`)
+        .filter(text => text.startsWith('token.')),
+      [`token.create token ${id} by ${admin.id}`, `token.revoke token ${id} by ${admin.id}`],
+    );
+    assert.doesNotMatch(JSON.stringify(records), /mcpx\.default\./);
   });
 
   it('is kept as a hash only', async () => {
@@ -62,11 +80,11 @@ describe('tokens', () => {
     const {token, id} = await create('client');
     const revoked = deferred<string>();
     const listening = registry.onRevoked('default', revoked.resolve);
-    assert.equal(await registry.revoke('default', id), true);
+    assert.equal(await registry.revoke('default', id, admin), true);
     assert.equal(await revoked.promise, `client:${id}`);
     listening.dispose();
     assert.equal(await registry.verify(token), undefined);
-    assert.equal(await registry.revoke('default', id), false);
+    assert.equal(await registry.revoke('default', id, admin), false);
   });
 
   it('may be fixed by the coordinator itself beside those in the store', async () => {
