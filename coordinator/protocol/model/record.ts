@@ -12,10 +12,11 @@ export const recordFields = {
 };
 
 /** Longer than anything that is on its way through the store and back. */
-const REMEMBERED = 1024;
+const REMEMBERED = 512;
 
-/** What this process encoded last, by its text, oldest first. */
-const encoded = new Map<string, object>();
+/** What this process encoded last, by its text: a newer and an older half, so that forgetting costs nothing. */
+let newer = new Map<string, object>();
+let older = new Map<string, object>();
 
 /**
  * The JSON text of a record. Records are never changed in place: for a while, parsing this very text gives the value back as it is, since most
@@ -23,18 +24,17 @@ const encoded = new Map<string, object>();
  */
 export function encodeRecord(value: object): string {
   const text = JSON.stringify(value);
-  encoded.set(text, value);
-  if (encoded.size <= REMEMBERED) return text;
-  for (const oldest of encoded.keys()) {
-    encoded.delete(oldest);
-    break;
+  if (newer.size >= REMEMBERED) {
+    older = newer;
+    newer = new Map();
   }
+  newer.set(text, value);
   return text;
 }
 
 /** Parses the JSON text of a stored record; throws a `RecordError` that names the key. */
 export function parseRecord<S extends z.ZodType>(schema: S, key: string, text: string): z.infer<S> {
-  const known = encoded.get(text);
+  const known = newer.get(text) ?? older.get(text);
   if (known) return known as z.infer<S>;
   let json: unknown;
   try {
