@@ -2,8 +2,12 @@
 import assert from 'node:assert/strict';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import type {SessionRecord} from '../../coordinator/protocol/model/session.ts';
+import {delay, ManualClock, systemClock} from '../../coordinator/runtime/clock.ts';
+import {seededRandom} from '../../coordinator/runtime/random.ts';
 import type {Op} from '../../coordinator/store/store.ts';
+import {eventually} from '../fixtures/eventually.ts';
 import {done, type FakeAgent, keys} from './fakeFleet.ts';
+import {FaultyStore} from './faultyStore.ts';
 import {client, Harness, planOf} from './leadHarness.ts';
 
 const hang = (): undefined => undefined;
@@ -84,5 +88,37 @@ describe('Sessions that cannot be loaded', () => {
   it('leave an agent without work whose record cannot be read, and the others with it', async () => {
     await reload(keys.agent('a-0'), {v: 1, principal: 'x'});
     await othersRun();
+  });
+});
+
+describe('A lead that stumbles every time', () => {
+  it('tries again after pauses that grow', async () => {
+    const harness = await Harness.open({leadTtlSeconds: 3600});
+    try {
+      await harness.lead.stop();
+      const clock = new ManualClock();
+      const store = new FaultyStore(harness.store, seededRandom(1), 0);
+      let loads = 0;
+      store.onRange = () => {
+        loads += 1;
+        throw new TypeError('a bug');
+      };
+      harness.lead = harness.newLead('c-1', store, clock);
+      harness.lead.start();
+      // Half seconds from one try to the next; a try that takes its time only adds to them.
+      const pauses: number[] = [];
+      for (let tries = 1; tries <= 4; tries++) {
+        await eventually(async () => assert.equal(loads, tries));
+        let halves = 0;
+        for (; loads === tries; halves++) {
+          clock.advance(500);
+          await delay(systemClock, 20);
+        }
+        pauses.push(halves);
+      }
+      for (const [index, halves] of pauses.entries()) assert.ok(halves >= 2 ** index, pauses.join(', '));
+    } finally {
+      await harness.close();
+    }
   });
 });

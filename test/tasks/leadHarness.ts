@@ -102,7 +102,7 @@ export class Harness {
     return harness;
   }
 
-  newLead(coordinator = 'c-1', store = this.store): Lead {
+  newLead(coordinator = 'c-1', store = this.store, clock: Clock = this.clock): Lead {
     this.leads += 1;
     return new Lead({
       store,
@@ -112,7 +112,7 @@ export class Harness {
         this.audited.push(entry);
         return store.txn(txn);
       },
-      clock: this.clock,
+      clock,
       random: seededRandom(this.leads),
       logger: this.logger,
       coordinator,
