@@ -125,6 +125,13 @@ describe('mcpx run', function () {
     assert.equal(never && elementsOf(never, 'skipped').length, 1);
   });
 
+  it('goes on when nobody reads its words any more', async () => {
+    const started = person.start(['run', 'works.mcpx.yaml'], {cwd: repository.folder});
+    started.child.stdout?.destroy();
+    assert.equal((await started.ended).code, 0, started.stderr);
+    assert.match((await person.expect(0, ['sessions', 'list'])).stdout, /^s-\S+ {2}succeeded {2}4\/4/);
+  });
+
   it('runs tasks in empty folders without a repository', async () => {
     const folder = person.folder('nowhere');
     writeFileSync(
