@@ -22,7 +22,7 @@ export async function chooseEditor(env: Environment, install: boolean): Promise<
   const named = env['MCPX_VSCODE'];
   if (named) {
     if (!existsSync(named)) throw new Error(`MCPX_VSCODE names ${named}, which is not there.`);
-    return {kind: 'found', name: named, executable: named};
+    return {kind: 'found', name: named, executable: path.resolve(named)};
   }
   const desktop = await desktopEditor(env, install);
   if (desktop !== undefined) return {kind: 'found', name: `VS Code at ${desktop}`, executable: desktop};

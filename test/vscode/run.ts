@@ -27,6 +27,14 @@ interface Options {
   readonly launches: readonly Launch[];
 }
 
+/** The window that is open ends by the same signal, then this program. */
+let interrupted = false;
+process.on('SIGINT', () => {
+  interrupted = true;
+});
+for (const signal of ['SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => process.emit('SIGINT', 'SIGINT'));
+
 /** True unless something failed. */
 async function main(): Promise<boolean> {
   const options = parseOptions();
@@ -63,6 +71,7 @@ async function countAll({install, grep, launches}: Options): Promise<Counts> {
   try {
     let counts = NOTHING;
     for (const launch of launches) {
+      if (interrupted) return addCounts(counts, ONE_FAILURE);
       console.log(`\n  ${launch.suite}: ${launch.title}`);
       const counted = await countLaunch(launch, editor.executable, suites, grep);
       counts = addCounts(counts, launch.mustFail ? failureExpected(counted) : counted);

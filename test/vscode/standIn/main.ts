@@ -14,6 +14,8 @@ import {type Browser, launchBrowser, type Page} from './playwright.ts';
 
 const VIEWPORT = {width: 1400, height: 900};
 const PAGE_LIMIT_MS = 120_000;
+/** Whoever started us may be gone by then. */
+const RUN_LIMIT_MS = 900_000;
 const PICTURE_LIMIT_MS = 10_000;
 /** A verdict that is written while the host ends still counts. */
 const VERDICT_GRACE_MS = 3000;
@@ -21,6 +23,9 @@ const VERDICT_GRACE_MS = 3000;
 /** Said by VS Code itself at every start, of no use to somebody who reads a test's output. */
 const NOISE =
   /^(?:Ignoring fetching additional|Updating additional builtin|Creating a socket \(renderer|Resolv(?:ing|ed) connection token|\[reconnection-grace-time\]|\[Service Worker\]|\[remote-connection\]|\[Agent|\[AccountPolicyGate|\[ChatModelSelection|Timed out waiting for authentication provider|Canceled: |Creation of workbench contribution|No search provider registered|Error while fetching the extension under development)/;
+
+/** In stacks. */
+const FRAMES_OF_EDITOR = /\n\s+at [^\n]*\/static\/out\/vs\/[^\n]*/g;
 
 /** `code` is what VS Code reported, which is no proof of a suite that passed. */
 type End =
@@ -52,6 +57,9 @@ async function main(): Promise<number> {
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => end({kind: 'broken', why: `ended by ${signal}`}));
+  void pause(RUN_LIMIT_MS, undefined, {ref: false}).then(() =>
+    end({kind: 'broken', why: `no end within ${RUN_LIMIT_MS / 1000} s`}),
+  );
   return await runSuite({parts: found.parts, commandLine, folder, suite, end, ended});
 }
 
@@ -104,7 +112,7 @@ async function openPage(browser: Browser, server: CodeServer, {end}: Run): Promi
   await page.exposeFunction('codeAutomationLog', (type: string, args: unknown[]) => {
     if (typeof args[0] === 'string' && NOISE.test(args[0])) return;
     const stream = type === 'error' || type === 'warn' ? process.stderr : process.stdout;
-    stream.write(`${format(...args)}\n`);
+    stream.write(`${format(...args).replaceAll(FRAMES_OF_EDITOR, '')}\n`);
   });
   await page.exposeFunction('codeAutomationExit', (code: number) => end({kind: 'reported', code}));
   return page;

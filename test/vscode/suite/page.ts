@@ -7,6 +7,10 @@ import {text} from 'node:stream/consumers';
 import {ACTION_LIMIT_MS, PAGE_VARIABLE, type PageAction, PageAnswer, type Target} from '../pageActions.ts';
 import {pictureFile} from './surroundings.ts';
 
+const PALETTE_ROW = '.quick-input-list .monaco-list-row';
+
+const NO_COMMAND = 'No matching commands';
+
 export class Page {
   constructor(private readonly socket: string) {}
 
@@ -45,11 +49,20 @@ export class Page {
     await this.act({kind: 'type', text: value});
   }
 
+  /** Opens the palette, and returns what it offers for `text`: at least one row, which may say that there is nothing. */
+  async palette(text: string): Promise<string[]> {
+    await this.press('F1');
+    await this.fill({selector: '.quick-input-widget input.input'}, `>${text}`);
+    // Until then the rows may be those of before.
+    const answered = [text, NO_COMMAND].map(each => `:has-text(${JSON.stringify(each)})`).join(', ');
+    await this.waitFor({selector: `${PALETTE_ROW}:is(${answered})`});
+    return await this.texts({selector: PALETTE_ROW});
+  }
+
   /** Runs a command by its title in the palette. */
   async runCommand(title: string): Promise<void> {
-    await this.press('F1');
-    await this.fill({selector: '.quick-input-widget input.input'}, `>${title}`);
-    await this.click({selector: '.quick-input-list .monaco-list-row', hasText: title});
+    await this.palette(title);
+    await this.click({selector: PALETTE_ROW, hasText: title});
   }
 
   /** The file of the picture. */

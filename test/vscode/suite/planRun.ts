@@ -11,15 +11,15 @@ export interface PlanRun {
   readonly output: string;
 }
 
-/** Of the plan that is open. */
-export async function runOpenPlan(command: 'mcpx.runPlan' | 'mcpx.rehearsePlan'): Promise<PlanRun> {
+/** `start` runs the plan that is open. */
+export async function watchRun(start: () => Thenable<unknown>): Promise<PlanRun> {
   const ended = nextEvent(
     vscode.tasks.onDidEndTaskProcess,
     ({execution}) => execution.task.source === 'mcpx',
     'the run to end',
     RUN_LIMIT_MS,
   );
-  await vscode.commands.executeCommand(command);
+  await start();
   const {exitCode} = await ended;
   return {exitCode, output: await terminalText()};
 }

@@ -6,7 +6,7 @@ import * as vscode from 'vscode';
 import * as z from 'zod';
 import {found, within} from '../../../support/waiting.ts';
 import {Page} from '../page.ts';
-import {runOpenPlan} from '../planRun.ts';
+import {watchRun} from '../planRun.ts';
 import {extension, scratchFolder} from '../surroundings.ts';
 
 const Manifest = z.object({
@@ -54,7 +54,7 @@ describe('the extension in a window without a plan', function () {
 
   it('runs a plan from anywhere', async () => {
     await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(plan));
-    const {exitCode, output} = await runOpenPlan('mcpx.runPlan');
+    const {exitCode, output} = await watchRun(() => vscode.commands.executeCommand('mcpx.runPlan'));
     assert.equal(exitCode, 0, output);
     assert.match(output, /hello/);
   });

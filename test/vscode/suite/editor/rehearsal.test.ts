@@ -4,7 +4,7 @@ import {execFileSync} from 'node:child_process';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import {Page} from '../page.ts';
-import {runOpenPlan} from '../planRun.ts';
+import {watchRun} from '../planRun.ts';
 import {workspaceFolder} from '../surroundings.ts';
 
 describe('rehearsing the plan that is open', function () {
@@ -20,7 +20,7 @@ describe('rehearsing the plan that is open', function () {
   });
 
   it('brings a branch with its result, which the terminal goes on to show', async () => {
-    const {exitCode, output} = await runOpenPlan('mcpx.rehearsePlan');
+    const {exitCode, output} = await watchRun(() => vscode.commands.executeCommand('mcpx.rehearsePlan'));
     assert.equal(exitCode, 0, output);
     const branch = git('for-each-ref', '--format=%(refname:short)', 'refs/heads/mcpx');
     assert.match(branch, /^mcpx\/\S+$/);

@@ -1,0 +1,55 @@
+/** The palette offers a plan's commands where a plan is open, and they work from there. */
+import assert from 'node:assert/strict';
+import {writeFileSync} from 'node:fs';
+import path from 'node:path';
+import * as vscode from 'vscode';
+import {Page} from '../page.ts';
+import {watchRun} from '../planRun.ts';
+import {workspaceFolder} from '../surroundings.ts';
+
+const TITLES = ['MCPX: Run Plan', 'MCPX: Rehearse Plan (no model is called)'];
+
+describe('the command palette', () => {
+  beforeEach(() => vscode.commands.executeCommand('workbench.action.closeAllEditors'));
+
+  it('offers to run and to rehearse the plan that is open', async function () {
+    const page = Page.orSkip(this);
+    await show('team.mcpx.yaml');
+    const titles = await page.palette('MCPX:');
+    for (const title of TITLES)
+      assert.ok(
+        titles.some(each => each.includes(title)),
+        titles.join(),
+      );
+    await page.screenshot('palette');
+    await page.press('Escape');
+  });
+
+  it('offers neither for another file', async function () {
+    const page = Page.orSkip(this);
+    await show('package.json');
+    assert.deepEqual(
+      (await page.palette('MCPX:')).filter(title => title.includes('MCPX:')),
+      [],
+    );
+    await page.press('Escape');
+  });
+
+  it('runs nothing of a plan that is wrong, and says where it is', async function () {
+    const page = Page.orSkip(this);
+    const plan = 'wrong.mcpx.yaml';
+    writeFileSync(
+      path.join(workspaceFolder(), plan),
+      'name: wrong\ntasks:\n  - { id: a, run: "true", dependsOn: b }\n',
+    );
+    await show(plan);
+    const {exitCode, output} = await watchRun(() => page.runCommand('MCPX: Run Plan'));
+    assert.notEqual(exitCode, 0);
+    assert.match(output, /wrong\.mcpx\.yaml:3:38: error: tasks\[0\]\.dependsOn\[0\]: no task is called "b"/);
+  });
+});
+
+async function show(name: string): Promise<void> {
+  const file = path.join(workspaceFolder(), name);
+  await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(file));
+}
