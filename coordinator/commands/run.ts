@@ -14,6 +14,7 @@ import {namedCoordinator} from './local/connect.ts';
 import {count} from './local/options.ts';
 import {loadPlan} from './plan.ts';
 import {startRehearsal} from './run/rehearsal.ts';
+import {requireClaude} from './run/requireClaude.ts';
 import type {RunOptions} from './run/runOptions.ts';
 import {type RunBeginning, RunSession} from './run/runSession.ts';
 import {sendWorkspace} from './run/sendWorkspace.ts';
@@ -60,6 +61,7 @@ export async function runPlan(planFile: string, given: RunOptions, io: CommandIo
   const report = options.junit === undefined ? undefined : path.resolve(io.cwd, options.junit);
   // A wrong path shows before the work, and the report of an earlier run does not stand for this one.
   if (report !== undefined) await writeReport(report, '');
+  if (options.connect === undefined && !options.rehearse) await requireClaude(plan, io.env);
   const logger = runLogger(options, io);
   const sessionId = newId(systemRandom, 's');
   const rehearsal = options.rehearse ? await startRehearsal(file, systemClock, logger) : undefined;

@@ -60,7 +60,7 @@ describe('a machine that lacks something', function () {
     const repository = UserRepository.create(path.join(person.root, 'repo'), person.env, {
       'p.mcpx.yaml': PROMPT,
     });
-    const run = await person.mcpx(['run', 'p.mcpx.yaml'], {
+    const run = await person.mcpx(['run', 'p.mcpx.yaml', '--rehearse'], {
       cwd: repository.folder,
       env: {MCPX_HOME: path.join(occupied, 'mcpx')},
     });
@@ -69,14 +69,37 @@ describe('a machine that lacks something', function () {
     assert.doesNotMatch(run.stderr, /^\s+at /m);
   });
 
-  it('lets a prompt wait, and says why and how to go on, when its Claude Code is not signed in', async () => {
+  it('is told at once that a plan with prompts cannot run here when Claude Code is not signed in, and how to go on', async () => {
     const repository = UserRepository.create(path.join(person.root, 'repo'), person.env, {
       'p.mcpx.yaml': PROMPT,
     });
-    const run = person.start(['run', 'p.mcpx.yaml'], {cwd: repository.folder});
-    await run.saw(/no connected agent has Claude Code ready \(local-1: it is not signed in\. Sign in by/);
+    const run = await person.mcpx(['run', 'p.mcpx.yaml'], {cwd: repository.folder});
+    assert.equal(run.code, 1);
+    assert.match(
+      run.stderr,
+      /the plan has prompts, and Claude Code is not signed in\n.*claude auth login.*\n.*--rehearse/,
+    );
+    assert.equal(person.endpoint, undefined);
+  });
+
+  it('lets a prompt wait for agents elsewhere, and says why and how to go on', async () => {
+    const repository = UserRepository.create(path.join(person.root, 'repo'), person.env, {
+      'p.mcpx.yaml': PROMPT,
+    });
+    const coordinator = person.start(['coordinator']);
+    await coordinator.saw(/the coordinator is ready/);
+    const agent = person.start(['agent', '--id', 'mine']);
+    await agent.saw(/registered with the hub/);
+    const {url, token} = person.endpoint ?? {url: '', token: ''};
+    const run = person.start(['run', 'p.mcpx.yaml', '--connect', url, '--token', token], {
+      cwd: repository.folder,
+    });
+    await run.saw(/no connected agent has Claude Code ready \(mine: it is not signed in\. Sign in by/);
     run.signal('SIGINT');
     assert.equal((await run.ended).code, 130);
+    agent.signal('SIGTERM');
+    coordinator.signal('SIGTERM');
+    await Promise.all([agent.ended, coordinator.ended]);
   });
 
   it('says which executable was named for Claude Code and does not work', async () => {

@@ -1,0 +1,28 @@
+/** Whether prompts can be worked off on this machine, found out before anything starts and under the very environment of an attempt. */
+import {attemptEnvironment} from '../../agent/claudeSetup/attemptEnvironment.ts';
+import {probeClaude} from '../../agent/claudeSetup/probeClaude.ts';
+import type {Plan} from '../../protocol/plan/plan.ts';
+import {CoordinatorError} from '../../runtime/errors.ts';
+
+/** Throws `claude` with the remedy when the plan has prompts and Claude Code is missing, broken or not signed in. */
+export async function requireClaude(
+  plan: Plan,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  const prompts = plan.merge.onConflict === 'task' || plan.tasks.some(({work}) => work.kind === 'prompt');
+  if (!prompts) return;
+  const probe = await probeClaude({env: attemptEnvironment(env, {})});
+  if (probe.kind === 'ready') return;
+  const what = {
+    missing: 'Claude Code is not installed here',
+    unauthenticated: 'Claude Code is not signed in',
+    broken: 'Claude Code does not work here',
+  }[probe.kind];
+  throw new CoordinatorError(
+    'claude',
+    `the plan has prompts, and ${what}${probe.kind === 'broken' ? `: ${probe.message}` : ''}`,
+    {
+      hint: `${probe.hint}\nNothing was started. To try the plan without a model: mcpx run --rehearse`,
+    },
+  );
+}
