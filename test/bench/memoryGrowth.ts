@@ -3,7 +3,7 @@ import {setTimeout as pause} from 'node:timers/promises';
 import {type McpxOptions, McpxSubject, planOf} from './mcpxSubject.ts';
 
 export interface Growth {
-  /** Heap of the coordinator for each finished task of the later half of the sessions. */
+  /** Of the coordinator, for each finished task. */
   readonly heapBytesPerTask: number;
   readonly rssBytesPerTask: number;
   /** Of the coordinator after each session. */
@@ -16,14 +16,21 @@ export const KEEP_SESSIONS = 2;
 const SWEEP_TIMEOUT_MS = 60_000;
 const MIB = 1024 * 1024;
 
-/** The first half fills what is bounded (history, caches, the sessions that are kept); growth is that of the second. */
+/**
+ * Compares the least memory after the sessions of the first half with that of the second: what is left for good raises both ends of the band in
+ * which memory moves. The very first session is left out.
+ */
 export async function measureGrowth(
   options: McpxOptions,
   sessions: number,
   tasks: number,
   lanes: number,
 ): Promise<Growth> {
-  const settings = [`keepSessions=${KEEP_SESSIONS}`, 'retentionMs=500'];
+  // What is bounded is made small, so that it is full from the start and hides nothing.
+  const settings = [
+    ...[`keepSessions=${KEEP_SESSIONS}`, 'retentionMs=500'],
+    ...['historyRevisions=50', 'watchRing=50'],
+  ];
   const subject = await McpxSubject.start({...options, settings});
   try {
     const heap: number[] = [];
@@ -37,10 +44,13 @@ export async function measureGrowth(
       rss.push(memory.coordinator.rss);
       agent.push(memory.agent.heapUsed + memory.agent.external);
     }
-    const from = Math.floor(sessions / 2);
+    const growth = (bytes: readonly number[]): number => {
+      const half = Math.floor(sessions / 2);
+      return (Math.min(...bytes.slice(half)) - Math.min(...bytes.slice(1, half))) / (half * tasks);
+    };
     return {
-      heapBytesPerTask: slope(heap.slice(from)) / tasks,
-      rssBytesPerTask: slope(rss.slice(from)) / tasks,
+      heapBytesPerTask: growth(heap),
+      rssBytesPerTask: growth(rss),
       heapMiB: heap.map(bytes => bytes / MIB),
       rssMiB: rss.map(bytes => bytes / MIB),
       agentHeapMiB: agent.map(bytes => bytes / MIB),
@@ -58,17 +68,4 @@ async function swept(subject: McpxSubject): Promise<void> {
   }
   // Compaction and trimming go with the store's ticks.
   await pause(1000);
-}
-
-/** Least squares over equally spaced values: growth a step. */
-function slope(values: readonly number[]): number {
-  const middle = (values.length - 1) / 2;
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  let above = 0;
-  let below = 0;
-  for (const [index, value] of values.entries()) {
-    above += (index - middle) * (value - mean);
-    below += (index - middle) ** 2;
-  }
-  return below === 0 ? 0 : above / below;
 }
