@@ -11,7 +11,7 @@ import type {Clock} from '../runtime/clock.ts';
 import {type Deferred, deferred} from '../runtime/deferred.ts';
 import {type Disposable, noDisposable, toDisposable} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
-import type {AgentChannel} from '../tasks/agentChannel.ts';
+import type {AgentChannel, CommandSignal} from '../tasks/agentChannel.ts';
 
 export interface AgentAddress {
   readonly tenant: string;
@@ -27,7 +27,7 @@ export interface AgentLink {
 export interface SendOptions {
   /** Default 30 s, of waiting and answering together. */
   readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: CommandSignal;
   /** Default true: send again what a disconnect cut in flight. */
   readonly retry?: boolean;
 }
@@ -54,7 +54,7 @@ interface Command {
   readonly params: ParamsInput<Method>;
   readonly deadline: number;
   readonly retry: boolean;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: CommandSignal | undefined;
   readonly answer: Deferred<unknown>;
   /** Measured when it first has to wait. */
   bytes: number | undefined;
@@ -125,7 +125,7 @@ export class AgentLinks implements Disposable {
     options: SendOptions = {},
   ): Promise<Result<M>> {
     const {timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS, signal, retry = true} = options;
-    if (signal?.aborted) throw cancelled(method);
+    if (inFlightSignal(signal)?.aborted) throw cancelled(method);
     const command: Command = {
       order: this.nextOrder++,
       method,
@@ -160,13 +160,13 @@ export class AgentLinks implements Disposable {
   private dispatch(address: AgentAddress, command: Command): void {
     const {link} = this.agent(address);
     if (this.disposed) command.answer.reject(new ProtocolError('unavailable', 'the hub has stopped'));
-    else if (command.signal?.aborted) command.answer.reject(cancelled(command.method));
     else if (link) this.deliver(address, link, command);
     else this.enqueue(address, command);
   }
 
   private deliver(address: AgentAddress, link: AgentLink, command: Command): void {
-    const {method, params, signal, answer, deadline} = command;
+    const {method, params, answer, deadline} = command;
+    const signal = inFlightSignal(command.signal);
     const timeoutMs = Math.max(1, deadline - this.services.clock.now());
     link.peer.request(method, params, signal ? {timeoutMs, signal} : {timeoutMs}).then(
       result => answer.resolve(result),
@@ -201,7 +201,8 @@ export class AgentLinks implements Disposable {
   }
 
   private patience(address: AgentAddress, command: Command): Disposable {
-    const {method, signal, deadline} = command;
+    const {method, deadline} = command;
+    const signal = typeof command.signal === 'function' ? command.signal() : command.signal;
     const {clock} = this.services;
     const end = (error: ProtocolError): void => {
       command.waiting.dispose();
@@ -212,6 +213,7 @@ export class AgentLinks implements Disposable {
     const timer = clock.schedule(Math.max(0, deadline - clock.now()), () =>
       end(disconnected(address, `did not connect in time for ${method}`)),
     );
+    if (signal?.aborted) clock.schedule(0, onAbort);
     signal?.addEventListener('abort', onAbort, {once: true});
     return toDisposable(() => {
       timer.dispose();
@@ -243,6 +245,11 @@ export class AgentLinks implements Disposable {
     const agent = this.agents.get(key);
     if (agent && !agent.link && agent.queue.length === 0) this.agents.delete(key);
   }
+}
+
+/** A signal that has yet to be made is not worth making for what is answered at once. */
+function inFlightSignal(signal: CommandSignal | undefined): AbortSignal | undefined {
+  return typeof signal === 'function' ? undefined : signal;
 }
 
 function cancelled(method: string): ProtocolError {

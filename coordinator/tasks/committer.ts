@@ -161,7 +161,20 @@ export class Committer {
       if (result === 'over') return;
       if (result === 'again') continue;
       if (result.succeeded) for (const {step} of batch) this.tell(() => step.committed(result.revision));
-      else this.sortOut(batch, currentKeys(result.responses));
+      else await this.lookInto(batch, txn);
+      return;
+    }
+  }
+
+  /** Reads what was compared. Asked for only now: refusals are rare, and the question would go to the log with every transaction. */
+  private async lookInto(batch: Queued[], {compare = []}: Txn): Promise<void> {
+    const keys = new Set(compare.map(({key}) => key));
+    const look: Txn = {then: [...keys].map(key => ({kind: 'get', key}))};
+    for (;;) {
+      const result = await this.store.txn(look).catch((error: unknown) => this.failed(batch, error));
+      if (result === 'over') return;
+      if (result === 'again') continue;
+      this.sortOut(batch, currentKeys(result.responses));
       return;
     }
   }
@@ -219,21 +232,19 @@ export class Committer {
   }
 
   private txnOf(batch: readonly Queued[]): Txn {
-    const compare = new Map<string, Compare>([['fence', this.fence]]);
-    const keys = new Set([this.fence.key]);
+    const compare = [this.fence];
+    const shared = new Map<string, Compare>([[this.fence.key, this.fence]]);
     const ops: Op[] = [];
     for (const {step} of batch) {
       for (const one of step.compare) {
-        compare.set(`${one.key} ${one.target} ${one.op} ${one.operand}`, one);
-        keys.add(one.key);
+        const other = shared.get(one.key);
+        if (other && isSameCompare(one, other)) continue;
+        if (!other) shared.set(one.key, one);
+        compare.push(one);
       }
       ops.push(...step.ops);
     }
-    return {
-      compare: [...compare.values()],
-      then: ops,
-      else: [...keys].map(key => ({kind: 'get', key})),
-    };
+    return {compare, then: ops};
   }
 
   /** The transaction was refused: finds out whose fault it was. */
@@ -254,6 +265,10 @@ export class Committer {
     }
     if (again.length > 0) this.waiting.splice(this.head, 0, ...again);
   }
+}
+
+function isSameCompare(a: Compare, b: Compare): boolean {
+  return a.target === b.target && a.op === b.op && a.operand === b.operand;
 }
 
 export function leadLost(): Error {

@@ -48,17 +48,17 @@ export class Dispatcher {
   private async deliver(attempt: AttemptNode): Promise<void> {
     const {channel, settings, clock, signal, logger} = this.term;
     const agentId = attempt.record.agentId;
-    while (!attempt.talk.signal.aborted && !signal.aborted) {
+    while (!attempt.talk.isOver && !signal.aborted) {
       try {
         const answer = await channel.send(agentId, 'mcpx.orchestrate.task.assign', this.assignment(attempt), {
-          signal: attempt.talk.signal,
+          signal: () => attempt.talk.signal,
         });
-        if (attempt.talk.signal.aborted) return;
+        if (attempt.talk.isOver) return;
         if (answer.kind === 'refused') this.outcome.refused(attempt, answer.reason, answer.message);
         else this.outcome.accepted(attempt);
         return;
       } catch (error) {
-        if (attempt.talk.signal.aborted || signal.aborted) return;
+        if (attempt.talk.isOver || signal.aborted) return;
         if (!isPassing(error)) {
           logger.warn('an agent could not take an attempt', {attempt: attempt.record.id, error});
           const message = `agent ${agentId} could not take it: ${describeError(error)}`.slice(0, 8192);

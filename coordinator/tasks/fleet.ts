@@ -12,6 +12,7 @@ import {type Failure, FINAL_TASK_STATES, type TaskRecord, type TaskState} from '
 import type {Plan, TaskSpecification} from '../protocol/plan/plan.ts';
 import type {KeyValue} from '../store/store.ts';
 import type {PlacementClass} from './readyQueue.ts';
+import type {Talk} from './talk.ts';
 
 export interface SessionNode {
   readonly tenant: string;
@@ -94,7 +95,7 @@ export interface AttemptNode {
   /** What is left out of the records of its end, because with it they would be too large: its gates' evidence, or its report too. */
   trimmed: 'evidence' | 'report' | undefined;
   /** Ends whatever is being said to the agent about it. */
-  readonly talk: AbortController;
+  readonly talk: Talk;
   verification: Verification | undefined;
   /** Hub time of silence during which somebody else could have taken over. */
   silentMs: number;

@@ -202,7 +202,7 @@ export class LeadTerm implements Disposable {
   private forgetSession(session: SessionNode): void {
     for (const task of session.tasks.values()) {
       this.term.queue.remove(task);
-      task.attempt?.talk.abort();
+      task.attempt?.talk.end();
     }
     this.conductor.forget(session);
     this.timekeeper.forget(session);

@@ -20,6 +20,7 @@ import {
   type TaskNode,
 } from './fleet.ts';
 import {resultTask} from './implicitTasks.ts';
+import {Talk} from './talk.ts';
 import {upwardRanks} from './taskGraph.ts';
 
 /** Throws `incompatible` when the session's strategy is not known to this build. */
@@ -145,7 +146,7 @@ export function attemptNode(
     accepted: false,
     rejected: undefined,
     trimmed: undefined,
-    talk: new AbortController(),
+    talk: new Talk(),
     verification: undefined,
     silentMs: 0,
     reportingMs: 0,

@@ -20,7 +20,7 @@ import type {Principal} from '../security/principal.ts';
 import {absent, putRecord, readRecord} from '../store/records.ts';
 import type {Op} from '../store/store.ts';
 import {leadLost} from './committer.ts';
-import {emptyCounts, type SessionNode} from './fleet.ts';
+import {emptyCounts, type SessionNode, type TaskNode} from './fleet.ts';
 import {linkSession, newTaskRecord, plannedTasks, sessionNode, taskNode} from './nodes.ts';
 import {commitAudited} from './sessions.ts';
 import type {Term} from './term.ts';
@@ -28,6 +28,8 @@ import type {Term} from './term.ts';
 type Started = z.infer<typeof SessionStarted>;
 
 const PROBLEMS_NAMED = 10;
+/** Their records are small: so many fit into one transaction, with a comparison each. */
+const TASKS_A_STEP = 100;
 /** Half a record: the other half is for what becomes of the session. */
 const MAX_WORKSPACE_BYTES = 32 * 1024;
 
@@ -98,11 +100,7 @@ export class SessionStarts {
       return taskNode(session, spec, newTaskRecord(record.id, spec, origin, principal.id), 0);
     });
     await removeTasks(this.term, keys, record.id);
-    await Promise.all(
-      nodes.map(async node => {
-        node.mod = await this.putTask(node.key, key, node.record);
-      }),
-    );
+    await this.putTasks(nodes, key);
     linkSession(session, nodes);
     const stored: SessionRecord = {...record, counts: {...session.counts}};
     const revision = await commitAudited(this.term, [absent(key)], [putRecord(key, stored)], {
@@ -139,14 +137,21 @@ export class SessionStarts {
     };
   }
 
-  private async putTask(key: string, sessionKey: string, record: object): Promise<number> {
+  private async putTasks(nodes: readonly TaskNode[], sessionKey: string): Promise<void> {
+    const steps: Promise<void>[] = [];
+    for (let at = 0; at < nodes.length; at += TASKS_A_STEP)
+      steps.push(this.putSome(nodes.slice(at, at + TASKS_A_STEP), sessionKey));
+    await Promise.all(steps);
+  }
+
+  private async putSome(nodes: readonly TaskNode[], sessionKey: string): Promise<void> {
     const revision = await this.term.committer.run(
-      [absent(sessionKey), absent(key)],
-      [putRecord(key, record)],
+      [absent(sessionKey), ...nodes.map(({key}) => absent(key))],
+      nodes.map(({key, record}) => putRecord(key, record)),
     );
     if (revision === undefined)
       throw new ProtocolError('conflict', 'the session was started by somebody else');
-    return revision;
+    for (const node of nodes) node.mod = revision;
   }
 }
 

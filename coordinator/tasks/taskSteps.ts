@@ -12,9 +12,6 @@ import {type AttemptNode, isFinalTask, replaceTask, type SessionNode, type TaskN
 import {takeAttempt} from './nodes.ts';
 import {guarded, type Term} from './term.ts';
 
-/** Given as a reason, so that no error with its stack is made for each attempt. */
-const ATTEMPT_OVER = 'the attempt is over';
-
 export interface StepEffects {
   /** Something about the task may have changed. */
   evaluate(task: TaskNode): void;
@@ -122,7 +119,7 @@ export class TaskSteps {
     if (attempt && change.ended) {
       task.attempt = undefined;
       attempt.agent.attempts.delete(attempt);
-      attempt.talk.abort(ATTEMPT_OVER);
+      attempt.talk.end();
     }
     const wasFinal = isFinalTask(task);
     replaceTask(task, change.task, revision);
