@@ -36,7 +36,7 @@ export function addRunCommand(program: Command, io: CommandIo, done: (exit: numb
     .option('--ca-pin <pin>', 'sha256:… of the authority behind --connect')
     .option('--json', 'end with one line of JSON on stdout; everything else goes to stderr', false)
     .option('--junit <file>', 'write a JUnit report')
-    .option('--keep', 'keep the worktrees of attempts that do not succeed', false)
+    .option('--keep', 'keep every worktree; without it those of failed tasks are kept', false)
     .option('--rehearse', 'no model is called: the real Claude Code plays the script beside the plan', false)
     .option('--isolated', 'a coordinator of its own in a temporary directory, gone at the end', false)
     .option('--uncommitted', 'take uncommitted work along', false)

@@ -57,6 +57,23 @@ export function addSessionCommands(program: Command, io: CommandIo, done: (exit:
 
   connectOptions(
     sessions
+      .command('release <session>')
+      .description(
+        'Lets the agents delete the worktrees that they kept of it: those of failed tasks, or all with --keep.',
+      ),
+  ).action(async (id: string, options: ConnectOptions) =>
+    done(
+      await withClient(options, io, silentLogger, async client => {
+        const session = await requireSession(client, id);
+        await client.request('mcpx.session.control', {sessionId: session.id, action: {kind: 'release'}});
+        io.stdout(`${session.id}: its worktrees go as soon as their agents are there\n`);
+        return EXIT.ok;
+      }),
+    ),
+  );
+
+  connectOptions(
+    sessions
       .command('resume <session>')
       .description(
         'Goes on with a session that was left or failed, with agents on this machine, and follows it to its end.',

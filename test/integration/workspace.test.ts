@@ -56,7 +56,7 @@ tasks:
     assert.equal(count(), 4);
   });
 
-  it('worktrees go with their run, but for those of failed attempts when they are to be kept', async () => {
+  it('worktrees go with their run, but for those of failed tasks, or all when they are to be kept', async () => {
     const plan = `name: keep
 agents: 1
 defaults: {retry: {max: 0}}
@@ -64,13 +64,20 @@ tasks:
   - {id: good, run: "echo good > good.txt"}
   - {id: bad, dependsOn: good, run: "echo half > half.txt; exit 1"}
 `;
-    assert.equal((await run(plan)).code, 1);
-    assert.deepEqual(person.attemptFolders(), []);
-    const kept = await run(plan, {}, '--keep');
-    const {session} = jsonReport(kept.stdout);
-    const [folder = '', ...others] = person.attemptFolders();
-    assert.deepEqual([path.basename(folder), others], [`${session}.bad.1`, []]);
+    const first = await run(plan);
+    assert.equal(first.code, 1);
+    const failed = `${jsonReport(first.stdout).session}.bad.1`;
+    const names = (): string[] =>
+      person
+        .attemptFolders()
+        .map(folder => path.basename(folder))
+        .sort();
+    assert.deepEqual(names(), [failed]);
+    const [folder = ''] = person.attemptFolders();
     assert.equal(readFileSync(path.join(folder, 'worktree/half.txt'), 'utf8'), 'half\n');
+
+    const {session} = jsonReport((await run(plan, {}, '--keep')).stdout);
+    assert.deepEqual(names(), [failed, `${session}.bad.1`, `${session}.good.1`].sort());
   });
 
   it('a set-up that fails is named with what it said', async () => {
