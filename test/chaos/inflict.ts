@@ -1,6 +1,7 @@
 /** Inflicts one fault upon a running session and says what must hold right after it. What must hold at the end is invariants.ts. */
 import assert from 'node:assert/strict';
 import {setTimeout as pause} from 'node:timers/promises';
+import type {AgentRecord} from '../../coordinator/protocol/model/agent.ts';
 import type {AttemptRecord} from '../../coordinator/protocol/model/attempt.ts';
 import type {Fleet, FleetAgent} from '../support/fleet.ts';
 import {FLEET_VARIABLE, processesWith} from '../support/machine.ts';
@@ -19,27 +20,39 @@ export interface Stage {
   readonly hold: Hold;
   /** Attempts that no fault so far may have ended: they must come to an end of their own. */
   readonly spared: Set<string>;
+  /** The agents' processes at present: records may still name attempts of those before. */
+  readonly present: ReadonlyMap<string, AgentRecord>;
 }
 
 const RUNNING_TIMEOUT_MS = 60_000;
 /** A supervisor looks once a second; the machine may be busy. */
 const KILLED_TIMEOUT_MS = 10_000;
 
-/** Resolves when the fault is over; its consequences may go on. */
-export async function inflict(stage: Stage): Promise<void> {
-  const {fleet, run, fault, hold, ground} = stage;
-  const held = await run.running(hold, RUNNING_TIMEOUT_MS);
-  // Not only placed: Claude Code takes a while to come to its work.
-  const begun = () => ground.hasStarted(held.id) || undefined;
-  await found(begun, RUNNING_TIMEOUT_MS, `${held.id} to begin its work`);
+/** Resolves when the fault is over, with the agents as they are then; its consequences may go on. */
+export async function inflict(stage: Stage): Promise<ReadonlyMap<string, AgentRecord>> {
+  const {fleet, fault, hold, ground} = stage;
+  const held = await found(() => underWay(stage), RUNNING_TIMEOUT_MS, `${hold} to begin its work`);
   if (fault.release === 'before' && !fault.kind.startsWith('zombie')) ground.release(hold);
   await pause(fault.afterMs);
   const agent = targetOf(stage, held);
   ground.note(`${fault.kind} upon ${agent.id} while it is about ${held.id}`);
   await INFLICT[fault.kind](stage, agent, held);
   ground.release(hold);
-  await fleet.whenOnline([...fleet.agents.keys()]);
+  const present = await fleet.whenOnline([...fleet.agents.keys()]);
   ground.note(`${fault.kind} is over`);
+  return present;
+}
+
+/** The attempt that has the hold, once it is not only placed: Claude Code takes a while to come to its work. */
+function underWay({run, hold, ground, present}: Stage): AttemptRecord | undefined {
+  const {tasks, attempts} = run.state;
+  const attempt = attempts.get(tasks.get(hold)?.currentAttempt ?? '');
+  if (attempt?.state !== 'running' || !isOfPresent(attempt, present)) return undefined;
+  return ground.hasStarted(attempt.id) ? attempt : undefined;
+}
+
+function isOfPresent(attempt: AttemptRecord, present: Stage['present']): boolean {
+  return present.get(attempt.agentId)?.incarnation === attempt.agentIncarnation;
 }
 
 const INFLICT: Record<
@@ -165,8 +178,9 @@ function during({fault, ground, hold}: Stage): void {
 }
 
 /** Whatever is under way now has to outlive the fault. */
-function spare({run, spared}: Stage): void {
-  for (const attempt of run.state.attempts.values()) if (attempt.state !== 'ended') spared.add(attempt.id);
+function spare({run, spared, present}: Stage): void {
+  for (const attempt of run.state.attempts.values())
+    if (attempt.state !== 'ended' && isOfPresent(attempt, present)) spared.add(attempt.id);
 }
 
 /** The fault may take this agent's attempts. */

@@ -6,6 +6,7 @@ import {
 } from '../../coordinator/agent/rehearsal/rehearsalServer.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
 import {attemptId} from '../../coordinator/protocol/ids.ts';
+import type {AgentRecord} from '../../coordinator/protocol/model/agent.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {Fleet} from '../support/fleet.ts';
 import {createProject, treeOf} from '../support/gitProject.ts';
@@ -83,12 +84,12 @@ async function playOn(
   createProject(project, {'README.md': 'A project of nobody.\n'});
   await fleet.startCoordinator();
   for (const id of AGENTS) await fleet.startAgent({id, slots: 2, proxied: true, rehearsal: true});
-  await fleet.whenOnline(AGENTS);
+  let present: ReadonlyMap<string, AgentRecord> = await fleet.whenOnline(AGENTS);
   const run = await SessionRun.start(fleet, {plan: chaosPlan(ground), project, rehearsal: true});
   const spared = new Set<string>();
   for (const [index, hold] of HOLDS.entries()) {
     const fault = faults[index];
-    if (fault) await inflict({fleet, run, ground, tempo, fault, hold, spared});
+    if (fault) present = await inflict({fleet, run, ground, tempo, fault, hold, spared, present});
     else ground.release(hold);
   }
   await run.ended(END_TIMEOUT_MS);
