@@ -165,21 +165,6 @@ describe('Scheduler', () => {
     assert.deepEqual(local.place(), ['one@a-2']);
   });
 
-  it('counts a slot as free once its attempt has reported, unless gates follow', () => {
-    const gate = {name: 'g', type: 'command', command: 'x', onFailure: 'fail', timeoutMs: 1} as const;
-    for (const [gates, state, placed] of [
-      [[], 'running', 0],
-      [[], 'reported', 1],
-      [[gate], 'reported', 0],
-      [[gate], 'verifying', 0],
-    ] as const) {
-      const {fleet, session, ready, place} = world([{id: 'first', gates: [...gates]}, {id: 'next'}]);
-      giveAttempt(taskOf(session, 'first'), addAgent(fleet, agentRecord('a-1', {maxConcurrentTasks: 1})), {state});
-      ready('next');
-      assert.equal(place().length, placed, `${state}, ${gates.length} gates`);
-    }
-  });
-
   it('takes agents in turn under round-robin', () => {
     const ids = ['t1', 't2', 't3', 't4'];
     const {fleet, ready, place} = world(
