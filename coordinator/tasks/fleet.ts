@@ -124,7 +124,7 @@ export interface AgentNode {
   readonly id: string;
   record: AgentRecord | undefined;
   live: {readonly value: AgentLive; readonly mod: number} | undefined;
-  /** Current attempts; `freeSlots` knows which of them take a slot. */
+  /** Current attempts, each of which takes a slot. */
   readonly attempts: Set<AttemptNode>;
   /** Assignments on their way to the store. */
   reserved: number;
@@ -225,14 +225,7 @@ export function isOnline(agent: AgentNode): boolean {
 
 export function freeSlots(agent: AgentNode): number {
   const slots = agent.record?.instance.metadata.maxConcurrentTasks ?? 0;
-  let taken = agent.reserved;
-  for (const attempt of agent.attempts) if (takesSlot(attempt)) taken += 1;
-  return slots - taken;
-}
-
-/** An agent has given the slot back before it reports, so that the next attempt need not wait for the end of this one. Gates take it again. */
-function takesSlot({record, task}: AttemptNode): boolean {
-  return record.state !== 'reported' || task.spec.gates.length > 0;
+  return slots - agent.attempts.size - agent.reserved;
 }
 
 /**

@@ -92,7 +92,6 @@ export class LeadTerm implements Disposable {
       attemptChanged: attempt => {
         this.conductor.evaluate(attempt.task);
         this.spent(attempt.task.session);
-        if (attempt.record.state === 'reported') this.conductor.schedule();
       },
       agentChanged: agent => this.agentChanged(agent),
       accountChanged: () => this.conductor.schedule(),

@@ -20,8 +20,6 @@ class Referee {
   private readonly states = new Map<string, string>();
   private readonly lives = new Map<string, string>();
   private readonly succeeded = new Set<string>();
-  /** Attempts that gave their slot back: no gates follow their report. */
-  private readonly reported = new Set<string>();
 
   constructor(private readonly dependsOn: ReadonlyMap<string, readonly string[]>) {}
 
@@ -53,14 +51,7 @@ class Referee {
   }
 
   private takeAttempt({key, kv}: StoreEvent): void {
-    const {id, taskId, outcome, state, gated} = JSON.parse(kv.value) as {
-      id: string;
-      taskId: string;
-      outcome?: string;
-      state: string;
-      gated?: boolean;
-    };
-    if (state === 'reported' && gated === false) this.reported.add(id);
+    const {id, taskId, outcome} = JSON.parse(kv.value) as {id: string; taskId: string; outcome?: string};
     if (outcome !== 'succeeded' || this.succeeded.has(id)) return;
     const other = [...this.succeeded].find(known => parseAttemptId(known)?.taskId === taskId);
     if (other) this.breaches.push(`${key}: ${id} succeeded after ${other}`);
@@ -75,7 +66,7 @@ class Referee {
       const taskId = parseAttemptId(id)?.taskId ?? '';
       const agent = `${agentId}/${agentIncarnation}`;
       perTask.set(taskId, (perTask.get(taskId) ?? 0) + 1);
-      if (!this.reported.has(id)) perAgent.set(agent, (perAgent.get(agent) ?? 0) + 1);
+      perAgent.set(agent, (perAgent.get(agent) ?? 0) + 1);
     }
     for (const [id, count] of perTask) if (count > 1) this.breaches.push(`${id} has ${count} live attempts`);
     for (const [id, count] of perAgent) if (count > SLOTS) this.breaches.push(`${id} has ${count} attempts`);
