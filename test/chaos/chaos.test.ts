@@ -3,17 +3,15 @@ import assert from 'node:assert/strict';
 import {describeFault, drawFaults, type Fault, QUICK_TEMPO} from './faults.ts';
 import {type Outcome, play} from './scenario.ts';
 
-/** Together: kills of agents and coordinators, a long cut, both zombies, sleep. `MCPX_CHAOS_SEED` names another first one. */
-const SEEDS = [Number(process.env['MCPX_CHAOS_SEED'] ?? 40), 55];
+/** Together they have six of the nine kinds. `MCPX_CHAOS_SEED` names another first one. */
+const SEEDS = [Number(process.env['MCPX_CHAOS_SEED'] ?? 1), 5];
 const LONG_PAUSE_MS = 20_000;
 
 describe('a plan under faults', function () {
   this.timeout(240_000);
   let quiet: Outcome;
 
-  before(async function () {
-    // Processes are found, stopped and counted by way of /proc.
-    if (process.platform !== 'linux') this.skip();
+  before(async () => {
     quiet = await play({tempo: QUICK_TEMPO, faults: []});
   });
 
