@@ -1,4 +1,4 @@
-// Builds the three bundles: the mcpx command, the extension host part and the web pages.
+// Builds the bundles: the mcpx command, the extension with its chunk for plan files, and the web pages with their layout worker.
 
 import {existsSync} from 'node:fs';
 import {chmod, rm} from 'node:fs/promises';
@@ -24,6 +24,18 @@ const common = {
   target: 'node20',
 };
 
+/** A dynamic import of a bundle of its own stays one: esbuild splits no CommonJS. */
+function lazyChunk(filter, file) {
+  return {
+    name: 'lazy-chunk',
+    setup(build) {
+      build.onResolve({filter}, ({kind}) =>
+        kind === 'dynamic-import' ? {path: file, external: true} : undefined,
+      );
+    },
+  };
+}
+
 const builds = [
   {
     ...common,
@@ -40,12 +52,23 @@ const builds = [
   },
   {
     ...common,
-    entryPoints: {extension: 'extension/extension.ts'},
+    entryPoints: {extension: 'extension/extension.ts', language: 'extension/plan/language.ts'},
     outdir: 'dist',
     outExtension: {'.js': '.cjs'},
     platform: 'node',
     format: 'cjs',
     external,
+    plugins: [lazyChunk(/\/plan\/language\.ts$/, './language.cjs')],
+  },
+  {
+    ...common,
+    entryPoints: {page: 'webview/page.ts', layoutWorker: 'webview/graph/layoutWorker.ts'},
+    outdir: 'dist/webview',
+    platform: 'browser',
+    format: 'esm',
+    target: 'chrome120',
+    minify: production,
+    loader: {'.css': 'text'},
   },
 ].filter(build => Object.values(build.entryPoints).every(entry => existsSync(path.join(root, entry))));
 

@@ -34,8 +34,8 @@ const ARROWS: Readonly<Record<string, readonly string[] | 'all'>> = {
   'version.ts': [],
   'coordinator.ts': 'all',
   'main.ts': 'all',
-  extension: ['protocol', 'client', 'webview'],
-  webview: ['protocol', 'client'],
+  extension: ['client', 'artifacts', 'protocol', 'observability', 'runtime', 'webview'],
+  webview: ['client', 'protocol', 'observability', 'runtime'],
 };
 
 /** These do no input or output and read no clock: no module of Node's, and of the packages only these. */
@@ -78,6 +78,7 @@ const MAINS = {
   'coordinator/runtime/': 'the clock and randomness themselves',
   'coordinator/main.ts': 'a main',
   'coordinator/commands/': 'mains of the verbs',
+  'extension/extension.ts': 'the main of the extension',
 } as const;
 
 const SOURCE_RULES: readonly Rule[] = [

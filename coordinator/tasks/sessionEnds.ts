@@ -6,7 +6,7 @@ import {canonicalJson} from '../runtime/json.ts';
 import {resultBundles} from './bundles.ts';
 import {sourcesOf} from './dispatcher.ts';
 import {isWorkedOff, type SessionNode} from './fleet.ts';
-import {RESULT_TASK_ID} from './implicitTasks.ts';
+import {RESULT_TASK_ID} from '../protocol/model/task.ts';
 import {sessionOutcome} from './sessionOutcome.ts';
 import type {AuditAction, SessionPatch, SessionWriter} from './sessions.ts';
 import type {Term} from './term.ts';

@@ -2,7 +2,7 @@
 
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
 import type {FailureKind} from '../../protocol/model/task.ts';
-import {makespanMs, type SessionReport, type TaskReport, taskDurationMs} from './sessionReport.ts';
+import {makespanMs, type SessionReport, type TaskReport, taskDurationMs} from '../../client/report/sessionReport.ts';
 import {failedGates, failureText, outcomeText} from './taskText.ts';
 
 /** The work's own failures; what else goes wrong is an error of the surroundings. */

@@ -2,7 +2,7 @@
 
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
 import {formatDuration} from '../../protocol/plan/duration.ts';
-import {elapsedMs, isActive, makespanMs, type SessionReport, type TaskReport} from './sessionReport.ts';
+import {elapsedMs, isActive, makespanMs, type SessionReport, type TaskReport} from '../../client/report/sessionReport.ts';
 import {approvalCommand, approvalText, reason, stateIcon} from './taskText.ts';
 import {type Colors, cut, formatDollars, padded, printable, textWidth} from './terminalText.ts';
 

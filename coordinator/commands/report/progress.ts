@@ -4,7 +4,7 @@ import type {Clock} from '../../runtime/clock.ts';
 import {every} from '../../runtime/clock.ts';
 import {type Disposable, noDisposable} from '../../runtime/disposable.ts';
 import {liveFrame} from './liveFrame.ts';
-import type {SessionReport} from './sessionReport.ts';
+import type {SessionReport} from '../../client/report/sessionReport.ts';
 import {StateChanges} from './stateChanges.ts';
 import {type Colors, printable} from './terminalText.ts';
 

@@ -2,7 +2,7 @@
 
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
 import {formatDuration} from '../../protocol/plan/duration.ts';
-import {makespanMs, type SessionReport, type TaskReport, taskDurationMs} from './sessionReport.ts';
+import {makespanMs, type SessionReport, type TaskReport, taskDurationMs} from '../../client/report/sessionReport.ts';
 import {failedGates, failureText, headline, stateIcon} from './taskText.ts';
 import {type Colors, cut, formatDollars, padded, printable, textWidth} from './terminalText.ts';
 

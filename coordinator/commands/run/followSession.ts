@@ -10,7 +10,7 @@ import {type Disposable, DisposableStore, noDisposable} from '../../runtime/disp
 import {isCoordinatorError} from '../../runtime/errors.ts';
 import type {CommandIo} from '../io.ts';
 import {LiveProgress, PlainProgress, type Progress} from '../report/progress.ts';
-import {readSession, type SessionReport} from '../report/sessionReport.ts';
+import {readSession, type SessionReport} from '../../client/report/sessionReport.ts';
 import {terminalColors, wantsColors} from '../report/terminalText.ts';
 
 export interface FollowOptions {

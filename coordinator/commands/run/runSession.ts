@@ -17,7 +17,7 @@ import {LocalAgents} from '../local/localAgents.ts';
 import {ensureLocalCoordinator, stopLocalCoordinator} from '../local/localCoordinator.ts';
 import {finalLine} from '../report/finalLine.ts';
 import {junitXml} from '../report/junit.ts';
-import type {SessionReport} from '../report/sessionReport.ts';
+import type {SessionReport} from '../../client/report/sessionReport.ts';
 import {summary} from '../report/summary.ts';
 import {terminalColors, wantsColors} from '../report/terminalText.ts';
 import {bringResult} from './bringResult.ts';

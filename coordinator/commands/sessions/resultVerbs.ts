@@ -15,7 +15,7 @@ import {
   type Target,
   withClient,
 } from '../local/connect.ts';
-import type {SessionReport} from '../report/sessionReport.ts';
+import type {SessionReport} from '../../client/report/sessionReport.ts';
 import {formatDollars} from '../report/terminalText.ts';
 import {bringResult} from '../run/bringResult.ts';
 import {planOf} from './sessionPlan.ts';

@@ -5,7 +5,7 @@ import type {SessionRecord} from '../../protocol/model/session.ts';
 import type {Plan} from '../../protocol/plan/plan.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import {snapshotRows} from '../local/connect.ts';
-import {readSession, type SessionReport} from '../report/sessionReport.ts';
+import {readSession, type SessionReport} from '../../client/report/sessionReport.ts';
 
 /** Newest first. */
 export async function listSessions(client: McpxClient): Promise<SessionRecord[]> {

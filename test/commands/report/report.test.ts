@@ -6,7 +6,7 @@ import {stripVTControlCharacters} from 'node:util';
 import {finalLine} from '../../../coordinator/commands/report/finalLine.ts';
 import {junitXml} from '../../../coordinator/commands/report/junit.ts';
 import {liveFrame} from '../../../coordinator/commands/report/liveFrame.ts';
-import {readSession, type SessionReport} from '../../../coordinator/commands/report/sessionReport.ts';
+import {readSession, type SessionReport} from '../../../coordinator/client/report/sessionReport.ts';
 import {StateChanges} from '../../../coordinator/commands/report/stateChanges.ts';
 import {summary} from '../../../coordinator/commands/report/summary.ts';
 import {terminalColors, textWidth} from '../../../coordinator/commands/report/terminalText.ts';
