@@ -1,6 +1,7 @@
 /** A session's result in the person's repository: fetched, accepted, pushed, offered as a pull request. */
 import {tmpdir} from 'node:os';
 import type {McpxClient} from '../../client/mcpxClient.ts';
+import type {SessionReport} from '../../client/report/sessionReport.ts';
 import {acceptResult} from '../../client/repository/acceptResult.ts';
 import {LocalRepository} from '../../client/repository/localRepository.ts';
 import {programRunner, pullRequest, pushResult} from '../../client/repository/publishResult.ts';
@@ -15,7 +16,6 @@ import {
   type Target,
   withClient,
 } from '../local/connect.ts';
-import type {SessionReport} from '../../client/report/sessionReport.ts';
 import {formatDollars} from '../report/terminalText.ts';
 import {bringResult} from '../run/bringResult.ts';
 import {planOf} from './sessionPlan.ts';
