@@ -7,6 +7,7 @@ import {addContextCommands} from './commands/context.ts';
 import {addCoordinatorCommand} from './commands/coordinator.ts';
 import {addDoctorCommand} from './commands/doctor.ts';
 import {addEndpointCommand} from './commands/endpoint.ts';
+import {addHostCommand} from './commands/host.ts';
 import {EXIT, processIo} from './commands/io.ts';
 import {addMemoryCommands} from './commands/memory.ts';
 import {addPlanCommands} from './commands/plan.ts';
@@ -46,6 +47,7 @@ async function main(): Promise<number> {
   addContextCommands(program, io, done);
   addDoctorCommand(program, io, done);
   addSuperviseCommand(program, io, done);
+  addHostCommand(program, io, done);
   try {
     await program.parseAsync(process.argv);
   } catch (error) {
