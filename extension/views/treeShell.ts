@@ -185,7 +185,5 @@ const COLLAPSIBLE: Readonly<Record<TreeNode['expansion'], vscode.TreeItemCollaps
 };
 
 function clickCommand(click: NodeClick): vscode.Command {
-  if (click.kind === 'open')
-    return {command: 'vscode.open', title: '', arguments: [vscode.Uri.parse(click.uri)]};
   return {command: commandId(click.name), title: '', arguments: [click.target]};
 }

@@ -183,6 +183,6 @@ export function runningNode(attempt: AttemptRecord, session: string | undefined,
     contextValue: 'attempt.running',
     target,
     expansion: 'leaf',
-    click: {kind: 'command', name: 'attach', target},
+    click: {name: 'attach', target},
   };
 }

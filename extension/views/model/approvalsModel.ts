@@ -92,7 +92,7 @@ function approvalNode({approval}: ApprovalRow, session: string, words: Words): T
     target,
     expansion: 'leaf',
     ...(request.kind === 'question' || attemptId !== undefined
-      ? {click: {kind: 'command', name: request.kind === 'question' ? 'answer' : 'attach', target} as const}
+      ? {click: {name: request.kind === 'question' ? 'answer' : 'attach', target} as const}
       : {}),
   };
 }

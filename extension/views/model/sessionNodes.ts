@@ -63,7 +63,10 @@ function sessionCondition({session, isInterrupted}: SessionLook): string {
   return session.state;
 }
 
-function sessionStatus({session, isInterrupted, waiting}: SessionLook, {t}: Words): string | undefined {
+export function sessionStatus(
+  {session, isInterrupted, waiting}: SessionLook,
+  {t}: Words,
+): string | undefined {
   switch (session.state) {
     case 'running':
       if (isInterrupted) return t('interrupted');
@@ -124,7 +127,7 @@ export function bytes(count: number): string {
   return `${unit === 0 ? amount : amount.toFixed(1)} ${units[unit]}`;
 }
 
-function sessionIcon({session, isInterrupted, waiting}: SessionLook): NodeIcon {
+export function sessionIcon({session, isInterrupted, waiting}: SessionLook): NodeIcon {
   switch (session.state) {
     case 'running':
       if (isInterrupted) return {id: 'debug-disconnect', color: 'charts.orange'};

@@ -245,6 +245,6 @@ export function toolCallNode(attemptId: string, call: ToolCall, {t}: Words): Tre
           ? {id: 'error', color: 'testing.iconFailed'}
           : {id: 'tools'},
     expansion: 'leaf',
-    click: {kind: 'command', name: 'attach', target: {kind: 'attempt', attemptId}},
+    click: {name: 'attach', target: {kind: 'attempt', attemptId}},
   };
 }

@@ -11,10 +11,11 @@ export interface NodeIcon {
   readonly color?: string;
 }
 
-/** What a click, or Enter, does: a command about the node's target, or a document. */
-export type NodeClick =
-  | {readonly kind: 'command'; readonly name: CommandName; readonly target: Target}
-  | {readonly kind: 'open'; readonly uri: string};
+/** What a click, or Enter, does. */
+export interface NodeClick {
+  readonly name: CommandName;
+  readonly target: Target;
+}
 
 export interface TreeNode {
   /** Unique in its tree, and the same for as long as what it stands for. */
