@@ -2,7 +2,7 @@
 import {found} from '../../../support/waiting.ts';
 import type {Page} from '../page.ts';
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 30_000;
 
 export class Tree {
   private readonly rows: string;

@@ -42,6 +42,7 @@ const SCRIPT = `tasks:
 
 describe('the trees of a fleet at work', function () {
   this.timeout(240_000);
+  this.bail(true);
   let page: Page;
   let sessions: Tree;
   let approvals: Tree;
@@ -57,6 +58,10 @@ describe('the trees of a fleet at work', function () {
     writeFileSync(path.join(workspaceFolder(), 'careful.mcpx.yaml'), PLAN);
     writeFileSync(path.join(workspaceFolder(), 'careful.rehearsal.yaml'), SCRIPT);
     await vscode.commands.executeCommand('workbench.view.extension.mcpx');
+  });
+
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') await page.screenshot('views-failed');
   });
 
   it('find the coordinator when they are shown, and say that there is nothing yet', async () => {
