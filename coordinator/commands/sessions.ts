@@ -1,4 +1,4 @@
-/** `mcpx sessions`: what ran and runs; cancel, resume, and taking a result home. */
+/** `mcpx sessions`: what ran and runs; cancel, resume, steer its tasks, and taking a result home. */
 import type {Command} from 'commander';
 import {silentLogger} from '../observability/logger.ts';
 import {systemClock} from '../runtime/clock.ts';
@@ -13,6 +13,7 @@ import {acceptSession, fetchSession, openPullRequest, pushSession} from './sessi
 import {resumeSession} from './sessions/resume.ts';
 import {planOf} from './sessions/sessionPlan.ts';
 import {listSessions, requireSession, sessionReport} from './sessions/sessionRows.ts';
+import {addTaskVerbs} from './sessions/taskVerbs.ts';
 
 export function addSessionCommands(program: Command, io: CommandIo, done: (exit: number) => void): void {
   const sessions = program
@@ -86,6 +87,8 @@ export function addSessionCommands(program: Command, io: CommandIo, done: (exit:
       async (id: string, options: ConnectOptions & {agents?: number; slots: number; rehearse?: string}) =>
         done(await resumeSession(id, options, io)),
     );
+
+  addTaskVerbs(sessions, io, done);
 
   connectOptions(
     sessions
