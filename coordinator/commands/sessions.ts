@@ -1,4 +1,4 @@
-/** `mcpx sessions`: what ran and runs; cancel, resume, and taking a result home. */
+/** `mcpx sessions`: what ran and runs; cancel, resume, steer its tasks, and taking a result home. */
 import type {Command} from 'commander';
 import {type JsonOption, jsonOption} from './answer.ts';
 import type {CommandIo} from './io.ts';
@@ -16,6 +16,7 @@ import {
   pushSession,
 } from './sessions/resultVerbs.ts';
 import {type ResumeOptions, resumeSession} from './sessions/resume.ts';
+import {addTaskVerbs} from './sessions/taskVerbs.ts';
 
 type Options = ConnectOptions & JsonOption;
 
@@ -52,6 +53,8 @@ export function addSessionCommands(program: Command, io: CommandIo, done: (exit:
     .option('--rehearse <plan>', 'for a rehearsal: the plan file whose script is played; default: as before')
     .option('--background', 'return once it goes on, in a process of its own', false)
     .action(async (id: string, options: ResumeOptions) => done(await resumeSession(id, options, io)));
+
+  addTaskVerbs(sessions, io, done);
 
   verb('fetch <session>', 'Brings the result branch mcpx/SESSION into the repository of this folder.').action(
     async (id: string, options: Options) => done(await fetchSession(id, options, io)),
