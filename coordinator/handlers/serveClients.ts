@@ -45,7 +45,10 @@ export function serveClients(services: Services, owned: DisposableStore): void {
   hub.handle('mcpx.transcript.read', (params, {principal}) => transcripts.read(params, principal));
   const followers = owned.add(new TranscriptFollowers(transcripts));
   hub.handle('mcpx.transcript.follow', (params, caller) => Promise.resolve(followers.follow(params, caller)));
-  hub.handle('mcpx.cluster.info', (_params, caller) => clusterInfo(services, caller));
+  hub.handle('mcpx.cluster.info', async (_params, caller) => ({
+    ...(await clusterInfo(services, caller)),
+    clients: hub.clientCount,
+  }));
   hub.handle('mcpx.commits.known', (params, {principal}) => knownCommits(services, params, principal.tenant));
 
   owned.add(
