@@ -15,16 +15,24 @@ import {CoordinatorError, describeError} from '../../coordinator/runtime/errors.
 import type {Random} from '../../coordinator/runtime/random.ts';
 import type {Program} from './program.ts';
 
+const TextOrNull = z
+  .string()
+  .nullish()
+  .transform(text => text ?? undefined);
+
 /** Answer of `mcpx endpoint`. */
 export const EndpointAnswer = z.object({
   url: z.string(),
-  token: z.string().optional(),
-  ca: z.string().optional(),
-  coordinator: z.string().optional(),
-  version: z.string().optional(),
-  pid: z.number().optional(),
-  started: z.boolean().optional(),
-  skew: z.boolean().optional(),
+  token: TextOrNull,
+  ca: TextOrNull,
+  coordinator: z.string(),
+  version: z.string(),
+  /** Null on another machine. */
+  pid: z.number().nullish(),
+  started: z.boolean(),
+  skew: z.boolean(),
+  /** For a person: what became of a coordinator of another version. */
+  notice: TextOrNull,
 });
 export type EndpointAnswer = z.infer<typeof EndpointAnswer>;
 
@@ -157,11 +165,13 @@ export class CoordinatorLink implements Disposable {
   private connect(endpoint: EndpointAnswer): Open {
     const {clock, random, logger, version} = this.options;
     const lifetime = new DisposableStore();
+    // The client asks for the token at once, before there is anything to hold it.
+    let latest = endpoint;
     const client = lifetime.add(
       connectClient({
         urls: [endpoint.url],
-        token: () => open.endpoint.token,
-        openSocket: nodeSocket({ca: () => open.endpoint.ca}),
+        token: () => latest.token,
+        openSocket: nodeSocket({ca: () => latest.ca}),
         clock,
         random,
         logger,
@@ -171,15 +181,25 @@ export class CoordinatorLink implements Disposable {
     const artifacts = lifetime.add(
       new ArtifactClient(
         () => ({
-          baseUrl: new URL(open.endpoint.url.replace(/^ws/, 'http')).origin,
+          baseUrl: new URL(latest.url.replace(/^ws/, 'http')).origin,
           tenant: DEFAULT_TENANT,
-          token: open.endpoint.token,
-          ca: open.endpoint.ca,
+          token: latest.token,
+          ca: latest.ca,
         }),
         {clock, logger, random},
       ),
     );
-    const open: Open = {client, artifacts, endpoint, dispose: () => lifetime.dispose()};
+    const open: Open = {
+      client,
+      artifacts,
+      get endpoint() {
+        return latest;
+      },
+      set endpoint(renewed) {
+        latest = renewed;
+      },
+      dispose: () => lifetime.dispose(),
+    };
     lifetime.add(client.onState(() => this.follow(open)));
     return open;
   }

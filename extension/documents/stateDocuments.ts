@@ -3,9 +3,9 @@
  * never overwritten unless the person has been shown that there is one.
  */
 import * as vscode from 'vscode';
+import {KeyedLock} from '../../coordinator/artifacts/keyedLock.ts';
 import type {Result} from '../../coordinator/protocol/commands/table.ts';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
-import {KeyedLock} from '../../coordinator/artifacts/keyedLock.ts';
 import {SCHEMES} from '../contributions.ts';
 import type {Services} from '../services.ts';
 import {formatJson, parseJsonText} from './jsonText.ts';
@@ -72,7 +72,11 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
       const parsed = parseJsonText(new TextDecoder().decode(content));
       if (parsed.kind === 'problem')
         throw vscode.FileSystemError.Unavailable(
-          vscode.l10n.t('line {0}, column {1}: this is not JSON. Nothing was stored.', parsed.line, parsed.column),
+          vscode.l10n.t(
+            'line {0}, column {1}: this is not JSON. Nothing was stored.',
+            parsed.line,
+            parsed.column,
+          ),
         );
       const seen = this.versions.last(uri.path);
       if (!seen && !options.create) throw vscode.FileSystemError.FileNotFound(uri);
@@ -117,7 +121,10 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
    */
   private refuse(uri: vscode.Uri): never {
     const compare = vscode.l10n.t('Compare');
-    const message = vscode.l10n.t('{0} was changed by somebody else meanwhile. Your change was not stored.', uri.path);
+    const message = vscode.l10n.t(
+      '{0} was changed by somebody else meanwhile. Your change was not stored.',
+      uri.path,
+    );
     void vscode.window.showWarningMessage(message, compare).then(async choice => {
       if (choice === compare) await compareWithStored(uri);
     });

@@ -26,9 +26,7 @@ export function stateKeyOf(path: string): StateKey | undefined {
   const segments = rest.slice(0, -SUFFIX.length).split('/');
   const key = segments
     .map(segment =>
-      segment === EMPTY
-        ? ''
-        : segment.replaceAll('%2E', '.').replaceAll('%5C', '\\').replaceAll('%25', '%'),
+      segment === EMPTY ? '' : segment.replaceAll('%2E', '.').replaceAll('%5C', '\\').replaceAll('%25', '%'),
     )
     .join('/');
   return MemoryKey.safeParse(key).success ? {sessionId, key} : undefined;
