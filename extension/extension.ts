@@ -5,6 +5,7 @@ import {describeError} from '../coordinator/runtime/errors.ts';
 import {systemRandom} from '../coordinator/runtime/random.ts';
 import {channelLogger} from './channelLogger.ts';
 import {registerCoordinatorCommands} from './commands/coordinatorCommands.ts';
+import {registerFleetCommands} from './commands/fleetCommands.ts';
 import {registerPlanCommands} from './commands/planCommands.ts';
 import {CoordinatorLink} from './connection/coordinatorLink.ts';
 import {Program} from './connection/program.ts';
@@ -18,6 +19,7 @@ import {registerViews} from './views/registerViews.ts';
 export function activate(context: vscode.ExtensionContext): void {
   const services = makeServices(context);
   registerCoordinatorCommands(services);
+  registerFleetCommands(services);
   registerPlanCommands(services);
   followState(services);
   registerViews(services);
