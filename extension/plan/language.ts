@@ -7,6 +7,12 @@ import {offerHovers} from './planHover.ts';
 import {offerLenses} from './planLenses.ts';
 import {offerNavigation} from './planNavigation.ts';
 
+export {showPlanGraph} from './draftGraph.ts';
+export {newPlan} from './newPlan.ts';
+export {runGoal} from './runGoal.ts';
+export {runPlan} from './runPlan.ts';
+export {runSelection} from './runSelection.ts';
+
 export function activateLanguage(services: Services): void {
   const live = new LivePlans(services);
   checkPlans(services);
