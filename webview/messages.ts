@@ -1,6 +1,8 @@
 /** Everything that a page and its host say to each other: a VS Code window, or the browser's own script around the page. */
 import * as z from 'zod';
 import {FeedMessage, Topic} from '../coordinator/client/feed/topics.ts';
+import {ApprovalAnswer} from '../coordinator/protocol/approval.ts';
+import {TranscriptRead} from '../coordinator/protocol/commands/watch.ts';
 import {AttemptId, Identifier, SessionId, TaskId} from '../coordinator/protocol/ids.ts';
 
 /** Which page is shown, and what of. It is also what a window stores to show the page again after a reload. */
@@ -67,6 +69,13 @@ export const PageAction = z.discriminatedUnion('kind', [
     approvalId: Identifier,
     command: z.enum(['approve', 'approveForSession', 'approveEdited', 'deny', 'answer']),
   }),
+  /** An answer that was given in the page itself. */
+  z.object({
+    kind: z.literal('approvalAnswer'),
+    sessionId: SessionId,
+    approvalId: Identifier,
+    answer: ApprovalAnswer,
+  }),
   /** The files of a past revision: the host opens what the tasks had delivered by then. */
   z.object({kind: z.literal('filesAt'), sessionId: SessionId, revision: z.number().int().positive()}),
   z.object({kind: z.literal('accept-draft'), uri: z.string().max(4096)}),
@@ -79,6 +88,8 @@ export const PageQuery = z.discriminatedUnion('kind', [
   z.object({kind: z.literal('history'), params: z.json()}),
   /** Rows at a past revision: params and result of `mcpx.history.state`. */
   z.object({kind: z.literal('historyState'), params: z.json()}),
+  /** A window of a transcript: params and result of `mcpx.transcript.read`. */
+  z.object({kind: z.literal('transcript'), params: TranscriptRead}),
 ]);
 export type PageQuery = z.infer<typeof PageQuery>;
 
