@@ -114,7 +114,12 @@ export class Person {
   }
 
   start(args: readonly string[], options: CallOptions = {}): Running {
-    const child = spawn(process.execPath, [BUNDLE, ...args], {
+    return this.startWith(BUNDLE, args, options);
+  }
+
+  /** With another build of the command. */
+  startWith(bundle: string, args: readonly string[], options: CallOptions = {}): Running {
+    const child = spawn(process.execPath, [bundle, ...args], {
       cwd: options.cwd ?? this.home,
       env: {...this.env, ...options.env},
       stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
