@@ -1,8 +1,10 @@
 /** The page's side of its host: topics without a gap, and questions that are always settled. */
+import type * as z from 'zod';
+import type {FeedQuery} from '../../coordinator/client/feed/queries.ts';
 import type {FeedEvent, FeedMessage, Topic} from '../../coordinator/client/feed/topics.ts';
 import {type Disposable, toDisposable} from '../../coordinator/runtime/disposable.ts';
 import type {PageHost} from '../host/pageHost.ts';
-import type {FromPage, PageAction, PageQuery, ToPage} from '../messages.ts';
+import type {FromPage, PageAction, ToPage} from '../messages.ts';
 
 export type Outcome = Extract<ToPage, {kind: 'answered'}>['outcome'];
 /** `fresh`: the first event of a generation; what was known of the topic before is void. */
@@ -51,8 +53,11 @@ export class PageFeed {
     return this.ask(id => ({kind: 'action', id, action}));
   }
 
-  query(query: PageQuery): Promise<Outcome> {
-    return this.ask(id => ({kind: 'query', id, query}));
+  /** Rejects with what the host says. The answer is checked here: it came from another process. */
+  async query<T extends z.ZodType>(schema: T, query: FeedQuery): Promise<z.output<T>> {
+    const outcome = await this.ask(id => ({kind: 'query', id, query}));
+    if (outcome.kind === 'done') return schema.parse(outcome.value);
+    throw new Error(outcome.kind === 'failed' ? outcome.message : 'cancelled');
   }
 
   private ask(message: (id: number) => FromPage): Promise<Outcome> {

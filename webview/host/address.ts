@@ -33,7 +33,9 @@ export function pageAt(hash: string): PageState {
 }
 
 /** `#token=…&to=/graph/S`: how a person is sent here with the right to look. */
-export function tokenIn(hash: string): {readonly token: string; readonly to: string} | undefined {
+export function tokenIn(given: string): {readonly token: string; readonly to: string} | undefined {
+  // Who opens an address for somebody may escape its fragment whole.
+  const hash = given.startsWith('#token%3D') ? decodeURIComponent(given) : given;
   if (!hash.startsWith('#token=')) return undefined;
   const parameters = new URLSearchParams(hash.slice(1));
   const token = parameters.get('token');

@@ -1,7 +1,6 @@
 /** What a person may do from a browser's page: everything that needs no editor, over the page's own connection. */
 import type {McpxClient} from '../../coordinator/client/mcpxClient.ts';
-import type {PageAction, PageQuery, ToPage} from '../messages.ts';
-import {answerHistory} from './historyQueries.ts';
+import type {PageAction, ToPage} from '../messages.ts';
 
 export type ActionOutcome = Extract<ToPage, {kind: 'answered'}>['outcome'];
 
@@ -81,11 +80,4 @@ async function performForTask(
     default:
       return NEEDS_EDITOR;
   }
-}
-
-/** Rejects as the request does. */
-export async function answerQuery(client: McpxClient, query: PageQuery): Promise<ActionOutcome> {
-  if (query.kind !== 'transcript') return answerHistory(client, query);
-  const window = await client.request('mcpx.transcript.read', query.params);
-  return {kind: 'done', value: {...window}};
 }

@@ -4,6 +4,7 @@
  */
 import {type BrowserWebSocketConstructor, browserSocket} from '../../coordinator/client/browserSocket.ts';
 import {FeedPublisher} from '../../coordinator/client/feed/publisher.ts';
+import {answerQuery} from '../../coordinator/client/feed/queries.ts';
 import {SharedViews} from '../../coordinator/client/feed/sharedViews.ts';
 import {connectClient, type McpxClient} from '../../coordinator/client/mcpxClient.ts';
 import {PlanReader} from '../../coordinator/client/mirror/planReader.ts';
@@ -15,7 +16,7 @@ import {Emitter} from '../../coordinator/runtime/emitter.ts';
 import {CoordinatorError, describeError, isCoordinatorError} from '../../coordinator/runtime/errors.ts';
 import {type FromPage, FromPage as FromPageSchema, type PageState, type ToPage} from '../messages.ts';
 import {addressOf, pageAt, tokenIn} from './address.ts';
-import {type ActionOutcome, answerQuery, performAction} from './browserActions.ts';
+import {type ActionOutcome, performAction} from './browserActions.ts';
 import {browserRandom} from './browserRandom.ts';
 import type {PageHost} from './pageHost.ts';
 
@@ -165,7 +166,7 @@ export class BrowserHost implements PageHost {
     const client = this.connection?.client;
     if (!client) return {kind: 'failed', message: NEEDS_TOKEN};
     try {
-      if (message.kind === 'query') return await answerQuery(client, message.query);
+      if (message.kind === 'query') return {kind: 'done', value: await answerQuery(client, message.query)};
       const {action} = message;
       if (action.kind === 'session' && (action.command === 'openGraph' || action.command === 'openSession')) {
         const page = action.command === 'openGraph' ? 'graph' : 'session';
