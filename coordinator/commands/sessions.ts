@@ -1,16 +1,20 @@
 /** `mcpx sessions`: what ran and runs; cancel, resume, and taking a result home. */
 import type {Command} from 'commander';
 import {silentLogger} from '../observability/logger.ts';
+import type {SessionRecord} from '../protocol/model/session.ts';
 import {systemClock} from '../runtime/clock.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
+import {answer, type JsonOption} from './answer.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {type ConnectOptions, snapshotRows, withClient} from './local/connect.ts';
+import {userDirectories} from './local/directories.ts';
 import {connectOptions, count} from './local/options.ts';
 import {finalLine} from './report/finalLine.ts';
 import {summary} from './report/summary.ts';
 import {formatDollars, terminalColors, wantsColors} from './report/terminalText.ts';
+import {hostPid} from './run/runFolders.ts';
 import {acceptSession, fetchSession, openPullRequest, pushSession} from './sessions/resultVerbs.ts';
-import {resumeSession} from './sessions/resume.ts';
+import {type ResumeOptions, resumeSession} from './sessions/resume.ts';
 import {planOf} from './sessions/sessionPlan.ts';
 import {listSessions, requireSession, sessionReport} from './sessions/sessionRows.ts';
 
@@ -20,8 +24,8 @@ export function addSessionCommands(program: Command, io: CommandIo, done: (exit:
     .description('Sessions: list, show, cancel, resume, and take the result home.');
 
   connectOptions(sessions.command('list').description('Sessions, newest first.'))
-    .option('--json', 'one JSON object a line', false)
-    .action(async (options: ConnectOptions & {json: boolean}) => done(await list(options, io)));
+    .option('--json', 'one JSON object with all of them', false)
+    .action(async (options: ConnectOptions & JsonOption) => done(await list(options, io)));
 
   connectOptions(
     sessions.command('show <session>').description('One session: tasks, attempts, gates, refused effects.'),
@@ -80,12 +84,11 @@ export function addSessionCommands(program: Command, io: CommandIo, done: (exit:
       ),
   )
     .option('--agents <n>', 'agents to start here', count)
-    .option('--slots <n>', 'attempts that one of these agents runs at once', count, 2)
-    .option('--rehearse <plan>', 'for a rehearsal: the plan file whose script is played')
-    .action(
-      async (id: string, options: ConnectOptions & {agents?: number; slots: number; rehearse?: string}) =>
-        done(await resumeSession(id, options, io)),
-    );
+    .option('--slots <n>', 'attempts that one of these agents runs at once; default: as before', count)
+    .option('--rehearse <plan>', 'for a rehearsal: the plan file whose script is played; default: as before')
+    .option('--background', 'return once it goes on, in a process of its own', false)
+    .option('--json', 'end with one line of JSON on stdout, as mcpx run does', false)
+    .action(async (id: string, options: ResumeOptions) => done(await resumeSession(id, options, io)));
 
   connectOptions(
     sessions
@@ -123,20 +126,25 @@ export function addSessionCommands(program: Command, io: CommandIo, done: (exit:
     );
 }
 
-function list(options: ConnectOptions & {json: boolean}, io: CommandIo): Promise<number> {
+function list(options: ConnectOptions & JsonOption, io: CommandIo): Promise<number> {
+  const directories = userDirectories(io.env);
   return withClient(options, io, silentLogger, async client => {
-    const sessions = await listSessions(client);
-    for (const session of sessions) {
-      const {counts} = session;
-      if (options.json) io.stdout(`${JSON.stringify(session)}\n`);
-      else
-        io.stdout(
-          `${session.id}  ${session.state.padEnd(9)}  ${counts.succeeded}/${counts.total}  ${formatDollars(session.spentUsd)}  ${new Date(session.createdAt).toISOString().slice(0, 16)}  ${session.name}${session.rehearsal ? ' (rehearsal)' : ''}\n`,
-        );
-    }
-    if (sessions.length === 0 && !options.json) io.stdout('No sessions.\n');
+    const sessions = await Promise.all(
+      (await listSessions(client)).map(async session => {
+        const hosted = (await hostPid(directories, session.id)) !== undefined;
+        return {...session, host: hosted ? ('running' as const) : ('gone' as const)};
+      }),
+    );
+    const text = sessions.map(session => `${sessionLine(session)}\n`).join('');
+    answer(io, options, {sessions}, text === '' ? 'No sessions.\n' : text);
     return EXIT.ok;
   });
+}
+
+function sessionLine(session: SessionRecord): string {
+  const {id, state, counts, spentUsd, createdAt, name, rehearsal} = session;
+  const created = new Date(createdAt).toISOString().slice(0, 16);
+  return `${id}  ${state.padEnd(9)}  ${counts.succeeded}/${counts.total}  ${formatDollars(spentUsd)}  ${created}  ${name}${rehearsal ? ' (rehearsal)' : ''}`;
 }
 
 function show(id: string, options: ConnectOptions & {json: boolean}, io: CommandIo): Promise<number> {

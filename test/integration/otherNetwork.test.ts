@@ -11,8 +11,8 @@ const PLAN = `name: far
 agents: 1
 defaults: {requires: {region: moon}}
 tasks:
-  - {id: first, prompt: Write the first note., affinity: [{kind: apart, from: second}]}
-  - {id: second, prompt: Write the second note.}
+  - {id: first, prompt: Write the first note.}
+  - {id: second, prompt: Write the second note., affinity: [{kind: apart, with: [first]}]}
   - {id: both, dependsOn: [first, second], run: "cat first.txt second.txt > both.txt", requires: {}}
 `;
 const SCRIPT = `tasks:

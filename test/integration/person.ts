@@ -116,7 +116,12 @@ export class Person {
   }
 
   start(args: readonly string[], options: CallOptions = {}): Running {
-    const [command = '', ...rest] = [...(options.through ?? []), process.execPath, BUNDLE, ...args];
+    return this.startWith(BUNDLE, args, options);
+  }
+
+  /** With another build of the command. */
+  startWith(bundle: string, args: readonly string[], options: CallOptions = {}): Running {
+    const [command = '', ...rest] = [...(options.through ?? []), process.execPath, bundle, ...args];
     const child = spawn(command, rest, {
       cwd: options.cwd ?? this.home,
       env: {...this.env, ...options.env},

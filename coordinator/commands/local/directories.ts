@@ -10,6 +10,8 @@ export interface Directories {
   /** One folder an agent. */
   readonly agents: string;
   readonly logs: string;
+  /** One folder a session that this machine runs or ran. */
+  readonly runs: string;
   readonly contextsFile: string;
 }
 
@@ -23,6 +25,7 @@ export function directoriesUnder(root: string): Directories {
     coordinator: path.join(root, 'coordinator'),
     agents: path.join(root, 'agents'),
     logs: path.join(root, 'logs'),
+    runs: path.join(root, 'runs'),
     contextsFile: path.join(root, 'contexts.json'),
   };
 }
