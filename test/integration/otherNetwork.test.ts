@@ -1,4 +1,4 @@
-/** Agents in another network, behind a cable of their own: they join over TLS, work with a rehearsed Claude Code there, and outlive a cut. */
+/** Agents in another network, behind a cable of their own: they join over TLS and work with a rehearsed Claude Code there. */
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import {coordinatorArguments, FarAgents} from '../support/farAgents.ts';

@@ -62,15 +62,6 @@ export class NetworkNamespace {
     return ['ip', 'netns', 'exec', this.name];
   }
 
-  /** Pulls the cable: packets are lost both ways, and nobody is told. */
-  unplug(): void {
-    run('link', 'set', this.device, 'down');
-  }
-
-  plug(): void {
-    run('link', 'set', this.device, 'up');
-  }
-
   /** Ends what still runs in it, then removes it and the devices. */
   async leave(): Promise<void> {
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
