@@ -5,7 +5,7 @@ import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import * as z from 'zod';
 import {Person, ROOT, Running} from '../integration/person.ts';
-import type {NetworkNamespace} from './networkNamespace.ts';
+import type {FarNetwork} from './farNetwork.ts';
 import {within} from './waiting.ts';
 
 const JOIN = /MCPX_TOKEN=(\S+) mcpx agent --join (\S+) --ca-pin (\S+)/;
@@ -14,7 +14,7 @@ const STOP_MS = 40_000;
 export interface FarAgentsOptions {
   /** Whoever has the coordinator. */
   readonly host: Person;
-  readonly network: NetworkNamespace;
+  readonly network: FarNetwork;
   readonly ids: readonly string[];
   readonly region: string;
   /** File of the rehearsal's script, played on their side. */
@@ -22,7 +22,7 @@ export interface FarAgentsOptions {
 }
 
 /** What a coordinator is started with to be reachable from the namespace. */
-export function coordinatorArguments({outside}: NetworkNamespace): string[] {
+export function coordinatorArguments({outside}: FarNetwork): string[] {
   return ['coordinator', '--tls', '--listen', `${outside}:0`, '--public-name', outside];
 }
 
@@ -79,7 +79,7 @@ export class FarAgents {
   }
 }
 
-function startModel({through}: NetworkNamespace, person: Person, script: string): Running {
+function startModel({through}: FarNetwork, person: Person, script: string): Running {
   const program = fileURLToPath(new URL('rehearsalProcess.ts', import.meta.url));
   const [command = '', ...args] = [...through, process.execPath, '--import', 'tsx', program, script];
   return new Running(
