@@ -15,20 +15,24 @@ import {CoordinatorError, describeError, isCoordinatorError} from '../../coordin
 import type {Random} from '../../coordinator/runtime/random.ts';
 import type {Program} from './program.ts';
 
-function orNull<T extends z.ZodType>(schema: T): z.ZodType<z.output<T> | undefined> {
-  return schema.nullish().transform(value => value ?? undefined);
-}
+const TextOrNull = z
+  .string()
+  .nullish()
+  .transform(text => text ?? undefined);
 
 /** Answer of `mcpx endpoint`. */
 export const EndpointAnswer = z.object({
   url: z.string(),
-  token: orNull(z.string()),
-  ca: orNull(z.string()),
-  coordinator: z.string().optional(),
-  version: z.string().optional(),
-  pid: orNull(z.number()),
-  started: z.boolean().optional(),
-  skew: z.boolean().optional(),
+  token: TextOrNull,
+  ca: TextOrNull,
+  coordinator: z.string(),
+  version: z.string(),
+  /** Null on another machine. */
+  pid: z.number().nullish(),
+  started: z.boolean(),
+  skew: z.boolean(),
+  /** For a person: what became of a coordinator of another version. */
+  notice: TextOrNull,
 });
 export type EndpointAnswer = z.infer<typeof EndpointAnswer>;
 
@@ -122,14 +126,12 @@ export class CoordinatorLink implements Disposable {
   async join(): Promise<McpxClient | undefined> {
     const {epoch} = this;
     if (this.current.kind !== 'off' || this.choice.kind !== 'local') return undefined;
-    try {
-      const endpoint = await this.findEndpoint(false);
-      if (epoch !== this.epoch) return undefined;
-      return await this.connectTo({kind: 'local'}, () => Promise.resolve(endpoint));
-    } catch (error) {
-      if (isCoordinatorError(error, 'unavailable') && epoch === this.epoch) return undefined;
+    const endpoint = await this.findEndpoint(false).catch((error: unknown) => {
+      if (isCoordinatorError(error, 'unavailable')) return undefined;
       throw error;
-    }
+    });
+    if (!endpoint || epoch !== this.epoch) return undefined;
+    return this.connectTo({kind: 'local'}, () => Promise.resolve(endpoint));
   }
 
   private async connectTo(choice: Choice, find: () => Promise<EndpointAnswer>): Promise<McpxClient> {
@@ -179,11 +181,13 @@ export class CoordinatorLink implements Disposable {
   private connect(endpoint: EndpointAnswer): Open {
     const {clock, random, logger, version} = this.options;
     const lifetime = new DisposableStore();
+    // The client asks for the token at once, before there is anything to hold it.
+    let latest = endpoint;
     const client = lifetime.add(
       connectClient({
         urls: [endpoint.url],
-        token: () => open.endpoint.token,
-        openSocket: nodeSocket({ca: () => open.endpoint.ca}),
+        token: () => latest.token,
+        openSocket: nodeSocket({ca: () => latest.ca}),
         clock,
         random,
         logger,
@@ -193,15 +197,25 @@ export class CoordinatorLink implements Disposable {
     const artifacts = lifetime.add(
       new ArtifactClient(
         () => ({
-          baseUrl: new URL(open.endpoint.url.replace(/^ws/, 'http')).origin,
+          baseUrl: new URL(latest.url.replace(/^ws/, 'http')).origin,
           tenant: DEFAULT_TENANT,
-          token: open.endpoint.token,
-          ca: open.endpoint.ca,
+          token: latest.token,
+          ca: latest.ca,
         }),
         {clock, logger, random},
       ),
     );
-    const open: Open = {client, artifacts, endpoint, dispose: () => lifetime.dispose()};
+    const open: Open = {
+      client,
+      artifacts,
+      get endpoint() {
+        return latest;
+      },
+      set endpoint(renewed) {
+        latest = renewed;
+      },
+      dispose: () => lifetime.dispose(),
+    };
     lifetime.add(client.onState(() => this.follow(open)));
     return open;
   }

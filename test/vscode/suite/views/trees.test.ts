@@ -1,11 +1,8 @@
 /** The trees over a real coordinator with real agents: what they say while a session runs, waits for a person, and has ended. */
 import assert from 'node:assert/strict';
-import {writeFileSync} from 'node:fs';
-import path from 'node:path';
 import * as vscode from 'vscode';
-import {CommandLine} from '../commandLine.ts';
 import {Page} from '../page.ts';
-import {workspaceFolder} from '../surroundings.ts';
+import {Team} from '../team.ts';
 import {Tree} from './tree.ts';
 
 const PLAN = `name: careful team
@@ -47,16 +44,14 @@ describe('the trees of a fleet at work', function () {
   let sessions: Tree;
   let approvals: Tree;
   let agents: Tree;
-  let mcpx: CommandLine;
+  let team: Team;
 
   before(async function () {
     page = Page.orSkip(this);
     sessions = new Tree(page, 'Sessions');
     approvals = new Tree(page, 'Approvals');
     agents = new Tree(page, 'Agents');
-    mcpx = new CommandLine();
-    writeFileSync(path.join(workspaceFolder(), 'careful.mcpx.yaml'), PLAN);
-    writeFileSync(path.join(workspaceFolder(), 'careful.rehearsal.yaml'), SCRIPT);
+    team = await Team.start({'careful.mcpx.yaml': PLAN, 'careful.rehearsal.yaml': SCRIPT});
     await vscode.commands.executeCommand('workbench.view.extension.mcpx');
   });
 
@@ -71,7 +66,7 @@ describe('the trees of a fleet at work', function () {
   });
 
   it('show the session, who waits for whom, and who waits for a person', async () => {
-    mcpx.start(['run', 'careful.mcpx.yaml', '--rehearse'], workspaceFolder());
+    await team.rehearse('careful.mcpx.yaml');
     await sessions.row(/^Today, 1 session$/);
     const session = await sessions.row(/^careful team, /);
     await sessions.expand(session);
@@ -106,12 +101,12 @@ describe('the trees of a fleet at work', function () {
     await sessions.expand(await sessions.row(/^careful, /));
     await sessions.expand(await sessions.row(/^Attempt 1, /));
     await sessions.row(/^Write, .*notes\.txt$/);
-    await mcpx.answer('approve');
+    await team.mcpx('approvals', 'approve', (await team.approval()).id);
     const asked = await approvals.row(/^Which colour\?, careful · /);
     assert.deepEqual(await approvals.actions(asked), ['Answer Question…', 'Deny…']);
     await sessions.row(/^careful, running, waits for an answer/);
     await page.screenshot('views-question');
-    await mcpx.answer('answer', 'Blue');
+    await team.mcpx('approvals', 'answer', (await team.approval()).id, 'Blue');
   });
 
   it('show how it ended, and nothing that waits', async () => {
@@ -122,7 +117,5 @@ describe('the trees of a fleet at work', function () {
     await page.screenshot('views-ended');
   });
 
-  after(async () => {
-    await mcpx.leave();
-  });
+  after(() => team?.leave());
 });
