@@ -73,7 +73,7 @@ describe('the trees of a fleet at work', function () {
     await sessions.row(/^last, pending, waits for careful/);
     const asks = await sessions.row(/^careful, running, waits for permission · \S+ · /, 90_000);
     await sessions.row(/^words, succeeded, /);
-    await sessions.row(/^careful team, waits for you, waits for you · 1\/4 · /);
+    await sessions.row(/^careful team, waits for you · 1\/4 · /);
     assert.deepEqual(await sessions.actions(asks), ['Attach to Attempt']);
     await page.screenshot('views-waiting');
   });
