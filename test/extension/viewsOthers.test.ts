@@ -180,7 +180,7 @@ describe('tree of shared state', () => {
       memory.set(key, {kind: 'memory', id: `s/${key}`, key, memory: record, version});
     };
     put('api/shape', 1, 1);
-    assert.deepEqual(tell, []);
+    assert.equal(tell.length, 0);
     await model.open('state/s/');
     assert.deepEqual(
       nodesBelow(model, 'state/s/').map(({label}) => label),
@@ -201,7 +201,7 @@ describe('tree of shared state', () => {
     assert.equal(nodesBelow(model, 'state/s/api/')[0]?.description, '2 · v2');
     assert.equal(model.parent('state/s/api/shape'), 'state/s/api/');
     model.close('state/s/');
-    assert.deepEqual(tell, []);
+    assert.equal(tell.length, 0);
   });
 });
 
