@@ -9,6 +9,7 @@ import {addDoctorCommand} from './commands/doctor.ts';
 import {addEndpointCommand} from './commands/endpoint.ts';
 import {addHostCommand} from './commands/host.ts';
 import {EXIT, processIo} from './commands/io.ts';
+import {addMachineCommands} from './commands/machine.ts';
 import {addMemoryCommands} from './commands/memory.ts';
 import {addPlanCommands} from './commands/plan.ts';
 import {addRunCommand} from './commands/run.ts';
@@ -44,6 +45,7 @@ async function main(): Promise<number> {
   addCoordinatorCommand(program, io, done);
   addEndpointCommand(program, io, done);
   addAgentCommand(program, io, done);
+  addMachineCommands(program, io, done);
   addTokenCommands(program, io, done);
   addMemoryCommands(program, io, done);
   addContextCommands(program, io, done);
