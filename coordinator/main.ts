@@ -6,6 +6,7 @@ import {addApprovalCommands} from './commands/approvals.ts';
 import {addContextCommands} from './commands/context.ts';
 import {addCoordinatorCommand} from './commands/coordinator.ts';
 import {addDoctorCommand} from './commands/doctor.ts';
+import {addDraftCommand} from './commands/draft.ts';
 import {addEndpointCommand} from './commands/endpoint.ts';
 import {addHostCommand} from './commands/host.ts';
 import {EXIT, processIo} from './commands/io.ts';
@@ -37,7 +38,7 @@ async function main(): Promise<number> {
     .exitOverride()
     .configureOutput({writeOut: text => io.stdout(text), writeErr: text => io.stderr(text)});
   addRunCommand(program, io, done);
-  addPlanCommands(program, io, done);
+  addDraftCommand(addPlanCommands(program, io, done), io, done);
   addStatusCommand(program, io, done);
   addSessionCommands(program, io, done);
   addApprovalCommands(program, io, done);
