@@ -14,6 +14,7 @@ import {Fleet} from './fleet/fleet.ts';
 import {isPlanFile} from './plan/planFile.ts';
 import type {Services} from './services.ts';
 import {setting} from './settings.ts';
+import {registerViews} from './views/registerViews.ts';
 
 export function activate(context: vscode.ExtensionContext): void {
   const services = makeServices(context);
@@ -21,6 +22,7 @@ export function activate(context: vscode.ExtensionContext): void {
   registerFleetCommands(services);
   registerPlanCommands(services);
   followState(services);
+  registerViews(services);
   loadLanguageWithFirstPlan(services);
 }
 

@@ -25,6 +25,7 @@ const ARROWS: Readonly<Record<string, readonly string[] | 'all'>> = {
   pool: ['effects', 'security', 'store', 'protocol', 'observability', 'runtime'],
   tasks: ['balancing', 'security', 'store', 'protocol', 'observability', 'runtime'],
   hub: ['bridge', 'tasks', 'security', 'store', 'protocol', 'observability', 'runtime'],
+  history: ['hub', 'security', 'store', 'protocol', 'observability', 'runtime'],
   client: ['artifacts', 'bridge', 'protocol', 'observability', 'runtime'],
   agent: ['artifacts', 'bridge', 'client', 'protocol', 'observability', 'runtime'],
   handlers: 'all',

@@ -11,7 +11,7 @@ import {DEFAULT_TENANT} from '../../coordinator/protocol/ids.ts';
 import type {Clock} from '../../coordinator/runtime/clock.ts';
 import {type Disposable, DisposableStore, noDisposable} from '../../coordinator/runtime/disposable.ts';
 import {Emitter, type Event} from '../../coordinator/runtime/emitter.ts';
-import {CoordinatorError, describeError} from '../../coordinator/runtime/errors.ts';
+import {CoordinatorError, describeError, isCoordinatorError} from '../../coordinator/runtime/errors.ts';
 import type {Random} from '../../coordinator/runtime/random.ts';
 import type {Program} from './program.ts';
 
@@ -119,12 +119,30 @@ export class CoordinatorLink implements Disposable {
   /** Finds or starts the coordinator and connects. Resolves when connected; a failure is the state `failed` too. */
   async start(choice: Choice = this.choice): Promise<McpxClient> {
     if (this.open && sameChoice(choice, this.choice)) return this.open.client;
+    return this.connectTo(choice, () => this.findEndpoint(true));
+  }
+
+  /** Connects to this machine's own coordinator when one runs, and starts none. Undefined: there is none, or the link is busy with another. */
+  async join(): Promise<McpxClient | undefined> {
+    const {epoch} = this;
+    if (this.current.kind !== 'off' || this.choice.kind !== 'local') return undefined;
+    try {
+      const endpoint = await this.findEndpoint(false);
+      if (epoch !== this.epoch) return undefined;
+      return await this.connectTo({kind: 'local'}, () => Promise.resolve(endpoint));
+    } catch (error) {
+      if (isCoordinatorError(error, 'unavailable') && epoch === this.epoch) return undefined;
+      throw error;
+    }
+  }
+
+  private async connectTo(choice: Choice, find: () => Promise<EndpointAnswer>): Promise<McpxClient> {
     this.close();
     this.choice = choice;
     const epoch = ++this.epoch;
     this.setState({kind: 'starting'});
     try {
-      const endpoint = await this.findEndpoint(true);
+      const endpoint = await find();
       if (epoch !== this.epoch) throw new CoordinatorError('cancelled', 'another coordinator was chosen');
       const open = this.connect(endpoint);
       this.open = open;

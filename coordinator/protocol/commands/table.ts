@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import * as agent from './agent.ts';
 import * as attempt from './attempt.ts';
+import * as history from './history.ts';
 import * as session from './session.ts';
 import * as watch from './watch.ts';
 
@@ -109,7 +110,11 @@ export const METHODS = {
     params: attempt.AttemptCancel,
     result: attempt.AttemptCancelled,
   },
-  'mcpx.attempt.release': {direction: 'hubToAgent', params: attempt.AttemptRelease, result: Empty},
+  'mcpx.attempt.release': {
+    direction: 'hubToAgent',
+    params: attempt.AttemptRelease,
+    result: attempt.AttemptReleased,
+  },
   'mcpx.attempt.control': {
     direction: 'both',
     params: attempt.AttemptControl,
@@ -141,6 +146,16 @@ export const METHODS = {
     params: watch.TranscriptEvents,
     result: Empty,
     notification: true,
+  },
+  'mcpx.history.read': {
+    direction: 'clientToHub',
+    params: history.HistoryRead,
+    result: history.HistoryWindow,
+  },
+  'mcpx.history.state': {
+    direction: 'clientToHub',
+    params: history.HistoryStateAt,
+    result: history.HistoryState,
   },
   'mcpx.cluster.info': {direction: 'peerToHub', params: Empty, result: watch.ClusterInfo},
   'mcpx.commits.known': {
