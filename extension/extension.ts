@@ -7,6 +7,7 @@ import {channelLogger} from './channelLogger.ts';
 import {registerCoordinatorCommands} from './commands/coordinatorCommands.ts';
 import {registerFleetCommands} from './commands/fleetCommands.ts';
 import {registerPlanCommands} from './commands/planCommands.ts';
+import {followConfiguredContext} from './connection/contexts.ts';
 import {CoordinatorLink} from './connection/coordinatorLink.ts';
 import {Program} from './connection/program.ts';
 import {CONTEXT_KEYS} from './contributions.ts';
@@ -14,6 +15,7 @@ import {Fleet} from './fleet/fleet.ts';
 import {isPlanFile} from './plan/planFile.ts';
 import type {Services} from './services.ts';
 import {setting} from './settings.ts';
+import {registerUriHandler} from './uri.ts';
 import {registerViews} from './views/registerViews.ts';
 
 export function activate(context: vscode.ExtensionContext): void {
@@ -23,6 +25,8 @@ export function activate(context: vscode.ExtensionContext): void {
   registerPlanCommands(services);
   followState(services);
   registerViews(services);
+  registerUriHandler(services);
+  followConfiguredContext(services);
   loadLanguageWithFirstPlan(services);
 }
 

@@ -25,7 +25,13 @@ export class ResultDocuments implements vscode.FileSystemProvider, vscode.Dispos
   async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
     const {name, kind, object} = parsed(uri);
     const size = kind === 'module' ? moduleText(object).length : await this.size(uri, name, object);
-    return {type: vscode.FileType.File, ctime: 0, mtime: 0, size, permissions: vscode.FilePermission.Readonly};
+    return {
+      type: vscode.FileType.File,
+      ctime: 0,
+      mtime: 0,
+      size,
+      permissions: vscode.FilePermission.Readonly,
+    };
   }
 
   async readFile(uri: vscode.Uri): Promise<Uint8Array> {
