@@ -83,11 +83,16 @@ export class Chart extends McpxElement {
         height: HEIGHT,
         legend: {show: false},
         cursor: {show: false},
-        scales: {y: {range: (_plot, _low, high) => [0, Math.max(1, high * 1.15)]}},
+        scales: {
+          // At least five minutes, so that the first points do not fill it.
+          x: {range: (_plot, low, high) => [Math.min(low ?? 0, (high ?? 0) - 300), high ?? 0]},
+          y: {range: (_plot, _low, high) => [0, Math.max(1, high * 1.15)]},
+        },
         axes: [
           {
             ...axis,
             space: 90,
+            size: 28,
             values: (_plot, ticks) => ticks.map(tick => new Date(tick * 1000).toLocaleTimeString('en-GB')),
           },
           {...axis, size: 62, values: (_plot, ticks) => ticks.map(tick => `${tick}${this.unit}`)},

@@ -97,9 +97,23 @@ export function brief(input: unknown): string {
   const named = Object.entries(input);
   for (const key of BRIEF_KEYS) {
     const value = named.find(([name]) => name === key)?.[1];
-    if (typeof value === 'string') return oneLine(value);
+    if (typeof value === 'string') return oneLine(key.endsWith('path') ? shortPath(value) : value);
   }
   return named.length === 0 ? '' : oneLine(JSON.stringify(input));
+}
+
+const MAX_PATH = 48;
+
+/** The end of a long path: its beginning is the attempt's own worktree. */
+function shortPath(path: string): string {
+  if (path.length <= MAX_PATH) return path;
+  const parts = path.split('/');
+  let short = parts.pop() ?? '';
+  for (let next = parts.pop(); next !== undefined; next = parts.pop()) {
+    if (short.length + next.length + 1 > MAX_PATH) break;
+    short = `${next}/${short}`;
+  }
+  return `…/${short}`;
 }
 
 function oneLine(text: string): string {

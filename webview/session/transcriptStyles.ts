@@ -59,6 +59,7 @@ export const transcriptStyles = css`
     display: inline;
   }
   .time {
+    white-space: nowrap;
     font-variant-numeric: tabular-nums;
     font-size: 0.88em;
   }
