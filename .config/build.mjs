@@ -1,7 +1,7 @@
-// Builds the bundles: the mcpx command, the extension with its chunk for plan files, and the web pages with their layout worker.
+// Builds the bundles (the mcpx command, the extension with its chunk for plan files, the web pages with their layout worker) and the schema of plans.
 
 import {existsSync} from 'node:fs';
-import {chmod, rm} from 'node:fs/promises';
+import {chmod, mkdir, rm, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import * as esbuild from 'esbuild';
@@ -76,10 +76,27 @@ const builds = [
   },
 ].filter(build => Object.values(build.entryPoints).every(entry => existsSync(path.join(root, entry))));
 
+/** For plans in JSON: package.json names it. */
+async function writePlanSchema() {
+  const {outputFiles} = await esbuild.build({
+    ...common,
+    entryPoints: ['coordinator/protocol/plan/jsonSchema.ts'],
+    format: 'esm',
+    sourcemap: false,
+    write: false,
+  });
+  const {planJsonSchema} = await import(
+    `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`
+  );
+  await mkdir(path.join(root, 'dist'), {recursive: true});
+  await writeFile(path.join(root, 'dist/plan.schema.json'), `${JSON.stringify(planJsonSchema())}\n`);
+}
+
 if (watch) {
+  await writePlanSchema();
   for (const build of builds) await (await esbuild.context(build)).watch();
 } else {
   await rm(path.join(root, 'dist'), {recursive: true, force: true});
-  await Promise.all(builds.map(build => esbuild.build(build)));
+  await Promise.all([...builds.map(build => esbuild.build(build)), writePlanSchema()]);
   await chmod(path.join(root, 'dist/mcpx.mjs'), 0o755);
 }

@@ -30,6 +30,8 @@ async function main(): Promise<number> {
   const program = new Command('mcpx')
     .description('Distributed teams of Claude Code: run a plan over agents on many machines.')
     .version(VERSION, '-V, --version')
+    // Verbs have verbs: an option belongs to the name that it follows.
+    .enablePositionalOptions()
     .showHelpAfterError('(mcpx --help lists the verbs)')
     .exitOverride()
     .configureOutput({writeOut: text => io.stdout(text), writeErr: text => io.stderr(text)});

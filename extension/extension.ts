@@ -5,6 +5,7 @@ import {describeError} from '../coordinator/runtime/errors.ts';
 import {systemRandom} from '../coordinator/runtime/random.ts';
 import {channelLogger} from './channelLogger.ts';
 import {registerCoordinatorCommands} from './commands/coordinatorCommands.ts';
+import {registerFleetCommands} from './commands/fleetCommands.ts';
 import {registerPageCommands} from './commands/pageCommands.ts';
 import {registerPlanCommands} from './commands/planCommands.ts';
 import {CoordinatorLink} from './connection/coordinatorLink.ts';
@@ -15,13 +16,16 @@ import {PagePanels} from './panels/pagePanels.ts';
 import {isPlanFile} from './plan/planFile.ts';
 import type {Services} from './services.ts';
 import {setting} from './settings.ts';
+import {registerViews} from './views/registerViews.ts';
 
 export function activate(context: vscode.ExtensionContext): void {
   const services = makeServices(context);
   registerCoordinatorCommands(services);
+  registerFleetCommands(services);
   registerPlanCommands(services);
   registerPageCommands(services);
   followState(services);
+  registerViews(services);
   loadLanguageWithFirstPlan(services);
 }
 

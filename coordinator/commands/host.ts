@@ -4,9 +4,9 @@ import {Plan} from '../protocol/plan/plan.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {userDirectories} from './local/directories.ts';
-import type {HostMessage} from './run/background.ts';
+import {hostFaultOf} from './local/hostFault.ts';
+import {tellStarter, tellStarterAndPart} from './local/starter.ts';
 import {beginSession, resumeStored} from './run/beginSession.ts';
-import {hostFaultOf} from './run/hostFault.ts';
 import {hostRun, type RunJob} from './run/hostRun.ts';
 import {type RunRequest, readRun, readRunPlan} from './run/runFolders.ts';
 import {findSession} from './sessions/findSession.ts';
@@ -24,7 +24,7 @@ async function host(session: string, io: CommandIo): Promise<number> {
     interactive: false,
     stderr: text => {
       io.stderr(text);
-      if (!begun) void tell({kind: 'said', text});
+      if (!begun) void tellStarter({kind: 'said', text});
     },
   };
   try {
@@ -33,14 +33,13 @@ async function host(session: string, io: CommandIo): Promise<number> {
       ...job,
       begun: agents => {
         begun = true;
-        void tell({kind: 'begun', agents}).then(() => process.disconnect?.());
+        void tellStarterAndPart({kind: 'begun', agents});
       },
     });
     return outcome.exit;
   } catch (error) {
     if (begun) throw error;
-    await tell({kind: 'failed', fault: hostFaultOf(error)});
-    process.disconnect?.();
+    await tellStarterAndPart({kind: 'failed', fault: hostFaultOf(error)});
     return EXIT.failed;
   }
 }
@@ -72,12 +71,4 @@ async function resumeJob(request: RunRequest, io: CommandIo): Promise<RunJob> {
     begin: beginning => resumeStored(session, plan, request, beginning, io),
     io,
   };
-}
-
-/** Resolves when it is on its way. Whoever started us may have gone: then nobody wants to know. */
-function tell(message: HostMessage): Promise<void> {
-  return new Promise(resolve => {
-    if (!process.send || !process.connected) resolve();
-    else process.send(message, undefined, undefined, () => resolve());
-  });
 }

@@ -1,45 +1,25 @@
-/** Commands of plan files: run and rehearse. */
-import * as path from 'node:path';
-import * as vscode from 'vscode';
-import {isPlanFile} from '../plan/planFile.ts';
+/** Commands of plan files and of work that becomes one. What they do is in the bundle of the language, which is loaded when one is called. */
+import type {DraftPages} from '../plan/draftGraph.ts';
 import type {Services} from '../services.ts';
-import {registerCommands} from './register.ts';
+import {type CommandHandler, registerCommands} from './register.ts';
 
-export function registerPlanCommands(services: Services): void {
+type Language = typeof import('../plan/language.ts');
+
+/** Without `pages` there is no graph of a plan that does not run yet. */
+export function registerPlanCommands(services: Services, pages?: DraftPages): void {
+  const lazily =
+    (run: (language: Language, argument: unknown) => Promise<unknown>): CommandHandler =>
+    async argument =>
+      run(await import('../plan/language.ts'), argument);
   registerCommands(services, {
-    runPlan: () => runPlan(services.context, []),
-    rehearsePlan: () => runPlan(services.context, ['--rehearse']),
+    runPlan: lazily((language, plan) => language.runPlan(services, plan, 'run')),
+    rehearsePlan: lazily((language, plan) => language.runPlan(services, plan, 'rehearse')),
+    newPlan: lazily((language, folder) => language.newPlan(folder)),
+    runGoal: lazily(language => language.runGoal(services, pages)),
+    runSelection: lazily(language => language.runSelection(services)),
   });
-}
-
-async function runPlan(context: vscode.ExtensionContext, flags: readonly string[]): Promise<void> {
-  const document = vscode.window.activeTextEditor?.document;
-  if (!document || !isPlanFile(document.fileName)) {
-    await vscode.window.showErrorMessage(vscode.l10n.t('Open a plan file (*.mcpx.yaml) first.'));
-    return;
-  }
-  if (!(await document.save())) return;
-  await vscode.tasks.executeTask(planTask(context, document.uri, flags));
-}
-
-/** A task, since its terminal stays when the run is over: there is its result. */
-function planTask(context: vscode.ExtensionContext, plan: vscode.Uri, flags: readonly string[]): vscode.Task {
-  const command = [context.asAbsolutePath('dist/mcpx.mjs'), 'run', plan.fsPath, ...flags];
-  const task = new vscode.Task(
-    {type: 'process', command},
-    vscode.workspace.getWorkspaceFolder(plan) ?? vscode.TaskScope.Global,
-    path.basename(plan.fsPath),
-    'mcpx',
-    new vscode.ProcessExecution(process.execPath, command, {
-      cwd: path.dirname(plan.fsPath),
-      env: {ELECTRON_RUN_AS_NODE: '1'},
-    }),
-  );
-  task.presentationOptions = {
-    echo: false,
-    panel: vscode.TaskPanelKind.Dedicated,
-    showReuseMessage: false,
-    clear: true,
-  };
-  return task;
+  if (pages)
+    registerCommands(services, {
+      showPlanGraph: lazily((language, plan) => language.showPlanGraph(services, pages, plan)),
+    });
 }

@@ -11,20 +11,28 @@ import {DEFAULT_TENANT} from '../../coordinator/protocol/ids.ts';
 import type {Clock} from '../../coordinator/runtime/clock.ts';
 import {type Disposable, DisposableStore, noDisposable} from '../../coordinator/runtime/disposable.ts';
 import {Emitter, type Event} from '../../coordinator/runtime/emitter.ts';
-import {CoordinatorError, describeError} from '../../coordinator/runtime/errors.ts';
+import {CoordinatorError, describeError, isCoordinatorError} from '../../coordinator/runtime/errors.ts';
 import type {Random} from '../../coordinator/runtime/random.ts';
 import type {Program} from './program.ts';
+
+const TextOrNull = z
+  .string()
+  .nullish()
+  .transform(text => text ?? undefined);
 
 /** Answer of `mcpx endpoint`. */
 export const EndpointAnswer = z.object({
   url: z.string(),
-  token: z.string().optional(),
-  ca: z.string().optional(),
-  coordinator: z.string().optional(),
-  version: z.string().optional(),
-  pid: z.number().optional(),
-  started: z.boolean().optional(),
-  skew: z.boolean().optional(),
+  token: TextOrNull,
+  ca: TextOrNull,
+  coordinator: z.string(),
+  version: z.string(),
+  /** Null on another machine. */
+  pid: z.number().nullish(),
+  started: z.boolean(),
+  skew: z.boolean(),
+  /** For a person: what became of a coordinator of another version. */
+  notice: TextOrNull,
 });
 export type EndpointAnswer = z.infer<typeof EndpointAnswer>;
 
@@ -111,12 +119,30 @@ export class CoordinatorLink implements Disposable {
   /** Finds or starts the coordinator and connects. Resolves when connected; a failure is the state `failed` too. */
   async start(choice: Choice = this.choice): Promise<McpxClient> {
     if (this.open && sameChoice(choice, this.choice)) return this.open.client;
+    return this.connectTo(choice, () => this.findEndpoint(true));
+  }
+
+  /** Connects to this machine's own coordinator when one runs, and starts none. Undefined: there is none, or the link is busy with another. */
+  async join(): Promise<McpxClient | undefined> {
+    const {epoch} = this;
+    if (this.current.kind !== 'off' || this.choice.kind !== 'local') return undefined;
+    try {
+      const endpoint = await this.findEndpoint(false);
+      if (epoch !== this.epoch) return undefined;
+      return await this.connectTo({kind: 'local'}, () => Promise.resolve(endpoint));
+    } catch (error) {
+      if (isCoordinatorError(error, 'unavailable') && epoch === this.epoch) return undefined;
+      throw error;
+    }
+  }
+
+  private async connectTo(choice: Choice, find: () => Promise<EndpointAnswer>): Promise<McpxClient> {
     this.close();
     this.choice = choice;
     const epoch = ++this.epoch;
     this.setState({kind: 'starting'});
     try {
-      const endpoint = await this.findEndpoint(true);
+      const endpoint = await find();
       if (epoch !== this.epoch) throw new CoordinatorError('cancelled', 'another coordinator was chosen');
       const open = this.connect(endpoint);
       this.open = open;
@@ -157,11 +183,13 @@ export class CoordinatorLink implements Disposable {
   private connect(endpoint: EndpointAnswer): Open {
     const {clock, random, logger, version} = this.options;
     const lifetime = new DisposableStore();
+    // The client asks for the token at once, before there is anything to hold it.
+    let latest = endpoint;
     const client = lifetime.add(
       connectClient({
         urls: [endpoint.url],
-        token: () => open.endpoint.token,
-        openSocket: nodeSocket({ca: () => open.endpoint.ca}),
+        token: () => latest.token,
+        openSocket: nodeSocket({ca: () => latest.ca}),
         clock,
         random,
         logger,
@@ -171,15 +199,25 @@ export class CoordinatorLink implements Disposable {
     const artifacts = lifetime.add(
       new ArtifactClient(
         () => ({
-          baseUrl: new URL(open.endpoint.url.replace(/^ws/, 'http')).origin,
+          baseUrl: new URL(latest.url.replace(/^ws/, 'http')).origin,
           tenant: DEFAULT_TENANT,
-          token: open.endpoint.token,
-          ca: open.endpoint.ca,
+          token: latest.token,
+          ca: latest.ca,
         }),
         {clock, logger, random},
       ),
     );
-    const open: Open = {client, artifacts, endpoint, dispose: () => lifetime.dispose()};
+    const open: Open = {
+      client,
+      artifacts,
+      get endpoint() {
+        return latest;
+      },
+      set endpoint(renewed) {
+        latest = renewed;
+      },
+      dispose: () => lifetime.dispose(),
+    };
     lifetime.add(client.onState(() => this.follow(open)));
     return open;
   }

@@ -30,6 +30,7 @@ export function summary(report: SessionReport, options: SummaryOptions): string 
     ...report.tasks
       .filter(task => task.record.state === 'failed')
       .flatMap(task => failureLines(task, options)),
+    ...personLines(report, options),
     ...refusalLines(report, options),
     verdict(report, options),
     ...resultLines(report),
@@ -92,6 +93,23 @@ function failureLines({record, attempts}: TaskReport, {colors}: SummaryOptions):
   }
   if (attempts.length > 0) lines.push(`  more: mcpx sessions show ${record.sessionId}`);
   return [...lines, ''];
+}
+
+/** What people added to tasks and let pass. */
+function personLines({tasks}: SessionReport, {colors}: SummaryOptions): string[] {
+  const lines = tasks.flatMap(({record: {id, note, gates = []}}) => [
+    ...(note ? [`${id}: note of ${printable(note.by)}: ${headline(note.text)}`] : []),
+    ...gates.flatMap(({gate, waived}) =>
+      waived
+        ? [
+            colors.yellow(
+              `${id}: gate ${printable(gate)} was waived by ${printable(waived.by)}: ${headline(waived.reason)}`,
+            ),
+          ]
+        : [],
+    ),
+  ]);
+  return lines.length === 0 ? [] : [...lines, ''];
 }
 
 function evidence(output: string): string[] {

@@ -70,5 +70,5 @@ export function outcomeText(attempt: AttemptRecord): string {
 
 /** The gates of the verdict that counts last. */
 export function failedGates(record: TaskRecord): NonNullable<TaskRecord['gates']> {
-  return (record.gates ?? []).filter(gate => !gate.passed);
+  return (record.gates ?? []).filter(gate => !gate.passed && !gate.waived);
 }

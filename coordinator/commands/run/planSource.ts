@@ -2,6 +2,7 @@
 import path from 'node:path';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import type {CommandIo} from '../io.ts';
+import {readText} from '../local/readText.ts';
 import {type PlanReading, readPlan} from '../plan.ts';
 import type {RunOptions} from './runOptions.ts';
 
@@ -29,10 +30,10 @@ export async function readPlanSource(
       hint: 'mcpx run PLAN',
     });
   if (goalTask !== undefined) {
-    const prompt = goalTask === STDIN ? await readStdin() : goalTask;
+    const prompt = goalTask === STDIN ? await readText(STDIN) : goalTask;
     return inline('(the task)', JSON.stringify(planOfOneTask(prompt)), io);
   }
-  if (planFile === STDIN || tasksFrom === STDIN) return inline('(stdin)', await readStdin(), io);
+  if (planFile === STDIN || tasksFrom === STDIN) return inline('(stdin)', await readText(STDIN), io);
   const file = path.resolve(io.cwd, planFile ?? tasksFrom ?? '');
   const name = planFile ?? tasksFrom ?? '';
   const folder = planFile === undefined ? io.cwd : path.dirname(file);
@@ -49,12 +50,6 @@ function planOfOneTask(prompt: string): object {
   if (line === '') throw new CoordinatorError('config', 'the task is empty: say what is to be done');
   const name = line.length > LONGEST_NAME ? `${line.slice(0, LONGEST_NAME - 1)}…` : line;
   return {name, agents: 1, tasks: [{id: 'task', title: name, prompt}]};
-}
-
-async function readStdin(): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** For programs: the problems of a plan that is none. */
