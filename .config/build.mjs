@@ -64,7 +64,11 @@ const builds = [
   },
   {
     ...common,
-    entryPoints: {page: 'webview/page.ts', layoutWorker: 'webview/graph/layoutWorker.ts'},
+    entryPoints: {
+      page: 'webview/page.ts',
+      browser: 'webview/browser.ts',
+      layoutWorker: 'webview/graph/layoutWorker.ts',
+    },
     outdir: 'dist/webview',
     platform: 'browser',
     format: 'esm',
