@@ -132,11 +132,12 @@ describe('list of approvals', () => {
       [{command: 'make\n  all'}, 'make all'],
       [{file_path: '/home/me/project/src/deep/one.ts', content: 'x'}, '…/src/deep/one.ts'],
       [{file_path: 'src/one.ts'}, 'src/one.ts'],
+      [{file_path: '/agents/a/attempts/s.a.1/worktree/src/one.ts'}, 'src/one.ts'],
       [{questions: [{question: 'Which colour?'}]}, 'Which colour?'],
       [{amount: 3}, '{"amount":3}'],
       [{}, ''],
     ];
-    for (const [input, summary] of cases) assert.equal(inputSummary(input), summary);
+    for (const [input, summary] of cases) assert.equal(inputSummary(input, 's.a.1'), summary);
   });
 });
 

@@ -333,6 +333,17 @@ describe('tree of sessions', () => {
     assert.equal(node('task/s/a').icon?.id, 'sync', 'what has ended does not overlap');
   });
 
+  it('shows what disk agents keep for a session', async () => {
+    rows.putSession('s', {state: 'failed'});
+    draw();
+    for (const id of [undefined, DAY]) await expand(id);
+    const kept = (bytes: number) => ({patch: {keptWorktrees: [{sessionId: 's', attempts: 1, bytes}]}});
+    rows.putAgent('a-1', kept(1_500_000));
+    rows.putAgent('a-2', kept(500_000));
+    assert.deepEqual(touched(), ['session/s']);
+    assert.match(node('session/s').description ?? '', / · 2\.0 MB kept$/);
+  });
+
   it('lets go of a session that is closed, and of everything when the coordinator goes', async () => {
     rows.putSession('s', {state: 'succeeded'});
     rows.putTasks('s', [{id: 'a', state: 'succeeded'}]);
