@@ -2,6 +2,7 @@
 import {Command, CommanderError} from 'commander';
 import {addAgentCommand} from './commands/agent.ts';
 import {addApprovalCommands} from './commands/approvals.ts';
+import {addAttemptCommands} from './commands/attempts.ts';
 import {addContextCommands} from './commands/context.ts';
 import {addCoordinatorCommand} from './commands/coordinator.ts';
 import {addDoctorCommand} from './commands/doctor.ts';
@@ -34,6 +35,7 @@ async function main(): Promise<number> {
   addPlanCommands(program, io, done);
   addStatusCommand(program, io, done);
   addSessionCommands(program, io, done);
+  addAttemptCommands(program, io, done);
   addApprovalCommands(program, io, done);
   addStopCommand(program, io, done);
   addCoordinatorCommand(program, io, done);

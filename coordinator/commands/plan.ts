@@ -21,14 +21,14 @@ export interface PlanIo {
 export type LoadedPlan = Extract<PlanParse, {kind: 'plan'}>;
 export type GraphFormat = 'text' | 'dot' | 'mermaid';
 
-/** The plan in a file, or undefined after its problems have been written to stderr. Warnings are written too. */
-export async function loadPlan(file: string, io: PlanIo): Promise<LoadedPlan | undefined> {
+/** The plan in a file, or undefined after its problems have been written to stderr. Warnings are written too. `beside`: its tasks are added to this plan. */
+export async function loadPlan(file: string, io: PlanIo, beside?: Plan): Promise<LoadedPlan | undefined> {
   const read = await readBytes(file, io);
   if (read.kind === 'unreadable') {
     io.stderr(`${file}: error: ${read.message}\n`);
     return undefined;
   }
-  const parsed = parsePlanBytes(read.bytes);
+  const parsed = parsePlanBytes(read.bytes, beside);
   for (const diagnostic of parsed.kind === 'plan' ? parsed.warnings : parsed.diagnostics)
     io.stderr(`${formatDiagnostic(file, diagnostic)}\n`);
   return parsed.kind === 'plan' ? parsed : undefined;

@@ -1,12 +1,15 @@
-/** `mcpx sessions retry, reassign, rerun-gates, waive`: what a person does to one task of a session. */
+/** `mcpx sessions retry, reassign, rerun-gates, waive, add-tasks`: what a person does to single tasks of a session. */
 import type {Command} from 'commander';
 import {silentLogger} from '../../observability/logger.ts';
-import type {SessionControl} from '../../protocol/commands/session.ts';
-import type {SessionRecord} from '../../protocol/model/session.ts';
-import {FINAL_SESSION_STATES} from '../../protocol/model/session.ts';
+import {MAX_ADDED_TASKS, type SessionControl} from '../../protocol/commands/session.ts';
+import {FINAL_SESSION_STATES, type SessionRecord} from '../../protocol/model/session.ts';
+import type {PlanFile} from '../../protocol/plan/schema.ts';
+import {CoordinatorError} from '../../runtime/errors.ts';
 import {type CommandIo, EXIT} from '../io.ts';
 import {type ConnectOptions, withClient} from '../local/connect.ts';
 import {connectOptions} from '../local/options.ts';
+import {loadPlan} from '../plan.ts';
+import {planOf} from './sessionPlan.ts';
 import {requireSession} from './sessionRows.ts';
 
 export function addTaskVerbs(sessions: Command, io: CommandIo, done: (exit: number) => void): void {
@@ -51,6 +54,57 @@ export function addTaskVerbs(sessions: Command, io: CommandIo, done: (exit: numb
       const {reason, gate} = options;
       done(await control(id, {kind: 'waiveGate', taskId, gate, reason}, options, io, 'the gate is waived'));
     });
+
+  connectOptions(
+    sessions
+      .command('add-tasks <session> <file>')
+      .description(
+        'Adds the tasks of a plan file to a session that runs; they may depend on tasks that it has.',
+      ),
+  ).action(async (id: string, file: string, options: ConnectOptions) =>
+    done(await addTasks(id, file, options, io)),
+  );
+}
+
+/** What a plan says beside its tasks is the session's already. */
+const OF_THE_SESSION = [
+  'workspace',
+  'agents',
+  'mode',
+  'strategy',
+  'budgetUsd',
+  'gates',
+  'merge',
+] as const satisfies readonly (keyof PlanFile)[];
+
+function addTasks(id: string, file: string, options: ConnectOptions, io: CommandIo): Promise<number> {
+  return withClient(options, io, silentLogger, async (client, target) => {
+    const session = await requireSession(client, id);
+    const plan = await planOf(session, target);
+    if (!plan)
+      throw new CoordinatorError('notFound', `the coordinator has the plan of ${session.id} no more`);
+    const loaded = await loadPlan(file, io, plan);
+    if (!loaded) return EXIT.failed;
+    const key = OF_THE_SESSION.find(name => loaded.file[name] !== undefined);
+    if (key !== undefined)
+      throw new CoordinatorError(
+        'config',
+        `"${key}" is the session's and cannot be changed by adding tasks`,
+        {
+          hint: `Take it out of ${file}: name, defaults, env, secrets and tasks are what is looked at. Nothing was added.`,
+        },
+      );
+    const {tasks} = loaded.plan;
+    if (tasks.length > MAX_ADDED_TASKS)
+      throw new CoordinatorError('limit', `at most ${MAX_ADDED_TASKS} tasks are added at once`);
+    await client.request(
+      'mcpx.session.control',
+      {sessionId: session.id, action: {kind: 'addTasks', tasks}},
+      {retry: true},
+    );
+    io.stdout(`${session.id}: ${tasks.length === 1 ? '1 task' : `${tasks.length} tasks`} added\n`);
+    return EXIT.ok;
+  });
 }
 
 function control(
