@@ -33,6 +33,11 @@ export const Settings = z.strictObject({
   historyRevisions: count
     .default(20_000)
     .describe('Old revisions that the store keeps for watches to resume from and for reads of the past.'),
+  historySealMs: ms
+    .default(5000)
+    .describe(
+      'Least time between two writes of the journal of one session, from which its past is shown, in ms.',
+    ),
   snapshotEntries: count.default(100_000).describe('Log entries between two snapshots of the store.'),
   snapshotBytes: bytes.default(64 * 1024 * 1024).describe('Log bytes between two snapshots of the store.'),
   segmentBytes: bytes.default(64 * 1024 * 1024).describe('Size of one segment of the log.'),

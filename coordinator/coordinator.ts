@@ -14,8 +14,10 @@ import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
 import type {Services} from './handlers/services.ts';
 import {watchHealth} from './handlers/watchHealth.ts';
+import {SessionHistory} from './history/sessionHistory.ts';
 import {Hub} from './hub/hub.ts';
 import {MCPXProtocol} from './hub/mcpxProtocol.ts';
+import {pageFiles, webFolder} from './hub/pageFiles.ts';
 import {WatchService} from './hub/watch/watchService.ts';
 import {FencedMemory} from './memory/fencedMemory.ts';
 import type {Logger} from './observability/logger.ts';
@@ -158,13 +160,13 @@ async function assemble(
   const hub = await makeHub(ground);
   let url = '';
   const services = makeServices(ground, hub, () => url);
-  const {attempts, agents, approvals, registry, usage, transcripts} = services;
+  const {attempts, agents, approvals, registry, usage, transcripts, history} = services;
   const ringSettings = {ringRevisions: settings.watchRing};
   const watches = owned.add(new WatchService(store, {clock, logger, settings: ringSettings}));
   serveAgents(services);
   serveClients(services, owned);
   watches.register(hub);
-  await Promise.all([attempts.start(), agents.start(), watches.start()]);
+  await Promise.all([attempts.start(), agents.start(), watches.start(), history.journal.start()]);
   await approvals.start();
   await registry.adopt();
   keepHouse(ground, services);
@@ -176,6 +178,7 @@ async function assemble(
     },
     async stop() {
       await Promise.all([registry.stop(), usage.stop(), transcripts.stop(), approvals.stop()]);
+      await history.journal.stop();
       owned.dispose();
     },
   };
@@ -198,6 +201,7 @@ async function makeHub(ground: Ground): Promise<Hub> {
     clock,
     random,
     logger: logger.with({part: 'hub'}),
+    pages: pageFiles(webFolder(import.meta.url)),
     publicNames,
     settings: {
       maxFrameBytes: settings.maxFrameBytes,
@@ -254,6 +258,15 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
     approvals: owned.add(new Approvals({fences, attempts, audit, clock, logger})),
     usage,
     transcripts,
+    history: new SessionHistory({
+      ...common,
+      blobs,
+      principal: `coordinator:${coordinator}`,
+      settings: {
+        sealIntervalMs: settings.historySealMs,
+        maxLagRevisions: Math.max(1, Math.floor(settings.historyRevisions / 4)),
+      },
+    }),
     attempts,
     tokens,
     identity: {coordinator, startedAt: clock.wallNow(), authorityPin: authority?.pin, url},
@@ -289,7 +302,7 @@ function makeLead({options, data, store, artifacts, audit}: Ground, hub: Hub): L
 /** What goes on beside the commands. */
 function keepHouse({options, store, artifacts, owned}: Ground, services: Services): void {
   const {clock, logger, settings} = options;
-  const {hub, registry, tokens} = services;
+  const {hub, registry, tokens, history} = services;
   owned.add(registry.onRemoved(agentId => hub.dismissAgent(agentId)));
   owned.add(tokens.onRevoked(TENANT, id => hub.disconnect(granted => granted.id === id)));
   owned.add(watchHealth(services, clock, settings.healthCheckMs));
@@ -297,7 +310,8 @@ function keepHouse({options, store, artifacts, owned}: Ground, services: Service
     const {kvs} = await store.backup(tenantKeys(TENANT).base);
     const blobs = artifacts.tenant(TENANT);
     const before = clock.wallNow() - settings.keepArtifactsMs;
-    const swept = await sweepArtifacts(blobs, {records: kvs, before, read: blobsOf(blobs).get});
+    const records = history.namedWith(kvs);
+    const swept = await sweepArtifacts(blobs, {records, before, read: blobsOf(blobs).get});
     if (swept.deleted > 0) logger.info('artifacts that nothing names were deleted', {...swept});
   };
   const clean = (): void => {

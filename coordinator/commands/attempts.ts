@@ -5,11 +5,13 @@ import {silentLogger} from '../observability/logger.ts';
 import {AttemptControl} from '../protocol/commands/attempt.ts';
 import {parseAttemptId} from '../protocol/ids.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
+import {answer, type JsonOption, jsonOption} from './answer.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {type ConnectOptions, snapshotRows, withClient} from './local/connect.ts';
 import {connectOptions} from './local/options.ts';
 import {requireSession} from './sessions/sessionRows.ts';
 
+type Options = ConnectOptions & JsonOption;
 type Action = AttemptControl['action'];
 type Mode = Extract<Action, {kind: 'permissionMode'}>['mode'];
 
@@ -22,40 +24,32 @@ export function addAttemptCommands(program: Command, io: CommandIo, done: (exit:
       'A running Claude Code, named by its attempt or as SESSION/TASK: message, interrupt, model, mode.',
     );
 
-  connectOptions(
-    attempts.command('message <attempt> <text...>').description('Says something to it while it works.'),
-  ).action(async (name: string, words: string[], options: ConnectOptions) =>
-    done(await control(name, {kind: 'message', text: words.join(' ')}, options, io, 'has the message')),
-  );
+  const verb = (name: string, description: string): Command =>
+    jsonOption(connectOptions(attempts.command(name).description(description)));
 
-  connectOptions(
-    attempts
-      .command('interrupt <attempt>')
-      .description('Ends what it does just now; it goes on with the next message, or ends.'),
-  ).action(async (name: string, options: ConnectOptions) =>
-    done(await control(name, {kind: 'interrupt'}, options, io, 'is interrupted')),
+  verb('message <attempt> <text...>', 'Says something to it while it works.').action(
+    async (name: string, words: string[], options: Options) =>
+      done(await control(name, {kind: 'message', text: words.join(' ')}, options, io, 'has the message')),
   );
-
-  connectOptions(
-    attempts.command('model <attempt> <model>').description('Changes its model from its next answer on.'),
-  ).action(async (name: string, model: string, options: ConnectOptions) =>
-    done(await control(name, {kind: 'model', model}, options, io, `goes on with ${model}`)),
+  verb('interrupt <attempt>', 'Ends what it does just now; it goes on with the next message.').action(
+    async (name: string, options: Options) =>
+      done(await control(name, {kind: 'interrupt'}, options, io, 'is interrupted')),
   );
-
-  connectOptions(
-    attempts
-      .command('mode <attempt>')
-      .addArgument(new Argument('<mode>', 'the permission mode').choices(MODES))
-      .description('Changes what it may do without asking.'),
-  ).action(async (name: string, mode: Mode, options: ConnectOptions) =>
-    done(await control(name, {kind: 'permissionMode', mode}, options, io, `is in mode ${mode}`)),
+  verb('model <attempt> <model>', 'Changes its model from its next answer on.').action(
+    async (name: string, model: string, options: Options) =>
+      done(await control(name, {kind: 'model', model}, options, io, `goes on with ${model}`)),
   );
+  verb('mode <attempt>', 'Changes what it may do without asking.')
+    .addArgument(new Argument('<mode>', 'the permission mode').choices(MODES))
+    .action(async (name: string, mode: Mode, options: Options) =>
+      done(await control(name, {kind: 'permissionMode', mode}, options, io, `is in mode ${mode}`)),
+    );
 }
 
 function control(
   name: string,
   action: Action,
-  options: ConnectOptions,
+  options: Options,
   io: CommandIo,
   said: string,
 ): Promise<number> {
@@ -65,7 +59,7 @@ function control(
     const {done, message} = await client.request('mcpx.attempt.control', params);
     if (!done)
       throw new CoordinatorError('conflict', `${attemptId}: ${message ?? 'it does not take it now'}`);
-    io.stdout(`${attemptId} ${said}\n`);
+    answer(io, options, {attempt: attemptId, action: action.kind}, `${attemptId} ${said}\n`);
     return EXIT.ok;
   });
 }

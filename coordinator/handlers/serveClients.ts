@@ -14,7 +14,7 @@ import {TranscriptFollowers} from './transcriptFollowers.ts';
 
 /** Give every handler before the hub listens. */
 export function serveClients(services: Services, owned: DisposableStore): void {
-  const {hub, lead, registry, approvals, transcripts, attempts, tokens, identity} = services;
+  const {hub, lead, registry, approvals, transcripts, history, attempts, tokens, identity} = services;
   const channel = hub.agentChannel();
 
   hub.handle('mcpx.orchestrate.session.start', (params, {principal}) => lead.startSession(params, principal));
@@ -45,7 +45,12 @@ export function serveClients(services: Services, owned: DisposableStore): void {
   hub.handle('mcpx.transcript.read', (params, {principal}) => transcripts.read(params, principal));
   const followers = owned.add(new TranscriptFollowers(transcripts));
   hub.handle('mcpx.transcript.follow', (params, caller) => Promise.resolve(followers.follow(params, caller)));
-  hub.handle('mcpx.cluster.info', (_params, caller) => clusterInfo(services, caller));
+  hub.handle('mcpx.cluster.info', async (_params, caller) => ({
+    ...(await clusterInfo(services, caller)),
+    clients: hub.clientCount,
+  }));
+  hub.handle('mcpx.history.read', params => history.reader.read(params));
+  hub.handle('mcpx.history.state', params => history.reader.state(params));
   hub.handle('mcpx.commits.known', (params, {principal}) => knownCommits(services, params, principal.tenant));
 
   owned.add(

@@ -3,6 +3,7 @@ import type {Approvals} from '../effects/approvals.ts';
 import type {AttemptEffects} from '../effects/attemptEffects.ts';
 import type {LiveAttempts} from '../effects/liveAttempts.ts';
 import type {UsageReports} from '../effects/usageReports.ts';
+import type {SessionHistory} from '../history/sessionHistory.ts';
 import type {Hub} from '../hub/hub.ts';
 import type {MCPXProtocol} from '../hub/mcpxProtocol.ts';
 import type {FencedMemory} from '../memory/fencedMemory.ts';
@@ -28,6 +29,7 @@ export interface Services {
   readonly approvals: Approvals;
   readonly usage: UsageReports;
   readonly transcripts: TranscriptService;
+  readonly history: SessionHistory;
   readonly attempts: LiveAttempts;
   readonly tokens: TokenRegistry;
   readonly identity: {

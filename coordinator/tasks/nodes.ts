@@ -4,7 +4,7 @@ import {AttemptRecord} from '../protocol/model/attempt.ts';
 import {tenantKeys} from '../protocol/model/keys.ts';
 import {parseRecord, RECORD_VERSION} from '../protocol/model/record.ts';
 import type {SessionRecord} from '../protocol/model/session.ts';
-import type {Failure, TaskRecord} from '../protocol/model/task.ts';
+import {type Failure, RESULT_TASK_ID, type TaskRecord} from '../protocol/model/task.ts';
 import type {Plan, TaskSpecification} from '../protocol/plan/plan.ts';
 import {NO_USAGE} from '../protocol/usage.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
@@ -20,7 +20,7 @@ import {
   type TaskNode,
   unlinkDependencies,
 } from './fleet.ts';
-import {RESULT_TASK_ID, resultTask} from './implicitTasks.ts';
+import {resultTask} from './implicitTasks.ts';
 import {Talk} from './talk.ts';
 import {upwardRanks} from './taskGraph.ts';
 

@@ -4,6 +4,7 @@
  */
 import {ProtocolError} from '../protocol/errors.ts';
 import type {SessionRecord} from '../protocol/model/session.ts';
+import {RESULT_TASK_ID} from '../protocol/model/task.ts';
 import {MAX_PLAN_TASKS, type Plan, type TaskSpecification} from '../protocol/plan/plan.ts';
 import {canonicalJson} from '../runtime/json.ts';
 import {putRecord} from '../store/records.ts';
@@ -11,7 +12,6 @@ import type {Op} from '../store/store.ts';
 import {leadLost} from './committer.ts';
 import type {Conductor} from './conductor.ts';
 import type {SessionNode, TaskNode} from './fleet.ts';
-import {RESULT_TASK_ID} from './implicitTasks.ts';
 import {growSession, newTaskRecord, taskNode} from './nodes.ts';
 import {checkPlan} from './sessionStarts.ts';
 import type {AuditAction, Beside, SessionWriter} from './sessions.ts';

@@ -1,8 +1,13 @@
 /** The end of a session for people: what became of every task, what was refused, and where the result is. Pure. */
 
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
+import {
+  makespanMs,
+  type SessionReport,
+  type TaskReport,
+  taskDurationMs,
+} from '../../client/report/sessionReport.ts';
 import {formatDuration} from '../../protocol/plan/duration.ts';
-import {makespanMs, type SessionReport, type TaskReport, taskDurationMs} from './sessionReport.ts';
 import {failedGates, failureText, headline, stateIcon} from './taskText.ts';
 import {type Colors, cut, formatDollars, padded, printable, textWidth} from './terminalText.ts';
 

@@ -1,8 +1,9 @@
 /** Single phrases about tasks, attempts and approvals, the same in every report. */
+
+import type {TaskReport} from '../../client/report/sessionReport.ts';
 import type {AttemptRecord} from '../../protocol/model/attempt.ts';
 import type {ApprovalRecord} from '../../protocol/model/facts.ts';
 import type {Failure, TaskRecord, TaskState} from '../../protocol/model/task.ts';
-import type {TaskReport} from './sessionReport.ts';
 import {type Colors, cut, printable} from './terminalText.ts';
 
 const LONGEST_HEADLINE = 240;

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import * as agent from './agent.ts';
 import * as attempt from './attempt.ts';
+import * as history from './history.ts';
 import * as session from './session.ts';
 import * as watch from './watch.ts';
 
@@ -145,6 +146,16 @@ export const METHODS = {
     params: watch.TranscriptEvents,
     result: Empty,
     notification: true,
+  },
+  'mcpx.history.read': {
+    direction: 'clientToHub',
+    params: history.HistoryRead,
+    result: history.HistoryWindow,
+  },
+  'mcpx.history.state': {
+    direction: 'clientToHub',
+    params: history.HistoryStateAt,
+    result: history.HistoryState,
   },
   'mcpx.cluster.info': {direction: 'peerToHub', params: Empty, result: watch.ClusterInfo},
   'mcpx.commits.known': {

@@ -52,6 +52,12 @@ export function tenantKeys(tenant: string) {
     sessionTranscripts: (sessionId: string) => `${base}transcripts/${sessionId}/`,
     transcriptSegment: (attemptId: string, firstSeq: number) =>
       `${base}transcripts/${splitAttempt(attemptId).sessionId}/${attemptId}/${String(firstSeq).padStart(10, '0')}`,
+    histories: `${base}history/`,
+    history: (sessionId: string) => `${base}history/${sessionId}/`,
+    /** In order of the last revision that they cover, the changes that led there before the rows as they were then. */
+    historySegment: (sessionId: string, kind: 'changes' | 'rows', revision: number) =>
+      `${base}history/${sessionId}/${String(revision).padStart(16, '0')}.${kind}`,
+    historyPosition: `${base}historyPosition`,
     refusals: (sessionId: string) => `${base}refusals/${sessionId}/`,
     refusal: (attemptId: string, id: string) =>
       `${base}refusals/${splitAttempt(attemptId).sessionId}/${attemptId}/${id}`,

@@ -6,6 +6,9 @@ import {Usage} from '../usage.ts';
 import {recordFields} from './record.ts';
 import {CommitBundle} from './session.ts';
 
+/** The task that merges the leaves and runs the plan's gates. */
+export const RESULT_TASK_ID = '_result';
+
 export const TASK_STATES = [
   'pending',
   'ready',

@@ -1,0 +1,51 @@
+/** The histories of a tenant's sessions: a journal that writes and a reader, made of their parts. */
+import type {Logger} from '../observability/logger.ts';
+import {tenantKeys} from '../protocol/model/keys.ts';
+import type {Clock} from '../runtime/clock.ts';
+import type {KeyValue, Store} from '../store/store.ts';
+import {HistoryJournal} from './historyJournal.ts';
+import {HistoryReader} from './historyReader.ts';
+import {HistorySealer} from './historySealer.ts';
+import {type HistoryBlobs, HistorySegments} from './historySegments.ts';
+import {HISTORY_SETTINGS, type HistorySettings} from './historySettings.ts';
+
+export interface SessionHistoryOptions {
+  readonly store: Store;
+  readonly tenant: string;
+  readonly blobs: HistoryBlobs;
+  /** Of the records that it writes. */
+  readonly principal: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly settings?: Partial<HistorySettings>;
+}
+
+export class SessionHistory {
+  readonly journal: HistoryJournal;
+  readonly reader: HistoryReader;
+  private readonly prefix: string;
+  private readonly store: Store;
+
+  constructor(options: SessionHistoryOptions) {
+    const {store, tenant, blobs, principal, clock, logger} = options;
+    const settings = {...HISTORY_SETTINGS, ...options.settings};
+    const keys = tenantKeys(tenant);
+    const segments = new HistorySegments(store, keys, blobs, principal);
+    const sealer = new HistorySealer({store, keys, segments, principal, logger, settings});
+    this.journal = new HistoryJournal({store, keys, segments, sealer, clock, logger, settings});
+    this.reader = new HistoryReader({store, keys, segments, journal: this.journal, logger, settings});
+    this.prefix = keys.histories;
+    this.store = store;
+  }
+
+  /**
+   * `records`, which are those of one revision, and then what the past names beside them: a name that has left the records by that revision is
+   * sealed before the journals' own records are read, so that none is in neither.
+   */
+  async *namedWith(records: AsyncIterable<KeyValue>): AsyncGenerator<{readonly value: string}> {
+    yield* records;
+    await this.journal.flush();
+    const {kvs} = await this.store.range(this.prefix);
+    yield* kvs;
+  }
+}
