@@ -165,7 +165,8 @@ async function assemble(
   serveAgents(services);
   serveClients(services, owned);
   watches.register(hub);
-  await Promise.all([attempts.start(), agents.start(), watches.start(), history.journal.start()]);
+  await Promise.all([attempts.start(), agents.start(), watches.start()]);
+  void history.journal.start();
   await approvals.start();
   await registry.adopt();
   keepHouse(ground, services);

@@ -9,6 +9,7 @@ import {connectOptions, count} from './local/options.ts';
 import {finalLine} from './report/finalLine.ts';
 import {summary} from './report/summary.ts';
 import {formatDollars, terminalColors, wantsColors} from './report/terminalText.ts';
+import {type HistoryOptions, showHistory} from './sessions/history.ts';
 import {acceptSession, fetchSession, openPullRequest, pushSession} from './sessions/resultVerbs.ts';
 import {resumeSession} from './sessions/resume.ts';
 import {planOf} from './sessions/sessionPlan.ts';
@@ -30,6 +31,15 @@ export function addSessionCommands(program: Command, io: CommandIo, done: (exit:
     .action(async (id: string, options: ConnectOptions & {json: boolean}) =>
       done(await show(id, options, io)),
     );
+
+  connectOptions(
+    sessions
+      .command('history <session>')
+      .description('What changed in it and when; with --at, what its tasks were like then.'),
+  )
+    .option('--at <revision>', 'show the tasks as they were at this revision')
+    .option('--json', 'marks or rows as JSON', false)
+    .action(async (id: string, options: HistoryOptions) => done(await showHistory(id, options, io)));
 
   connectOptions(
     sessions

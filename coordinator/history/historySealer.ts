@@ -90,9 +90,7 @@ export class HistorySealer {
     const {store, keys, segments, logger} = this.options;
     const {kvs} = await store.range(keys.sessions, {atRevision: revision});
     const present = new Set(kvs.map(({key}) => key.slice(keys.sessions.length)));
-    for await (const sessionId of this.journals())
-      if (since === 0 || !present.has(sessionId))
-        await store.txn({then: [{kind: 'deletePrefix', prefix: keys.history(sessionId)}]});
+    if (since === 0) for await (const sessionId of this.journals()) await this.deleteJournal(sessionId);
     for (const sessionId of present) {
       const {rows} = await stateAt(segments, sessionId, since);
       if (await isUnchangedSince(rows, this.changes(sessionId, revision), since)) continue;
@@ -100,6 +98,21 @@ export class HistorySealer {
       await store.txn({then: [op]});
       logger.warn('the history of a session has a gap', {sessionId, after: since, until: revision});
     }
+  }
+
+  /** Deletes the journals of which no row is left: nobody saw their sessions go. */
+  async dropOrphans(): Promise<void> {
+    const {store, keys} = this.options;
+    for await (const sessionId of this.journals()) {
+      if (await store.get(keys.session(sessionId))) continue;
+      const {kvs} = await store.range(keys.tasks(sessionId), {limit: 1});
+      if (kvs.length === 0) await this.deleteJournal(sessionId);
+    }
+  }
+
+  private async deleteJournal(sessionId: string): Promise<void> {
+    const {store, keys} = this.options;
+    await store.txn({then: [{kind: 'deletePrefix', prefix: keys.history(sessionId)}]});
   }
 
   private async *changes(sessionId: string, revision: number) {

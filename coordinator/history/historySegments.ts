@@ -27,6 +27,7 @@ export interface HistoryBlobs {
 
 const PAGE = 500;
 const RECORDS_PAGE = 32;
+const MAX_LOADED = 2;
 /** Rows repeat themselves so much that the fastest level is nearly as good as the best. */
 const GZIP_LEVEL: typeof constants.Z_BEST_SPEED = 1;
 
@@ -34,6 +35,9 @@ const compress = promisify(gzip);
 const expand = promisify(gunzip);
 
 export class HistorySegments {
+  /** The pages of a reader come from few segments, which do not change. */
+  private readonly loaded = new Map<string, readonly HistoryChange[]>();
+
   constructor(
     private readonly store: Store,
     private readonly keys: TenantKeys,
@@ -129,10 +133,18 @@ export class HistorySegments {
   }
 
   /** Errors: `corrupt`, `notFound`. */
-  async load({artifact}: HistorySegment): Promise<HistoryChange[]> {
+  async load({artifact}: HistorySegment): Promise<readonly HistoryChange[]> {
+    const known = this.loaded.get(artifact);
+    if (known) return known;
     const bytes = await this.blobs.get(artifact);
     try {
-      return parseChangeLines((await expand(bytes)).toString('utf8'));
+      const changes = parseChangeLines((await expand(bytes)).toString('utf8'));
+      this.loaded.set(artifact, changes);
+      for (const oldest of this.loaded.keys()) {
+        if (this.loaded.size <= MAX_LOADED) break;
+        this.loaded.delete(oldest);
+      }
+      return changes;
     } catch (error) {
       throw new CoordinatorError('corrupt', `the journal ${artifact} cannot be read`, {cause: error});
     }
