@@ -241,6 +241,7 @@ export class Agent {
       startGate: new StartGate(settings.claudeStarts || os.availableParallelism()),
       environment: environment.environment,
       environmentOf: slot => environment.ofSlot(slot),
+      worktreeOf: attemptId => ({hostname: os.hostname(), path: workspaces.worktreeOf(attemptId)}),
       mcpServers: assign => options.mcpServers?.(assign),
       hubUrl: this.hubUrl,
       upload: async (content, signal) => (await artifacts.upload(content, signal)).sha256,

@@ -180,6 +180,11 @@ export class Workspaces {
     return this.workspace(attemptId, folder, file.git, cache);
   }
 
+  /** Absolute path of an attempt's worktree, whether it is there or not. */
+  worktreeOf(attemptId: string): string {
+    return this.folders.of(attemptId).worktree;
+  }
+
   /** The attempt is over and its processes are gone. `keep` leaves the worktree for a person until `discard`. */
   async release(attemptId: string, options: {keep: boolean}): Promise<void> {
     const folder = this.folders.of(attemptId);
