@@ -36,6 +36,9 @@ export const AgentSettings = z.object({
     .describe(
       'Least time between two looks at what an attempt has changed in its worktree; 0: it is not looked at.',
     ),
+  keptMs: ms()
+    .default(60_000)
+    .describe('Least time between two measurements of the worktrees that are kept for people.'),
   metricsMs: count().default(10_000).describe('Period of the metrics report.'),
   clockTickMs: count().default(500).describe('Period of the check of timeouts.'),
   clockMaxStepMs: count()
