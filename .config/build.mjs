@@ -1,7 +1,7 @@
-// Builds the three bundles: the mcpx command, the extension host part and the web pages.
+// Builds the bundles (the mcpx command, the extension with its chunk for plan files, the web pages with their layout worker) and the schema of plans.
 
 import {existsSync} from 'node:fs';
-import {chmod, rm} from 'node:fs/promises';
+import {chmod, mkdir, rm, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import * as esbuild from 'esbuild';
@@ -24,6 +24,18 @@ const common = {
   target: 'node20',
 };
 
+/** A dynamic import of a bundle of its own stays one: esbuild splits no CommonJS. */
+function lazyChunk(filter, file) {
+  return {
+    name: 'lazy-chunk',
+    setup(build) {
+      build.onResolve({filter}, ({kind}) =>
+        kind === 'dynamic-import' ? {path: file, external: true} : undefined,
+      );
+    },
+  };
+}
+
 const builds = [
   {
     ...common,
@@ -40,19 +52,51 @@ const builds = [
   },
   {
     ...common,
-    entryPoints: {extension: 'extension/extension.ts'},
+    entryPoints: {extension: 'extension/extension.ts', language: 'extension/plan/language.ts'},
     outdir: 'dist',
     outExtension: {'.js': '.cjs'},
     platform: 'node',
     format: 'cjs',
     external,
+    plugins: [lazyChunk(/\/plan\/language\.ts$/, './language.cjs')],
+  },
+  {
+    ...common,
+    entryPoints: {
+      page: 'webview/page.ts',
+      browser: 'webview/browser.ts',
+      layoutWorker: 'webview/graph/layoutWorker.ts',
+    },
+    outdir: 'dist/webview',
+    platform: 'browser',
+    format: 'esm',
+    target: 'chrome120',
+    minify: production,
+    loader: {'.css': 'text'},
   },
 ].filter(build => Object.values(build.entryPoints).every(entry => existsSync(path.join(root, entry))));
 
+/** For plans in JSON: package.json names it. */
+async function writePlanSchema() {
+  const {outputFiles} = await esbuild.build({
+    ...common,
+    entryPoints: ['coordinator/protocol/plan/jsonSchema.ts'],
+    format: 'esm',
+    sourcemap: false,
+    write: false,
+  });
+  const {planJsonSchema} = await import(
+    `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`
+  );
+  await mkdir(path.join(root, 'dist'), {recursive: true});
+  await writeFile(path.join(root, 'dist/plan.schema.json'), `${JSON.stringify(planJsonSchema())}\n`);
+}
+
 if (watch) {
+  await writePlanSchema();
   for (const build of builds) await (await esbuild.context(build)).watch();
 } else {
   await rm(path.join(root, 'dist'), {recursive: true, force: true});
-  await Promise.all(builds.map(build => esbuild.build(build)));
+  await Promise.all([...builds.map(build => esbuild.build(build)), writePlanSchema()]);
   await chmod(path.join(root, 'dist/mcpx.mjs'), 0o755);
 }

@@ -1,10 +1,13 @@
 /** The mcpx command: every verb, its options, and the one place where an error becomes text and an exit code. */
 import {Command, CommanderError} from 'commander';
 import {addAgentCommand} from './commands/agent.ts';
+import {asksForJson, errorAnswer} from './commands/answer.ts';
 import {addApprovalCommands} from './commands/approvals.ts';
 import {addContextCommands} from './commands/context.ts';
 import {addCoordinatorCommand} from './commands/coordinator.ts';
 import {addDoctorCommand} from './commands/doctor.ts';
+import {addEndpointCommand} from './commands/endpoint.ts';
+import {addHostCommand} from './commands/host.ts';
 import {EXIT, processIo} from './commands/io.ts';
 import {addMemoryCommands} from './commands/memory.ts';
 import {addPlanCommands} from './commands/plan.ts';
@@ -27,6 +30,8 @@ async function main(): Promise<number> {
   const program = new Command('mcpx')
     .description('Distributed teams of Claude Code: run a plan over agents on many machines.')
     .version(VERSION, '-V, --version')
+    // Verbs have verbs: an option belongs to the name that it follows.
+    .enablePositionalOptions()
     .showHelpAfterError('(mcpx --help lists the verbs)')
     .exitOverride()
     .configureOutput({writeOut: text => io.stdout(text), writeErr: text => io.stderr(text)});
@@ -37,16 +42,20 @@ async function main(): Promise<number> {
   addApprovalCommands(program, io, done);
   addStopCommand(program, io, done);
   addCoordinatorCommand(program, io, done);
+  addEndpointCommand(program, io, done);
   addAgentCommand(program, io, done);
   addTokenCommands(program, io, done);
   addMemoryCommands(program, io, done);
   addContextCommands(program, io, done);
   addDoctorCommand(program, io, done);
   addSuperviseCommand(program, io, done);
+  addHostCommand(program, io, done);
   try {
     await program.parseAsync(process.argv);
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    const failed = !(error instanceof CommanderError && error.exitCode === 0);
+    if (failed && asksForJson(process.argv)) io.stdout(`${JSON.stringify(errorAnswer(error))}\n`);
+    if (error instanceof CommanderError) return failed ? EXIT.usage : EXIT.ok;
     io.stderr(`mcpx: ${describeError(error)}\n`);
     if (isCoordinatorError(error) && error.hint) io.stderr(`${error.hint}\n`);
     if (!isCoordinatorError(error) && !isProtocolError(error) && error instanceof Error)
@@ -57,7 +66,13 @@ async function main(): Promise<number> {
 }
 
 /** Verbs whose work others depend on: they go on when nobody reads their words any more. A supervisor's work begins just then. */
-const GO_ON_UNREAD: ReadonlySet<string | undefined> = new Set(['agent', 'coordinator', 'run', 'supervise']);
+const GO_ON_UNREAD: ReadonlySet<string | undefined> = new Set([
+  'agent',
+  'coordinator',
+  'host',
+  'run',
+  'supervise',
+]);
 
 /** A reader that has seen enough, such as `head`, is no failure; anything else that nobody handled is, and must not pass as success. */
 function guardProcess(verb: string | undefined): void {

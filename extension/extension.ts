@@ -1,77 +1,86 @@
-/** The extension's main: plan files in the editor, checked as they are typed and run by the bundled command. */
-import * as path from 'node:path';
+/** The extension's main: makes one of each part for this window, and wires them. The coordinator is found when something needs it. */
 import * as vscode from 'vscode';
-import type {PlanDiagnostic} from '../coordinator/protocol/plan/diagnostics.ts';
-import {parsePlan} from '../coordinator/protocol/plan/parse.ts';
-
-const PLAN_PATTERN = /\.mcpx\.(ya?ml|json)$/;
+import {systemClock} from '../coordinator/runtime/clock.ts';
+import {describeError} from '../coordinator/runtime/errors.ts';
+import {systemRandom} from '../coordinator/runtime/random.ts';
+import {channelLogger} from './channelLogger.ts';
+import {registerCoordinatorCommands} from './commands/coordinatorCommands.ts';
+import {registerFleetCommands} from './commands/fleetCommands.ts';
+import {registerPageCommands} from './commands/pageCommands.ts';
+import {registerPlanCommands} from './commands/planCommands.ts';
+import {CoordinatorLink} from './connection/coordinatorLink.ts';
+import {Program} from './connection/program.ts';
+import {CONTEXT_KEYS} from './contributions.ts';
+import {Fleet} from './fleet/fleet.ts';
+import {PagePanels} from './panels/pagePanels.ts';
+import {isPlanFile} from './plan/planFile.ts';
+import type {Services} from './services.ts';
+import {setting} from './settings.ts';
+import {registerViews} from './views/registerViews.ts';
 
 export function activate(context: vscode.ExtensionContext): void {
-  const diagnostics = vscode.languages.createDiagnosticCollection('mcpx');
-  const check = (document: vscode.TextDocument): void => {
-    if (PLAN_PATTERN.test(document.fileName))
-      diagnostics.set(document.uri, planDiagnostics(document.getText()));
+  const services = makeServices(context);
+  registerCoordinatorCommands(services);
+  registerFleetCommands(services);
+  registerPlanCommands(services);
+  registerPageCommands(services);
+  followState(services);
+  registerViews(services);
+  loadLanguageWithFirstPlan(services);
+}
+
+function makeServices(context: vscode.ExtensionContext): Services {
+  const log = vscode.window.createOutputChannel('MCPX', {log: true});
+  const logger = channelLogger(log);
+  const clock = systemClock;
+  const random = systemRandom;
+  const program = new Program({
+    extensionFolder: context.extensionPath,
+    storageFolder: context.globalStorageUri.fsPath,
+    execPath: process.execPath,
+    env: process.env,
+    logger,
+  });
+  const link = new CoordinatorLink({
+    program,
+    clock,
+    random,
+    logger,
+    version: (context.extension.packageJSON as {version: string}).version,
+    lingerMs: () => setting('coordinator.lingerMinutes') * 60_000,
+  });
+  const fleet = new Fleet(link);
+  const panels = new PagePanels({
+    extensionUri: context.extensionUri,
+    link,
+    fleet,
+    clock,
+    random,
+    logger,
+  });
+  context.subscriptions.push(log, link, fleet, panels);
+  return {context, program, link, fleet, panels, log, logger, clock, random};
+}
+
+function followState({context, link}: Services): void {
+  const tell = (): void =>
+    void vscode.commands.executeCommand('setContext', CONTEXT_KEYS.state, link.state.kind);
+  context.subscriptions.push(link.onState(tell));
+  tell();
+}
+
+/** The import is a bundle of its own: see .config/build.mjs. */
+function loadLanguageWithFirstPlan(services: Services): void {
+  const {context, logger} = services;
+  let loaded = false;
+  const look = ({fileName}: vscode.TextDocument): void => {
+    if (loaded || !isPlanFile(fileName)) return;
+    loaded = true;
+    import('./plan/language.ts').then(
+      language => language.activateLanguage(services),
+      (error: unknown) => logger.error('plan files are not understood', {error: describeError(error)}),
+    );
   };
-  for (const document of vscode.workspace.textDocuments) check(document);
-  context.subscriptions.push(
-    diagnostics,
-    vscode.workspace.onDidOpenTextDocument(check),
-    vscode.workspace.onDidChangeTextDocument(event => check(event.document)),
-    vscode.workspace.onDidCloseTextDocument(document => diagnostics.delete(document.uri)),
-    vscode.commands.registerCommand('mcpx.rehearsePlan', () => runPlan(context, ['--rehearse'])),
-    vscode.commands.registerCommand('mcpx.runPlan', () => runPlan(context, [])),
-  );
-}
-
-async function runPlan(context: vscode.ExtensionContext, flags: readonly string[]): Promise<void> {
-  const document = vscode.window.activeTextEditor?.document;
-  if (!document || !PLAN_PATTERN.test(document.fileName)) {
-    await vscode.window.showErrorMessage(vscode.l10n.t('Open a plan file (*.mcpx.yaml) first.'));
-    return;
-  }
-  if (!(await document.save())) return;
-  await vscode.tasks.executeTask(planTask(context, document.uri, flags));
-}
-
-/** A task, since its terminal stays when the run is over: there is its result. */
-function planTask(context: vscode.ExtensionContext, plan: vscode.Uri, flags: readonly string[]): vscode.Task {
-  const command = [context.asAbsolutePath('dist/mcpx.mjs'), 'run', plan.fsPath, ...flags];
-  const task = new vscode.Task(
-    {type: 'process', command},
-    vscode.workspace.getWorkspaceFolder(plan) ?? vscode.TaskScope.Global,
-    path.basename(plan.fsPath),
-    'mcpx',
-    new vscode.ProcessExecution(process.execPath, command, {
-      cwd: path.dirname(plan.fsPath),
-      env: {ELECTRON_RUN_AS_NODE: '1'},
-    }),
-  );
-  task.presentationOptions = {
-    echo: false,
-    panel: vscode.TaskPanelKind.Dedicated,
-    showReuseMessage: false,
-    clear: true,
-  };
-  return task;
-}
-
-function planDiagnostics(text: string): vscode.Diagnostic[] {
-  const parsed = parsePlan(text);
-  return (parsed.kind === 'plan' ? parsed.warnings : parsed.diagnostics).map(toEditorDiagnostic);
-}
-
-function toEditorDiagnostic({position, field, message, severity}: PlanDiagnostic): vscode.Diagnostic {
-  const range = new vscode.Range(
-    position.line - 1,
-    position.column - 1,
-    position.end.line - 1,
-    position.end.column - 1,
-  );
-  const diagnostic = new vscode.Diagnostic(
-    range,
-    field === '' ? message : `${field}: ${message}`,
-    severity === 'error' ? vscode.DiagnosticSeverity.Error : vscode.DiagnosticSeverity.Warning,
-  );
-  diagnostic.source = 'mcpx';
-  return diagnostic;
+  context.subscriptions.push(vscode.workspace.onDidOpenTextDocument(look));
+  for (const document of vscode.workspace.textDocuments) look(document);
 }

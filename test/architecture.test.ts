@@ -35,8 +35,8 @@ const ARROWS: Readonly<Record<string, readonly string[] | 'all'>> = {
   'version.ts': [],
   'coordinator.ts': 'all',
   'main.ts': 'all',
-  extension: ['protocol', 'client', 'webview'],
-  webview: ['protocol', 'client'],
+  extension: ['client', 'artifacts', 'protocol', 'observability', 'runtime', 'webview'],
+  webview: ['client', 'protocol', 'observability', 'runtime'],
 };
 
 /** These do no input or output and read no clock: no module of Node's, and of the packages only these. */
@@ -63,7 +63,7 @@ const PURE_FILES = [
 
 /** Modules of Node's that only compute. */
 const PURE_MODULES = new Set(['node:path', 'node:util', 'node:string_decoder', 'node:crypto']);
-const PURE_PACKAGES = new Set(['zod', 'yaml', 'picocolors']);
+const PURE_PACKAGES = new Set(['zod', 'yaml', 'picocolors', 'd3-dag']);
 
 /** Of the extension's host only the extension itself may know. */
 const VSCODE_PARTS = new Set(['extension']);
@@ -79,6 +79,7 @@ const MAINS = {
   'coordinator/runtime/': 'the clock and randomness themselves',
   'coordinator/main.ts': 'a main',
   'coordinator/commands/': 'mains of the verbs',
+  'extension/extension.ts': 'the main of the extension',
 } as const;
 
 const SOURCE_RULES: readonly Rule[] = [

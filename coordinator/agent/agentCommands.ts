@@ -32,8 +32,7 @@ async function serve(parts: AgentParts, call: IncomingCall): Promise<object> {
     case 'mcpx.attempt.cancel':
       return cancel(attempts, call.params);
     case 'mcpx.attempt.release':
-      await attempts.release(call.params.attemptId, call.params.keep);
-      return {};
+      return {kept: await attempts.release(call.params.attemptId, call.params.keep)};
     case 'mcpx.attempt.control':
       return control(attempts, call.params);
     case 'mcpx.approval.deliver':

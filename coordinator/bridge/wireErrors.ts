@@ -1,6 +1,8 @@
 /** Errors across the wire: what a handler threw becomes a `ProtocolError`, and what the SDK or the peer reports becomes one again. */
 import {ErrorCode, McpError} from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod';
+// As a member of z.core it would bring everything that zod has, its translations too.
+import {$ZodError} from 'zod/v4/core';
 import {type Method, methodSpec, type Params} from '../protocol/commands/table.ts';
 import {type ErrorName, ProtocolError} from '../protocol/errors.ts';
 import {CoordinatorError, type CoordinatorErrorCode} from '../runtime/errors.ts';
@@ -42,13 +44,13 @@ export function callError(error: unknown, method: string): ProtocolError {
     const message = error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message;
     return ProtocolError.fromWire({code: error.code, message, data: error.data});
   }
-  if (error instanceof z.core.$ZodError)
+  if (error instanceof $ZodError)
     return new ProtocolError('internal', `the answer to ${method} is malformed: ${z.prettifyError(error)}`);
   return new ProtocolError('unavailable', `${method} could not be sent`);
 }
 
 /** `invalidParams` that names the first wrong field. */
-export function paramsError(method: string, error: z.core.$ZodError): ProtocolError {
+export function paramsError(method: string, error: $ZodError): ProtocolError {
   const issues = error.issues
     .slice(0, 8)
     .map(issue => ({path: issue.path.join('.'), message: issue.message}));

@@ -8,15 +8,17 @@ import {runAgent} from '../agent/runAgent.ts';
 import {createLogger, type LogLevel} from '../observability/logger.ts';
 import {AgentCapability, PROFICIENCY_LEVELS} from '../protocol/capability.ts';
 import {systemClock} from '../runtime/clock.ts';
-import {CoordinatorError, isCoordinatorError} from '../runtime/errors.ts';
+import {CoordinatorError, describeError, isCoordinatorError} from '../runtime/errors.ts';
 import {systemRandom} from '../runtime/random.ts';
 import {VERSION} from '../version.ts';
+import {addKeptAgentCommands} from './agents/keptAgentVerbs.ts';
+import {LinkWatch} from './agents/linkWatch.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {authorityOf} from './local/connect.ts';
 import {ensurePrivateDirectory, userDirectories} from './local/directories.ts';
 import {parseListenAddress} from './local/listenAddress.ts';
 import {findLocalCoordinator} from './local/localCoordinator.ts';
-import {count} from './local/options.ts';
+import {count, milliseconds} from './local/options.ts';
 import {selfCommand} from './local/selfCommand.ts';
 
 interface Options {
@@ -41,6 +43,7 @@ interface Options {
   readonly mode: 'internal' | 'external';
   readonly rehearsal: boolean;
   readonly untilStdinCloses: boolean;
+  readonly goneAfter?: number;
   readonly log: LogLevel;
   readonly logFormat: 'json' | 'text';
 }
@@ -48,8 +51,10 @@ interface Options {
 const MAX_LOCAL_AGENTS = 1024;
 
 export function addAgentCommand(program: Command, io: CommandIo, done: (exit: number) => void): void {
-  program
-    .command('agent')
+  const agent = program.command('agent');
+  addKeptAgentCommands(agent, io, done);
+  agent
+    .enablePositionalOptions()
     .description(
       'Runs an agent in the foreground: it joins a coordinator and works with the Claude Code of this machine.',
     )
@@ -84,6 +89,7 @@ export function addAgentCommand(program: Command, io: CommandIo, done: (exit: nu
     .addOption(new Option('--mode <mode>').choices(['internal', 'external']).default('external').hideHelp())
     .addOption(new Option('--rehearsal', 'ANTHROPIC_BASE_URL is a scripted server').default(false).hideHelp())
     .addOption(new Option('--until-stdin-closes').default(false).hideHelp())
+    .addOption(new Option('--gone-after <ms>').argParser(milliseconds).hideHelp())
     .addOption(
       new Option('--log <level>', 'least severity that is logged')
         .choices(['debug', 'info', 'warn', 'error'])
@@ -103,8 +109,23 @@ async function agentVerb(options: Options, io: CommandIo): Promise<number> {
   const hub = await hubOf(options, io);
   const listen = await listenOf(options, io);
   const signals = stopSignals(options.untilStdinCloses);
+  const watch = new LinkWatch(options.goneAfter, systemClock, () =>
+    logger.warn('the coordinator has been gone for long: this agent ends'),
+  );
+  const stop = AbortSignal.any([signals.stop, watch.gone]);
+  const now = AbortSignal.any([signals.now, watch.gone]);
   const run = (stateDirectory: string, agentId: string | undefined): Promise<AgentEnd> =>
-    runAgent({...signals, ...agentOptions(options, io), stateDirectory, agentId, hub, listen, logger});
+    runAgent({
+      ...agentOptions(options, io),
+      stop,
+      now,
+      started: agent => watch.start(agent),
+      stateDirectory,
+      agentId,
+      hub,
+      listen,
+      logger,
+    });
   let end: AgentEnd;
   try {
     end =
@@ -112,11 +133,13 @@ async function agentVerb(options: Options, io: CommandIo): Promise<number> {
         ? await run(await ownFolder(options, io), options.id)
         : await runInPool(options.statePool, run);
   } finally {
+    watch.dispose();
     // Whoever started us holds it open while they wait for our end.
     if (options.untilStdinCloses) process.stdin.destroy();
   }
   if (end.kind === 'stopped') return EXIT.ok;
-  throw end.error;
+  io.stderr(`mcpx: ${describeError(end.error)}\n`);
+  return EXIT.replaced;
 }
 
 async function listenOf({listen, listenCert, listenKey}: Options, io: CommandIo) {

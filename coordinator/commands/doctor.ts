@@ -10,6 +10,7 @@ import {checkGit, Git} from '../artifacts/git/gitCommand.ts';
 import {Settings} from '../config.ts';
 import {describeError, isCoordinatorError} from '../runtime/errors.ts';
 import {VERSION} from '../version.ts';
+import {answer, type JsonOption, jsonOption} from './answer.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {type Directories, userDirectories} from './local/directories.ts';
 import type {Endpoint} from './local/endpoint.ts';
@@ -25,19 +26,19 @@ interface Finding {
 const LEAST_FREE_BYTES = 1024 ** 3;
 
 export function addDoctorCommand(program: Command, io: CommandIo, done: (exit: number) => void): void {
-  program
+  const command = program
     .command('doctor')
     .description(
       'Checks git, Claude Code and its login, ports, disk and versions, and says how to mend what is wrong.',
-    )
+    );
+  jsonOption(command)
     .option('--settings', 'list every setting of a coordinator and of an agent with its default', false)
-    .option('--json', 'the findings as JSON', false)
-    .action(async (options: {settings: boolean; json: boolean}) =>
-      done(options.settings ? listSettings(io) : await examine(options.json, io)),
+    .action(async (options: JsonOption & {settings: boolean}) =>
+      done(options.settings ? listSettings(io) : await examine(options, io)),
     );
 }
 
-async function examine(json: boolean, io: CommandIo): Promise<number> {
+async function examine(options: JsonOption, io: CommandIo): Promise<number> {
   const directories = userDirectories(io.env);
   const findings = await Promise.all([
     node(),
@@ -47,17 +48,16 @@ async function examine(json: boolean, io: CommandIo): Promise<number> {
     disk(directories),
     coordinator(directories),
   ]);
-  const sick = findings.some(finding => finding.verdict === 'problem');
-  if (json) {
-    io.stdout(`${JSON.stringify(findings)}\n`);
-    return sick ? EXIT.failed : EXIT.ok;
-  }
+  const ok = findings.every(finding => finding.verdict !== 'problem');
   const marks = {ok: 'ok     ', warning: 'warning', problem: 'PROBLEM'};
-  for (const {subject, verdict, detail, remedy} of findings) {
-    io.stdout(`${marks[verdict]}  ${subject}: ${detail}\n`);
-    if (remedy !== undefined) io.stdout(`         ${remedy}\n`);
-  }
-  return sick ? EXIT.failed : EXIT.ok;
+  const lines = findings.flatMap(({subject, verdict, detail, remedy}) => [
+    `${marks[verdict]}  ${subject}: ${detail}`,
+    ...(remedy === undefined ? [] : [`         ${remedy}`]),
+  ]);
+  const {platform, arch} = process;
+  const about = {ok, version: VERSION, node: process.versions.node, platform, arch};
+  answer(io, options, {...about, findings}, `${lines.join('\n')}\n`);
+  return ok ? EXIT.ok : EXIT.failed;
 }
 
 async function node(): Promise<Finding> {

@@ -11,7 +11,8 @@ export interface CommandIo {
 }
 
 /** Exit codes of every verb. */
-export const EXIT = {ok: 0, failed: 1, usage: 2, cancelled: 130} as const;
+/** `replaced`: of an agent whose id another one took. */
+export const EXIT = {ok: 0, failed: 1, usage: 2, replaced: 3, cancelled: 130} as const;
 
 export function processIo(): CommandIo {
   return {

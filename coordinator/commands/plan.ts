@@ -2,11 +2,12 @@
 import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {Command} from 'commander';
-import {formatDiagnostic} from '../protocol/plan/diagnostics.ts';
+import {formatDiagnostic, type PlanDiagnostic} from '../protocol/plan/diagnostics.ts';
 import {planJsonSchema} from '../protocol/plan/jsonSchema.ts';
 import {type PlanParse, parsePlanBytes} from '../protocol/plan/parse.ts';
 import type {Plan} from '../protocol/plan/plan.ts';
 import {systemErrorCode} from '../runtime/errors.ts';
+import {type JsonOption, jsonOption} from './answer.ts';
 import {EXIT} from './io.ts';
 import {dotGraph, mermaidGraph, textGraph} from './planGraph.ts';
 
@@ -21,28 +22,72 @@ export interface PlanIo {
 export type LoadedPlan = Extract<PlanParse, {kind: 'plan'}>;
 export type GraphFormat = 'text' | 'dot' | 'mermaid';
 
-/** The plan in a file, or undefined after its problems have been written to stderr. Warnings are written too. */
-export async function loadPlan(file: string, io: PlanIo): Promise<LoadedPlan | undefined> {
+export type PlanReading = PlanParse | {readonly kind: 'unreadable'; readonly message: string};
+
+/** The plan in a file; its problems and warnings have been written to stderr. */
+export async function readPlan(file: string, io: PlanIo): Promise<PlanReading> {
   const read = await readBytes(file, io);
   if (read.kind === 'unreadable') {
     io.stderr(`${file}: error: ${read.message}\n`);
-    return undefined;
+    return read;
   }
   const parsed = parsePlanBytes(read.bytes);
-  for (const diagnostic of parsed.kind === 'plan' ? parsed.warnings : parsed.diagnostics)
-    io.stderr(`${formatDiagnostic(file, diagnostic)}\n`);
-  return parsed.kind === 'plan' ? parsed : undefined;
+  for (const diagnostic of diagnosticsOf(parsed)) io.stderr(`${formatDiagnostic(file, diagnostic)}\n`);
+  return parsed;
+}
+
+/** Undefined when it is none. */
+export async function loadPlan(file: string, io: PlanIo): Promise<LoadedPlan | undefined> {
+  const read = await readPlan(file, io);
+  return read.kind === 'plan' ? read : undefined;
+}
+
+export function diagnosticsOf(read: PlanReading): readonly PlanDiagnostic[] {
+  if (read.kind === 'plan') return read.warnings;
+  return read.kind === 'invalid' ? read.diagnostics : [];
 }
 
 /** 0 when every file is a plan, 1 when one is not. */
-export async function planCheck(files: readonly string[], io: PlanIo): Promise<number> {
-  let exit: number = EXIT.ok;
+export async function planCheck(
+  files: readonly string[],
+  io: PlanIo,
+  options: JsonOption = {json: false},
+): Promise<number> {
+  const found: FileCheck[] = [];
   for (const file of files) {
-    const loaded = await loadPlan(file, io);
-    if (loaded) io.stdout(`${file}: ${describe(loaded.plan)}\n`);
-    else exit = EXIT.failed;
+    const read = await readPlan(file, io);
+    if (read.kind === 'plan') {
+      const text = `${file}: ${describe(read.plan)}\n`;
+      if (options.json) io.stderr(text);
+      else io.stdout(text);
+    }
+    found.push(checked(file, read));
   }
-  return exit;
+  const ok = found.every(check => check.ok);
+  if (options.json) io.stdout(`${JSON.stringify({ok, files: found})}\n`);
+  return ok ? EXIT.ok : EXIT.failed;
+}
+
+interface FileCheck {
+  readonly file: string;
+  readonly ok: boolean;
+  readonly name?: string | undefined;
+  readonly tasks?: number | undefined;
+  /** Why there is nothing to check. */
+  readonly message?: string | undefined;
+  readonly diagnostics: readonly PlanDiagnostic[];
+}
+
+function checked(file: string, read: PlanReading): FileCheck {
+  const plan = read.kind === 'plan' ? read.plan : undefined;
+  return {
+    file,
+    ok: plan !== undefined,
+    name: plan?.name,
+    tasks: plan?.tasks.length,
+    message: read.kind === 'unreadable' ? read.message : undefined,
+    diagnostics: diagnosticsOf(read),
+  };
 }
 
 export function planSchema(io: PlanIo): number {
@@ -60,10 +105,11 @@ export async function planGraph(file: string, format: GraphFormat, io: PlanIo): 
 
 export function addPlanCommands(program: Command, io: PlanIo, done: (exit: number) => void): void {
   const plan = program.command('plan').description('Checks and draws plans without running them.');
-  plan
-    .command('check <files...>')
-    .description('Says what is wrong with plans, with line and column. Exit 0: every file is a plan.')
-    .action(async (files: string[]) => done(await planCheck(files, io)));
+  jsonOption(
+    plan
+      .command('check <files...>')
+      .description('Says what is wrong with plans, with line and column. Exit 0: every file is a plan.'),
+  ).action(async (files: string[], options: JsonOption) => done(await planCheck(files, io, options)));
   plan
     .command('schema')
     .description('Prints the JSON Schema of plans, for editors.')

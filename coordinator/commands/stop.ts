@@ -2,24 +2,30 @@
 import type {Command} from 'commander';
 import {silentLogger} from '../observability/logger.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
+import {answer, type JsonOption, jsonOption} from './answer.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {type ConnectOptions, withClient} from './local/connect.ts';
 import {connectOptions} from './local/options.ts';
 
 const ANSWER_SLACK_MS = 20_000;
 
+interface StopOptions extends ConnectOptions, JsonOption {
+  /** Seconds. */
+  readonly grace: number;
+  readonly reason: string;
+}
+
 export function addStopCommand(program: Command, io: CommandIo, done: (exit: number) => void): void {
-  connectOptions(
-    program
-      .command('stop')
-      .description(
-        'Interrupts, then kills every attempt of the fleet, cancels every session, and shows who has not confirmed.',
-      ),
-  )
+  const command = program
+    .command('stop')
+    .description(
+      'Interrupts, then kills every attempt of the fleet, cancels every session, and shows who has not confirmed.',
+    );
+  jsonOption(connectOptions(command))
     .option('--all', 'required: the whole fleet', false)
     .option('--grace <seconds>', 'time between the interrupt and the kill', Number, 5)
     .option('--reason <text>', 'kept with the sessions', 'stopped by a person')
-    .action(async (options: ConnectOptions & {all: boolean; grace: number; reason: string}) => {
+    .action(async (options: StopOptions & {all: boolean}) => {
       if (!options.all)
         throw new CoordinatorError('config', 'say --all to stop the whole fleet', {
           hint: 'One session: mcpx sessions cancel ID.',
@@ -30,7 +36,7 @@ export function addStopCommand(program: Command, io: CommandIo, done: (exit: num
     });
 }
 
-function stopAll(options: ConnectOptions & {grace: number; reason: string}, io: CommandIo): Promise<number> {
+function stopAll(options: StopOptions, io: CommandIo): Promise<number> {
   return withClient(options, io, silentLogger, async client => {
     const graceMs = Math.round(options.grace * 1000);
     const stopped = await client.request(
@@ -38,14 +44,16 @@ function stopAll(options: ConnectOptions & {grace: number; reason: string}, io: 
       {reason: options.reason, graceMs},
       {timeoutMs: graceMs + ANSWER_SLACK_MS},
     );
-    io.stdout(`${stopped.sessions.length} session${stopped.sessions.length === 1 ? '' : 's'} cancelled\n`);
-    for (const agent of stopped.agents) {
-      io.stdout(
+    const confirmed = stopped.agents.every(agent => agent.confirmed);
+    const lines = [
+      `${stopped.sessions.length} session${stopped.sessions.length === 1 ? '' : 's'} cancelled`,
+      ...stopped.agents.map(agent =>
         agent.confirmed
-          ? `${agent.agentId}: confirmed, ${agent.killed} attempts ended\n`
-          : `${agent.agentId}: NOT CONFIRMED${agent.message ? ` (${agent.message})` : ''}\n`,
-      );
-    }
-    return stopped.agents.every(agent => agent.confirmed) ? EXIT.ok : EXIT.failed;
+          ? `${agent.agentId}: confirmed, ${agent.killed} attempts ended`
+          : `${agent.agentId}: NOT CONFIRMED${agent.message ? ` (${agent.message})` : ''}`,
+      ),
+    ];
+    answer(io, options, {confirmed, ...stopped}, `${lines.join('\n')}\n`);
+    return confirmed ? EXIT.ok : EXIT.failed;
   });
 }

@@ -3,28 +3,26 @@ import type {Command} from 'commander';
 import {silentLogger} from '../observability/logger.ts';
 import {parseDuration} from '../protocol/plan/duration.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
+import {type JsonOption, jsonOption} from './answer.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {type ConnectOptions, withClient} from './local/connect.ts';
 import {connectOptions} from './local/options.ts';
 
-interface CreateOptions extends ConnectOptions {
+interface CreateOptions extends ConnectOptions, JsonOption {
   readonly role: string;
   readonly ttl: string;
   readonly label?: string;
-  readonly json: boolean;
 }
 
 export function addTokenCommands(program: Command, io: CommandIo, done: (exit: number) => void): void {
   const token = program.command('token').description('Tokens for agents and clients on other machines.');
-  connectOptions(
-    token
-      .command('create')
-      .description('Makes a token and prints the command that uses it. It is shown once.'),
-  )
+  const command = token
+    .command('create')
+    .description('Makes a token and prints the command that uses it. It is shown once.');
+  jsonOption(connectOptions(command))
     .option('--role <role>', 'agent or client', 'agent')
     .option('--ttl <duration>', 'how long it holds', '30d')
     .option('--label <text>', 'what it is for')
-    .option('--json', 'as JSON', false)
     .action(async (options: CreateOptions) => done(await create(options, io)));
 }
 
@@ -43,18 +41,15 @@ function create(options: CreateOptions, io: CommandIo): Promise<number> {
       ttlSeconds: Math.ceil(ttlMs / 1000),
       label: options.label,
     });
-    if (options.json) {
-      io.stdout(`${JSON.stringify(made)}\n`);
-      return EXIT.ok;
-    }
     const url = made.url ?? target.url;
     const pin = made.caPin === undefined ? '' : ` --ca-pin ${made.caPin}`;
-    io.stdout(`Token ${made.id}, until ${new Date(made.expiresAt).toISOString()}. On the other machine:\n\n`);
-    io.stdout(
-      role === 'agent'
-        ? `  MCPX_TOKEN=${made.token} mcpx agent --join ${url}${pin}\n`
-        : `  MCPX_TOKEN=${made.token} mcpx context add NAME ${url}${pin}\n`,
-    );
+    const command = role === 'agent' ? 'agent --join' : 'context add NAME';
+    const text = `Token ${made.id}, until ${new Date(made.expiresAt).toISOString()}. On the other machine:
+
+  MCPX_TOKEN=${made.token} mcpx ${command} ${url}${pin}
+`;
+    if (options.json) io.stdout(`${JSON.stringify(made)}\n`);
+    else io.stdout(text);
     return EXIT.ok;
   });
 }

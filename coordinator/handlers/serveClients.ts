@@ -45,9 +45,12 @@ export function serveClients(services: Services, owned: DisposableStore): void {
   hub.handle('mcpx.transcript.read', (params, {principal}) => transcripts.read(params, principal));
   const followers = owned.add(new TranscriptFollowers(transcripts));
   hub.handle('mcpx.transcript.follow', (params, caller) => Promise.resolve(followers.follow(params, caller)));
+  hub.handle('mcpx.cluster.info', async (_params, caller) => ({
+    ...(await clusterInfo(services, caller)),
+    clients: hub.clientCount,
+  }));
   hub.handle('mcpx.history.read', params => history.reader.read(params));
   hub.handle('mcpx.history.state', params => history.reader.state(params));
-  hub.handle('mcpx.cluster.info', (_params, caller) => clusterInfo(services, caller));
   hub.handle('mcpx.commits.known', (params, {principal}) => knownCommits(services, params, principal.tenant));
 
   owned.add(

@@ -1,6 +1,6 @@
 /** Quality gates: what must hold before a result counts, what happens when it does not, and the evidence that is kept. */
 import * as z from 'zod';
-import {Sha256} from './ids.ts';
+import {Sha256, WallTime} from './ids.ts';
 
 export const GateFailurePolicy = z.enum(['fail', 'retry']);
 
@@ -19,6 +19,15 @@ export const QualityGateConfig = z.object({
 });
 export type QualityGateConfig = z.infer<typeof QualityGateConfig>;
 
+/** A person accepts a result although a gate failed or never ended. */
+export const GateWaiver = z.object({
+  reason: z.string().trim().min(1).max(1024),
+  /** The principal. */
+  by: z.string().max(256),
+  at: WallTime,
+});
+export type GateWaiver = z.infer<typeof GateWaiver>;
+
 export const GateEvidence = z.object({
   gate: z.string().max(64),
   passed: z.boolean(),
@@ -30,5 +39,7 @@ export const GateEvidence = z.object({
   durationMs: z.number().nonnegative(),
   /** Set instead of a verdict when the gate could not be run. */
   error: z.string().max(2048).optional(),
+  /** It has not passed, and counts as if it had. */
+  waived: GateWaiver.optional(),
 });
 export type GateEvidence = z.infer<typeof GateEvidence>;

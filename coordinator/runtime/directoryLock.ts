@@ -36,6 +36,13 @@ export async function lockDirectory(folder: string, unique: string, hint: string
   }
 }
 
+/** Pid of the living process that has `folder`; undefined when none has. */
+export async function lockHolder(folder: string): Promise<number | undefined> {
+  const highest = (await lockNumbers(folder)).at(-1);
+  const holder = highest === undefined ? undefined : await readHolder(lockFile(folder, highest));
+  return holder && !holder.released && isAlive(holder) ? holder.pid : undefined;
+}
+
 async function take(folder: string, temporary: string, hint: string): Promise<string> {
   for (;;) {
     const numbers = await lockNumbers(folder);
@@ -60,18 +67,19 @@ async function take(folder: string, temporary: string, hint: string): Promise<st
 }
 
 async function refuseLiving(folder: string, number: number, hint: string): Promise<void> {
-  const file = lockFile(folder, number);
-  let text: string;
+  const holder = await readHolder(lockFile(folder, number));
+  if (!holder || holder.released || !isAlive(holder)) return;
+  throw new CoordinatorError('conflict', `${folder} is in use by process ${holder.pid}`, {hint});
+}
+
+/** Undefined when its holder was superseded while we looked. */
+async function readHolder(file: string): Promise<Holder | undefined> {
   try {
-    text = await readFile(file, 'utf8');
+    return parseHolder(await readFile(file, 'utf8'), file);
   } catch (error) {
-    // Its holder was superseded while we looked.
-    if (systemErrorCode(error) === 'ENOENT') return;
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
-  const holder = parseHolder(text, file);
-  if (holder.released || !isAlive(holder)) return;
-  throw new CoordinatorError('conflict', `${folder} is in use by process ${holder.pid}`, {hint});
 }
 
 function parseHolder(text: string, file: string): Holder {

@@ -24,6 +24,13 @@ const NOTHING_AHEAD = {
   waitingFor: undefined,
 } satisfies Partial<TaskRecord>;
 
+/** What a person asked of the next attempt, when there is none. */
+export const NOTHING_ASKED = {
+  wished: undefined,
+  recheck: undefined,
+  waived: undefined,
+} satisfies Partial<TaskRecord>;
+
 /** The task and its new attempt on `agent`; a current attempt that it replaces ends as lost. */
 export function assigned(
   task: TaskNode,
@@ -47,6 +54,7 @@ export function assigned(
     state: 'assigned',
     assignedAt: now.wall,
     placement,
+    recheckOf: task.record.recheck?.attemptId,
     gated: task.spec.gates.length > 0,
     usage: NO_USAGE,
     budgetUsd,
@@ -76,7 +84,7 @@ export function nextAttemptId({session, spec, record}: TaskNode): string {
 
 export function started(task: TaskNode, attempt: AttemptNode, now: Now): Change & {attempt: AttemptRecord} {
   return {
-    task: taskTransition(task.record, 'start'),
+    task: taskTransition(task.record, 'start', {wished: undefined}),
     attempt: attemptTransition(attempt.record, 'start', {
       startedAt: now.wall,
       ...(attempt.worktree && {worktree: attempt.worktree}),
@@ -86,7 +94,10 @@ export function started(task: TaskNode, attempt: AttemptNode, now: Now): Change 
 
 export function verifying(task: TaskNode, attempt: AttemptNode): Change & {attempt: AttemptRecord} {
   return {
-    task: task.record.state === 'verifying' ? task.record : taskTransition(task.record, 'verify'),
+    task:
+      task.record.state === 'verifying'
+        ? task.record
+        : taskTransition(task.record, 'verify', {wished: undefined}),
     attempt: attemptTransition(attempt.record, 'verify'),
   };
 }
@@ -98,6 +109,7 @@ export function accepted(task: TaskNode, attempt: AttemptNode, now: Now): Change
   return {
     task: closing(task, attempt, 'succeed', {
       ...NOTHING_AHEAD,
+      ...NOTHING_ASKED,
       result,
       gates,
       failure: undefined,
@@ -113,6 +125,7 @@ export function retried(task: TaskNode, attempt: AttemptNode, retry: Retry, now:
   return {
     task: closing(task, attempt, 'requeue', {
       ...NOTHING_AHEAD,
+      wished: undefined,
       gates: gates ?? task.record.gates,
       retries: task.record.retries + (spends ? 1 : 0),
       notBefore,
@@ -149,7 +162,12 @@ export function requeued(
 /** The task ends without success, and its attempt with it. */
 export function finished(task: TaskNode, how: 'fail' | 'cancel', failure: Failure, now: Now): Change {
   const {attempt} = task;
-  const patch = {...NOTHING_AHEAD, failure, endedAt: now.wall} satisfies Partial<TaskRecord>;
+  const patch = {
+    ...NOTHING_AHEAD,
+    ...NOTHING_ASKED,
+    failure,
+    endedAt: now.wall,
+  } satisfies Partial<TaskRecord>;
   if (!attempt) return {task: taskTransition(task.record, how, patch)};
   const gates = evidenceOf(attempt);
   const outcome = outcomeOf(how, failure);
@@ -190,6 +208,7 @@ function closing(
 ): TaskRecord {
   return taskTransition(task.record, transition, {
     currentAttempt: undefined,
+    waived: undefined,
     ...patch,
     usage: addUsage(task.record.usage, attempt.record.usage),
   });

@@ -4,7 +4,6 @@
  */
 import {AgentLive} from '../protocol/model/agent.ts';
 import type {AttemptLive, AttemptRecord} from '../protocol/model/attempt.ts';
-import type {RefRecord} from '../protocol/model/facts.ts';
 import {parseRecord, RECORD_VERSION} from '../protocol/model/record.ts';
 import {putRecord} from '../store/records.ts';
 import type {Compare, Op} from '../store/store.ts';
@@ -21,7 +20,8 @@ import {
 } from './fleet.ts';
 import {Heap} from './heap.ts';
 import {attemptNode, leastOfNext} from './nodes.ts';
-import {isPrompt} from './readyQueue.ts';
+import {spendsOnModel} from './readyQueue.ts';
+import {resultRef} from './resultRef.ts';
 import type {Placement} from './scheduler.ts';
 import {TaskSteps} from './taskSteps.ts';
 import {guarded, nowOf, type Term} from './term.ts';
@@ -282,7 +282,7 @@ export class Conductor {
   private assignAll(placements: readonly Placement[]): void {
     const prompts = new Map<SessionNode, number>();
     const count = ({task}: Placement, by: number): number => {
-      const counted = (prompts.get(task.session) ?? 0) + (isPrompt(task.spec) ? by : 0);
+      const counted = (prompts.get(task.session) ?? 0) + (spendsOnModel(task) ? by : 0);
       prompts.set(task.session, counted);
       return counted;
     };
@@ -302,7 +302,7 @@ export class Conductor {
     const attemptId = changes.nextAttemptId(task);
     const isHeld = task.busy || task.session.closed || task.session.held || !live;
     const budgetUsd =
-      isHeld || !isPrompt(task.spec) ? undefined : term.allotments.allot(task, attemptId, alike);
+      isHeld || !spendsOnModel(task) ? undefined : term.allotments.allot(task, attemptId, alike);
     if (isHeld || budgetUsd === 'none') {
       agent.reserved -= 1;
       this.evaluate(task);
@@ -353,20 +353,9 @@ export class Conductor {
     this.noteLoss(task, `${attempt.record.agentId}/${attempt.record.agentIncarnation}`);
   }
 
-  private resultRef(attempt: AttemptNode): Op[] {
-    const {report} = attempt.record;
-    if (report?.outcome !== 'succeeded' || report.result.commit === undefined) return [];
-    const {session, spec} = attempt.task;
-    const ref: RefRecord = {
-      v: RECORD_VERSION,
-      principal: this.term.principal,
-      name: spec.id,
-      commit: report.result.commit,
-      bundle: report.result.bundle,
-      attemptId: attempt.record.id,
-      at: this.term.clock.wallNow(),
-    };
-    return [putRecord(session.keys.ref(session.id, spec.id), ref)];
+  private resultRef({record: {id, report}, task}: AttemptNode): Op[] {
+    const result = report?.outcome === 'succeeded' ? report.result : undefined;
+    return resultRef(task, id, result, {principal: this.term.principal, at: this.term.clock.wallNow()});
   }
 
   /** What the refusal says of the agent's live key, which the watch has yet to tell. */

@@ -14,7 +14,7 @@ import {
   type TaskNode,
   taskSpentUsd,
 } from './fleet.ts';
-import {isPrompt} from './readyQueue.ts';
+import {spendsOnModel} from './readyQueue.ts';
 
 export type Decision =
   | {readonly kind: 'none'}
@@ -108,7 +108,7 @@ function ofWaiting(task: TaskNode, context: DecisionContext): Decision {
     return NONE;
   }
   const {budgetUsd} = task.spec;
-  if (budgetUsd !== undefined && taskSpentUsd(task) >= budgetUsd)
+  if (budgetUsd !== undefined && !record.recheck && taskSpentUsd(task) >= budgetUsd)
     return {kind: 'fail', failure: {kind: 'budget', message: `its budget of $${budgetUsd} is spent`}};
   if (session.record.state !== 'running') return NONE;
   if (record.notBefore !== undefined && record.notBefore > context.hubNow)
@@ -147,6 +147,8 @@ function ofAttempt(task: TaskNode, attempt: AttemptNode, context: DecisionContex
   // What is being verified is finished and paid: its gates cost nothing more.
   const spending = state === 'verifying' ? undefined : ofSpending(task, context);
   if (spending) return spending;
+  const moved = ofWish(task, attempt);
+  if (moved) return moved;
   if (attempt.rejected === 'refused') return {kind: 'requeue', outcome: 'cancelled'};
   if (attempt.rejected) return ofFailure(task, attempt, attempt.rejected, context);
   const {session} = task;
@@ -167,13 +169,24 @@ function ofAttempt(task: TaskNode, attempt: AttemptNode, context: DecisionContex
   return state === 'verifying' ? {kind: 'verify'} : NONE;
 }
 
+/** An attempt that a person ended so that its task goes elsewhere. One whose work is done is past that. */
+function ofWish({record: {wished}}: TaskNode, {record}: AttemptNode): Decision | undefined {
+  const isWorking = record.state === 'assigned' || record.state === 'running';
+  if (!wished || !isWorking || record.number > wished.after) return undefined;
+  const waitingFor =
+    wished.on === undefined
+      ? undefined
+      : ({kind: 'agent', message: `waits for agent ${wished.on}, where a person wants it`} as const);
+  return {kind: 'requeue', outcome: 'cancelled', waitingFor};
+}
+
 /** An attempt that works on may have spent what there was. */
 function ofSpending(task: TaskNode, context: DecisionContext): Decision | undefined {
   const {budgetUsd} = task.spec;
   if (budgetUsd !== undefined && taskSpentUsd(task) > budgetUsd)
     return {kind: 'fail', failure: {kind: 'budget', message: `its budget of $${budgetUsd} is spent`}};
   if (task.attempt?.rejected !== undefined) return undefined;
-  if (!isPrompt(task.spec) || !context.promptsStopped(task.session)) return undefined;
+  if (!spendsOnModel(task) || !context.promptsStopped(task.session)) return undefined;
   return STOPPED;
 }
 
@@ -183,9 +196,11 @@ function ofFailure(
   failure: Failure,
   context: DecisionContext,
 ): Decision {
-  const {retries} = task.record;
+  const {retries, recheck} = task.record;
   const {retry} = task.spec;
   const fail: Decision = {kind: 'fail', failure};
+  // A person asked for the gates and nothing else.
+  if (recheck) return fail;
   const again: Decision = {
     kind: 'retry',
     retry: {
@@ -254,8 +269,10 @@ function mayMerge(task: TaskNode, failure: Failure): boolean {
 function ofLoss(task: TaskNode, attempt: AttemptNode, how: string, rerun: Decision): Decision {
   const {spec, record} = task;
   const message = `agent ${attempt.record.agentId} ${how} while it ran ${spec.id}`;
-  if (spec.onLost === 'fail') return {kind: 'fail', failure: {kind: 'losses', message}};
-  if (spec.onLost === 'ask') return {kind: 'park', subject: 'onLost', message: `${message}: run it again?`};
+  // Gates may run twice, whatever may be said of the work.
+  const onLost = record.recheck ? 'rerun' : spec.onLost;
+  if (onLost === 'fail') return {kind: 'fail', failure: {kind: 'losses', message}};
+  if (onLost === 'ask') return {kind: 'park', subject: 'onLost', message: `${message}: run it again?`};
   if (record.losses >= spec.maxLosses)
     return {
       kind: 'park',

@@ -4,6 +4,7 @@ import type {ParamsInput} from '../protocol/commands/table.ts';
 import {isProtocolError} from '../protocol/errors.ts';
 import type {AttemptRecord, WorktreePlace} from '../protocol/model/attempt.ts';
 import type {Failure} from '../protocol/model/task.ts';
+import {assert} from '../runtime/assert.ts';
 import {delay} from '../runtime/clock.ts';
 import {describeError} from '../runtime/errors.ts';
 import {assignedWorkspace, type ResultSources, resultOf} from './bundles.ts';
@@ -85,6 +86,8 @@ export class Dispatcher {
       task: spec,
       workspace: assignedWorkspace(session.plan, session.record.workspace, sourcesOf(session), spec.id),
       previous: task.previous,
+      note: task.record.note?.text,
+      recheck: recheckOf(attempt),
       budgetUsd: record.budgetUsd,
       keep: session.record.keep,
       rehearsal: session.record.rehearsal,
@@ -103,6 +106,13 @@ export class Dispatcher {
       if (!signal.aborted) logger.debug('an agent was not told', {method, attempt: attempt.record.id, error});
     });
   }
+}
+
+function recheckOf({record: {recheckOf: attemptId}, task}: AttemptNode): TaskAssign['recheck'] {
+  if (attemptId === undefined) return undefined;
+  const {recheckedResult: result} = task;
+  assert(result, `task ${task.key} has lost the result that is to be checked`);
+  return {attemptId, result};
 }
 
 /** The flow of commits in a session, as its records say. */

@@ -1,5 +1,5 @@
 /** Keeps the evidence of gates small enough for the records that carry it. Pure. */
-import type {GateEvidence} from '../protocol/gate.ts';
+import type {GateEvidence, GateWaiver} from '../protocol/gate.ts';
 
 /** Characters of gate output in one record, all gates together. */
 const MAX_OUTPUT_CHARS = 12_000;
@@ -16,6 +16,12 @@ export function boundedEvidence(evidence: readonly GateEvidence[]): GateEvidence
     const most = one.passed ? PASSED_OUTPUT_CHARS : share;
     return one.output.length > most ? {...one, output: lastChars(one.output, most)} : one;
   });
+}
+
+/** Evidence of a gate that did not pass and need not; `run` is what is known of it, if it ran. */
+export function waivedEvidence(gate: string, waiver: GateWaiver, run?: GateEvidence): GateEvidence {
+  const known = run ?? {gate, passed: false, exitCode: null, output: '', durationMs: 0};
+  return {...known, waived: waiver};
 }
 
 /** Never starts with half a character. */

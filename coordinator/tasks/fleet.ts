@@ -8,7 +8,13 @@ import type {AgentLive, AgentRecord} from '../protocol/model/agent.ts';
 import type {AttemptRecord, WorktreePlace} from '../protocol/model/attempt.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
 import type {SessionRecord, TaskCounts} from '../protocol/model/session.ts';
-import {type Failure, FINAL_TASK_STATES, type TaskRecord, type TaskState} from '../protocol/model/task.ts';
+import {
+  type Failure,
+  FINAL_TASK_STATES,
+  type TaskRecord,
+  type TaskResult,
+  type TaskState,
+} from '../protocol/model/task.ts';
 import type {Plan, TaskSpecification} from '../protocol/plan/plan.ts';
 import type {KeyValue} from '../store/store.ts';
 import type {PlacementClass} from './readyQueue.ts';
@@ -57,6 +63,8 @@ export interface TaskNode {
   leastUsd: number;
   /** What the attempt before left for the next one's prompt. */
   previous: {readonly message: string; readonly gates: GateEvidence[]} | undefined;
+  /** What the attempt left whose gates run again. */
+  recheckedResult: TaskResult | undefined;
   /** Where it ran last, for affinity and locality. */
   lastAgent: {readonly id: string; readonly region: string} | undefined;
   /** Incarnations that lost an attempt of it and may come back: each returns one loss. */
@@ -108,6 +116,10 @@ export interface AttemptNode {
 /** Its gates run, or have run. */
 export interface Verification {
   verdict: GateVerdict | undefined;
+  /** Of the gates that have passed so far. */
+  readonly evidence: GateEvidence[];
+  /** Ends the gate that runs. */
+  readonly stop: AbortController;
   /** The process that had its worktree is gone. */
   isGone: boolean;
 }

@@ -1,9 +1,7 @@
 /** The tasks that the coordinator adds to a plan: the merge of the session's result, and the merge of inputs that conflict. Pure. */
-import type {Failure} from '../protocol/model/task.ts';
+import {type Failure, RESULT_TASK_ID} from '../protocol/model/task.ts';
 import {PLAN_DEFAULTS, type Plan, type TaskSpecification} from '../protocol/plan/plan.ts';
 import {sinks} from './taskGraph.ts';
-
-export const RESULT_TASK_ID = '_result';
 
 export function mergeTaskId(taskId: string): string {
   return `_merge-${taskId}`;

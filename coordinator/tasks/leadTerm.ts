@@ -15,7 +15,7 @@ import {type AgentNode, type AttemptNode, isFinalTask, type SessionNode} from '.
 import {LateUsages} from './lateUsages.ts';
 import {Loader} from './loader.ts';
 import {insertMerge} from './mergeInputs.ts';
-import {isPrompt} from './readyQueue.ts';
+import {spendsOnModel} from './readyQueue.ts';
 import {Releases} from './releases.ts';
 import {Retention} from './retention.ts';
 import {SessionControls} from './sessionControls.ts';
@@ -23,6 +23,7 @@ import {SessionEnds} from './sessionEnds.ts';
 import {removeTasks, SessionStarts} from './sessionStarts.ts';
 import {SessionWriter} from './sessions.ts';
 import {StoreEvents} from './storeEvents.ts';
+import {TaskControls} from './taskControls.ts';
 import {guarded, type Term} from './term.ts';
 import {createTerm, type TermOptions} from './termParts.ts';
 import {Timekeeper} from './timekeeper.ts';
@@ -35,6 +36,7 @@ export class LeadTerm implements Disposable {
   readonly controls: SessionControls;
   readonly starts: SessionStarts;
   private readonly owned = new DisposableStore();
+  private readonly tasks: TaskControls;
   private readonly conductor: Conductor;
   private readonly dispatcher: Dispatcher;
   private readonly sessions: SessionWriter;
@@ -106,7 +108,17 @@ export class LeadTerm implements Disposable {
     const adopt = (session: SessionNode): void => this.adopt(session);
     this.releases = new Releases(term);
     const {releases} = this;
-    this.controls = new SessionControls({term, conductor, sessions, approvals, loader, releases, adopt});
+    this.tasks = new TaskControls({term, conductor, sessions, approvals, verifier});
+    this.controls = new SessionControls({
+      term,
+      conductor,
+      sessions,
+      approvals,
+      tasks: this.tasks,
+      loader,
+      releases,
+      adopt,
+    });
     this.retention = new Retention(term, releases);
   }
 
@@ -228,7 +240,7 @@ export class LeadTerm implements Disposable {
       this.timekeeper.watch(attempt);
       if (!attempt.accepted) this.dispatcher.assign(attempt);
     }
-    this.controls.reconsider(session);
+    this.tasks.reconsider(session);
   }
 
   private confirmed(attempt: AttemptNode, worktree: WorktreePlace | undefined): void {
@@ -276,7 +288,7 @@ export class LeadTerm implements Disposable {
     }
     for (const agent of this.term.fleet.agents.values())
       for (const attempt of agent.attempts)
-        if (isPrompt(attempt.task.spec) && agent.tenant === session.tenant)
+        if (spendsOnModel(attempt.task) && agent.tenant === session.tenant)
           this.conductor.evaluate(attempt.task);
   }
 

@@ -15,6 +15,7 @@ import {FAILURE_HANDLING} from './failurePolicy.ts';
 import type {AgentNode, SessionNode, TaskNode} from './fleet.ts';
 import {mergeTask} from './implicitTasks.ts';
 import {attemptNode, leastOfNext, linkSession, plannedTasks, sessionNode, taskNode} from './nodes.ts';
+import {reportedResult} from './steering.ts';
 import type {Term} from './term.ts';
 
 const PAGE = 2000;
@@ -204,6 +205,7 @@ export class Loader {
         const agent = fleet.agent(session.tenant, record.agentId);
         const region = agent.record?.instance.metadata.region ?? '';
         task.lastAgent = {id: record.agentId, region};
+        if (record.id === task.record.recheck?.attemptId) task.recheckedResult = reportedResult(record);
         if (record.state === 'ended') rememberEnded(task, agent, record);
         else if (record.id === task.record.currentAttempt) {
           const live = await store.get(session.keys.live(record.id), {atRevision: revision});
@@ -214,6 +216,8 @@ export class Loader {
           agent.attempts.add(attempt);
         }
       }
+      if (task.record.recheck && !task.recheckedResult)
+        throw new CoordinatorError('corrupt', `task ${taskId} has lost the result that is to be checked`);
     }
     session.spentUsd = spentUsd;
     session.dirty = true;

@@ -96,6 +96,7 @@ export function taskNode(
     avoid: [],
     leastUsd: 0,
     previous: undefined,
+    recheckedResult: undefined,
     lastAgent: undefined,
     lostOn: new Set(),
     refunds: 0,

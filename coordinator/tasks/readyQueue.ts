@@ -3,11 +3,10 @@
  * take cost one look. Order: priority, then upward rank, then age. Knows nothing of agents' load.
  */
 
-import type {TaskSpecification} from '../protocol/plan/plan.ts';
 import {isBetweenTasks} from './affinity.ts';
 import type {SessionNode, TaskNode} from './fleet.ts';
 import {Heap} from './heap.ts';
-import {type Requirement, requirementsOf} from './requirements.ts';
+import {type Requirement, recheckRequirements, requirementsOf, wishRequirements} from './requirements.ts';
 
 interface Entry {
   readonly task: TaskNode;
@@ -109,19 +108,31 @@ export function describePlacement(task: TaskNode): PlacementClass {
   return task.queuedIn ?? placementClass(task, classKey(task));
 }
 
-function classKey({session, spec, avoid}: TaskNode): string {
-  return JSON.stringify([session.tenant, session.id, isPrompt(spec), spec.requires, spec.affinity, avoid]);
+function classKey(task: TaskNode): string {
+  const {session, spec, avoid, record} = task;
+  const placed = [record.wished?.on, record.wished?.notOn, record.recheck?.agentId];
+  return JSON.stringify([
+    session.tenant,
+    session.id,
+    spendsOnModel(task),
+    spec.requires,
+    spec.affinity,
+    avoid,
+    ...(placed.some(id => id !== undefined) ? placed : []),
+  ]);
 }
 
 function placementClass(task: TaskNode, key: string): PlacementClass {
-  const {session, spec} = task;
+  const {session, spec, record} = task;
   const traits = {id: session.id, rehearsal: session.record.rehearsal, mode: session.plan.mode};
   return {
     key,
     session,
-    isPrompt: isPrompt(spec),
-    requirements: requirementsOf(spec, traits),
-    dependsOnPlaces: spec.affinity.some(isBetweenTasks),
+    isPrompt: spendsOnModel(task),
+    requirements: record.recheck
+      ? recheckRequirements(record.recheck.agentId)
+      : [...requirementsOf(spec, traits), ...wishRequirements(record.wished)],
+    dependsOnPlaces: !record.recheck && spec.affinity.some(isBetweenTasks),
     avoid: task.avoid,
     entries: new Heap(isBefore),
     size: 0,
@@ -129,9 +140,9 @@ function placementClass(task: TaskNode, key: string): PlacementClass {
   };
 }
 
-/** Work that spends money on a model. */
-export function isPrompt(spec: TaskSpecification): boolean {
-  return spec.work.kind === 'prompt';
+/** Its next or present attempt spends money on a model. */
+export function spendsOnModel({spec, record}: Pick<TaskNode, 'spec' | 'record'>): boolean {
+  return spec.work.kind === 'prompt' && !record.recheck;
 }
 
 /** True when `a` is placed before `b`, both being heads of their classes. */

@@ -2,11 +2,14 @@
 import {type CapabilityRequirement, satisfies} from '../protocol/capability.ts';
 import type {AffinityRule} from '../protocol/context.ts';
 import type {AgentRecord} from '../protocol/model/agent.ts';
+import type {TaskRecord} from '../protocol/model/task.ts';
 import type {TaskSpecification} from '../protocol/plan/plan.ts';
 
 export interface Requirement {
   /** Continues "no connected agent ...". */
   readonly text: string;
+  /** What is so of all that do not meet it. */
+  readonly others?: string;
   meets(agent: AgentRecord): boolean;
   /** What an agent that does not meet it lacks, and how that is mended. */
   lack?(agent: AgentRecord): string | undefined;
@@ -19,22 +22,74 @@ export interface SessionTraits {
   readonly mode: 'internal' | 'external' | 'hybrid' | 'auto';
 }
 
+const TAKES_WORK: Requirement = {
+  text: 'takes new work',
+  others: 'all are draining',
+  meets: agent => !agent.draining,
+};
+
+/** What a person wished of its place. */
+export function wishRequirements(wished: TaskRecord['wished']): Requirement[] {
+  if (!wished) return [];
+  const {on, notOn} = wished;
+  return [
+    ...(on === undefined
+      ? []
+      : [{text: `is called "${on}", where a person wants the task`, meets: isCalled(on)}]),
+    ...(notOn === undefined
+      ? []
+      : [
+          {
+            text: `is another than "${notOn}", from which a person took the task`,
+            meets: (agent: AgentRecord) => agent.instance.id !== notOn,
+          },
+        ]),
+  ];
+}
+
+/** For gates that run again where the worktree is: no work is done, so nothing else is asked. */
+export function recheckRequirements(agentId: string): Requirement[] {
+  return [
+    TAKES_WORK,
+    {
+      text: `is called "${agentId}", which keeps the worktree that is to be checked`,
+      meets: isCalled(agentId),
+    },
+  ];
+}
+
+function isCalled(agentId: string): Requirement['meets'] {
+  return agent => agent.instance.id === agentId;
+}
+
+/** What of the requirements the agent does not meet, for a person; undefined when it meets all. */
+export function describeMisfit(requirements: readonly Requirement[], agent: AgentRecord): string | undefined {
+  const unmet = requirements.filter(requirement => !requirement.meets(agent));
+  if (unmet.length === 0) return undefined;
+  const texts = unmet.map(({text, lack}) => {
+    const how = lack?.(agent);
+    return how === undefined ? text : `${text} (${how})`;
+  });
+  return `it needs one that ${texts.join(', and that ')}`;
+}
+
 /** Everything that can be told from the agent's record alone. */
 export function requirementsOf(spec: TaskSpecification, session: SessionTraits): Requirement[] {
   const {requires} = spec;
   const list: Requirement[] = [
     {
-      text: session.rehearsal
-        ? 'is started for rehearsals'
-        : 'works on real sessions: all are started for rehearsals',
+      ...(session.rehearsal
+        ? {text: 'is started for rehearsals'}
+        : {text: 'works on real sessions', others: 'all are started for rehearsals'}),
       meets: agent => agent.instance.metadata.rehearsal === session.rehearsal,
     },
     {
-      text: 'is free for this session: all are reserved for others',
+      text: 'is free for this session',
+      others: 'all are reserved for others',
       meets: ({instance: {metadata}}) =>
         metadata.reservedFor === undefined || metadata.reservedFor === session.id,
     },
-    {text: 'takes new work: all are draining', meets: agent => !agent.draining},
+    TAKES_WORK,
   ];
   if (spec.work.kind === 'prompt')
     list.push({
@@ -80,9 +135,13 @@ export function explainMisfit(
   if (agents.some(agent => requirements.every(requirement => requirement.meets(agent)))) return undefined;
   const nobody = requirements.filter(requirement => !agents.some(agent => requirement.meets(agent)));
   if (nobody.length > 0)
-    return `no connected agent ${nobody.map(requirement => requirement.text).join(', nor one that ')}${lackOf(nobody, requirements, agents)}`;
+    return `no connected agent ${nobody.map(sentenceOf).join(', nor one that ')}${lackOf(nobody, requirements, agents)}`;
   const partly = requirements.filter(requirement => !agents.every(agent => requirement.meets(agent)));
   return `no connected agent meets all of this at once: ${partly.map(requirement => requirement.text).join('; ')}`;
+}
+
+function sentenceOf({text, others}: Requirement): string {
+  return others === undefined ? text : `${text}: ${others}`;
 }
 
 /** Of the first agent that lacks nothing else. */

@@ -8,7 +8,7 @@ import {affinityHolds, type PlaceOf} from './affinity.ts';
 import {type AgentNode, type Fleet, freeSlots, isOnline, type TaskNode} from './fleet.ts';
 import {Heap} from './heap.ts';
 import {comesFirst, describePlacement, type PlacementClass, type ReadyQueue} from './readyQueue.ts';
-import {explainMisfit} from './requirements.ts';
+import {describeMisfit, explainMisfit} from './requirements.ts';
 
 export interface Now {
   /** Milliseconds of hub time. */
@@ -96,6 +96,20 @@ export class Scheduler {
     const placement = describePlacement(task);
     return this.fitting(placement, task, this.connected(placement.session.tenant)).some(
       agent => agent.id !== agentId && !task.avoid.includes(agent.id),
+    );
+  }
+
+  /** Why the agent cannot take the task, for a person, whatever was wished of its place before; undefined when it can. */
+  misfit(task: TaskNode, agent: AgentNode): string | undefined {
+    const {record} = agent;
+    if (!record || !isOnline(agent)) return 'it is not connected';
+    const bare = {...task, queuedIn: undefined, record: {...task.record, wished: undefined}};
+    const placement = describePlacement(bare);
+    return (
+      describeMisfit(placement.requirements, record) ??
+      (fitsPlaces(placement, task, agent)
+        ? undefined
+        : 'its affinity rules do not hold there, given where the other tasks ran')
     );
   }
 

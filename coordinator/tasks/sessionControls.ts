@@ -3,17 +3,16 @@ import type {SessionControl, SessionEnd} from '../protocol/commands/session.ts';
 import {isProtocolError, ProtocolError} from '../protocol/errors.ts';
 import {tenantKeys} from '../protocol/model/keys.ts';
 import {FINAL_SESSION_STATES, SessionRecord} from '../protocol/model/session.ts';
-import type {Failure} from '../protocol/model/task.ts';
 import type {Principal} from '../security/principal.ts';
 import {putRecord, readRecord, type Stored, unchanged} from '../store/records.ts';
 import type {Approvals} from './approvals.ts';
 import {leadLost} from './committer.ts';
 import type {Conductor} from './conductor.ts';
-import {isFinalTask, isWorkedOff, type SessionNode, type TaskNode} from './fleet.ts';
+import {isFinalTask, type SessionNode, type TaskNode} from './fleet.ts';
 import type {Loader} from './loader.ts';
 import type {Releases} from './releases.ts';
 import {type AuditAction, commitAudited, type SessionWriter} from './sessions.ts';
-import {taskTransition} from './taskMachine.ts';
+import {type RevivingAction, type TaskControls, taskOf} from './taskControls.ts';
 import type {Term} from './term.ts';
 import {endUnloadable} from './unloadable.ts';
 
@@ -22,6 +21,7 @@ export interface ControlParts {
   readonly conductor: Conductor;
   readonly sessions: SessionWriter;
   readonly approvals: Approvals;
+  readonly tasks: TaskControls;
   readonly loader: Loader;
   readonly releases: Releases;
   /** A session that had ended runs again. */
@@ -58,7 +58,7 @@ export class SessionControls {
         detail: {mode, ...(reason === undefined ? {} : {reason})},
       },
     );
-    this.reconsider(session);
+    this.parts.tasks.reconsider(session);
     return record;
   }
 
@@ -74,8 +74,7 @@ export class SessionControls {
     if (!session) {
       if (action.kind === 'release') return this.release(sessionId, principal, audit);
       const ended = await this.ended(sessionId, principal);
-      if (action.kind === 'resume' || action.kind === 'retryTask')
-        return this.reopen(ended, action, principal, audit);
+      if (isReviving(action)) return this.reopen(ended, action, principal, audit);
       throw new ProtocolError('conflict', `session ${sessionId} has ended: ${ended.value.state}`);
     }
     try {
@@ -98,7 +97,10 @@ export class SessionControls {
       case 'resume':
         return this.resume(session, audit);
       case 'retryTask':
-        return this.retryTask(session, action, audit);
+      case 'reassignTask':
+      case 'rerunGates':
+      case 'waiveGate':
+        return this.parts.tasks.act(session, action, audit);
       case 'cancelTask':
         return this.cancelTask(session, action, audit);
       case 'budget':
@@ -116,13 +118,6 @@ export class SessionControls {
     return sessions.alone(() => Promise.resolve(term.fleet.session(tenant, sessionId)));
   }
 
-  /** Looks at every task that is not at its end. */
-  reconsider(session: SessionNode): void {
-    for (const task of session.tasks.values()) if (!isFinalTask(task)) this.parts.conductor.evaluate(task);
-    const first = isWorkedOff(session) ? session.tasks.values().next().value : undefined;
-    if (first) this.parts.conductor.evaluate(first);
-  }
-
   private async pause(session: SessionNode, audit: AuditAction): Promise<SessionRecord> {
     const {state} = session.record;
     if (state === 'ending') throw new ProtocolError('conflict', `session ${session.id} is ending`);
@@ -131,7 +126,7 @@ export class SessionControls {
       () => ({state: 'paused', pauseReason: 'person'}),
       audit,
     );
-    this.reconsider(session);
+    this.parts.tasks.reconsider(session);
     return record;
   }
 
@@ -140,32 +135,10 @@ export class SessionControls {
       throw new ProtocolError('conflict', `session ${session.id} is ending`);
     this.checkBudget(session);
     const patch = {state: 'running', pauseReason: undefined, failure: undefined} as const;
-    await this.reopenTasks(session, failedTasks(session, true), audit, patch);
+    await this.reopenTasks(session, () => failedTasks(session, true), audit, patch);
     for (const task of session.tasks.values())
       if (task.record.waitingFor?.kind === 'person') this.unpark(task);
     return session.record;
-  }
-
-  private async retryTask(
-    session: SessionNode,
-    {taskId}: Action<'retryTask'>,
-    audit: AuditAction,
-  ): Promise<SessionRecord> {
-    const task = this.taskOf(session, taskId);
-    const {state, waitingFor} = task.record;
-    if (mayReopen(task)) {
-      await this.reopenTasks(session, [task, ...heldBy(task)], audit);
-      return session.record;
-    }
-    if (state !== 'ready' || !waitingFor)
-      throw new ProtocolError('conflict', `task ${taskId} is ${state}: there is nothing to retry`);
-    const record = await this.parts.sessions.update(session, () => ({}), audit);
-    if (waitingFor.kind === 'person') this.unpark(task);
-    else if (!task.busy && !task.attempt)
-      this.parts.conductor.steps.rewriteTask(task, {
-        task: {...task.record, notBefore: undefined, waitingFor: undefined},
-      });
-    return record;
   }
 
   private async cancelTask(
@@ -173,7 +146,7 @@ export class SessionControls {
     {taskId}: Action<'cancelTask'>,
     audit: AuditAction,
   ): Promise<SessionRecord> {
-    const task = this.taskOf(session, taskId);
+    const task = taskOf(session, taskId);
     if (isFinalTask(task))
       throw new ProtocolError('conflict', `task ${taskId} is ${task.record.state} already`);
     await this.parts.sessions.update(session, () => ({}), audit);
@@ -199,42 +172,40 @@ export class SessionControls {
       },
       audit,
     );
-    this.reconsider(session);
+    this.parts.tasks.reconsider(session);
     return record;
   }
 
-  /** Failed tasks of a session that had ended, and what was held back by them, become pending; then the session runs again. */
+  /** What is asked for, and what was held back by it, is taken up again in a session that had ended; then the session runs again. */
   private async reopen(
     ended: Stored<SessionRecord>,
-    action: Action<'resume'> | Action<'retryTask'>,
+    action: Action<'resume'> | RevivingAction,
     principal: Principal,
     audit: AuditAction,
   ): Promise<SessionRecord> {
-    const {sessions, adopt} = this.parts;
+    const {sessions, adopt, tasks} = this.parts;
     if (ended.value.state === 'succeeded')
       throw new ProtocolError(
         'conflict',
         `session ${ended.value.id} has succeeded: there is nothing to retry`,
       );
     const session = await sessions.alone(() => this.load(ended.value.id, principal));
-    try {
-      const chosen =
-        action.kind === 'resume'
-          ? failedTasks(session, ended.value.state === 'cancelled')
-          : retriedTasks(this.taskOf(session, action.taskId));
-      this.checkBudget(session);
-      await this.storeReopened(chosen);
-    } catch (error) {
-      this.parts.loader.unload(session);
-      throw error;
-    }
-    const record = await sessions.update(
-      session,
-      () => ({state: 'running', endedAt: undefined, failure: undefined, result: undefined}),
-      audit,
-    );
-    adopt(session);
-    return record;
+    return tasks.inTurn(session, async () => {
+      const patch = {state: 'running', endedAt: undefined, failure: undefined, result: undefined} as const;
+      let record: SessionRecord;
+      try {
+        if (action.kind === 'resume' || action.kind === 'retryTask') this.checkBudget(session);
+        if (action.kind === 'resume') {
+          await tasks.storeReopened(failedTasks(session, ended.value.state === 'cancelled'));
+          record = await sessions.update(session, () => patch, audit);
+        } else record = await tasks.revive(taskOf(session, action.taskId), action, audit, patch);
+      } catch (error) {
+        this.parts.loader.unload(session);
+        throw error;
+      }
+      adopt(session);
+      return record;
+    });
   }
 
   /** The session of a record that nobody changes meanwhile. */
@@ -247,41 +218,23 @@ export class SessionControls {
   }
 
   /** Held from before the record is written: a session whose last task is being taken up again does not end. */
-  private async reopenTasks(
+  private reopenTasks(
     session: SessionNode,
-    tasks: readonly TaskNode[],
+    reopened: () => readonly TaskNode[],
     audit: AuditAction,
-    patch: Partial<SessionRecord> = {},
+    patch: Partial<SessionRecord>,
   ): Promise<void> {
-    session.held = true;
-    try {
-      await this.parts.sessions.update(session, () => patch, audit);
-      await this.storeReopened(tasks.filter(mayReopen));
-    } finally {
-      session.held = false;
-      this.reconsider(session);
-    }
-  }
-
-  private async storeReopened(tasks: readonly TaskNode[]): Promise<void> {
-    await Promise.all(tasks.map(task => this.parts.conductor.steps.whenIdle(task)));
-    await Promise.all(
-      tasks.map(
-        task =>
-          new Promise<void>(resolve => {
-            task.avoid = [];
-            task.lostOn.clear();
-            const record = taskTransition(task.record, 'reopen', {
-              retries: 0,
-              losses: 0,
-              endedAt: undefined,
-              failure: undefined,
-              readyAt: undefined,
-            });
-            this.parts.conductor.steps.rewriteTask(task, {task: record}, resolve);
-          }),
-      ),
-    );
+    const {sessions, tasks} = this.parts;
+    return tasks.inTurn(session, async () => {
+      session.held = true;
+      try {
+        await sessions.update(session, () => patch, audit);
+        await tasks.storeReopened(reopened());
+      } finally {
+        session.held = false;
+        tasks.reconsider(session);
+      }
+    });
   }
 
   private unpark(task: TaskNode): void {
@@ -296,12 +249,6 @@ export class SessionControls {
         budgetUsd: session.record.budgetUsd,
         spentUsd: session.spentUsd,
       });
-  }
-
-  private taskOf(session: SessionNode, taskId: string): TaskNode {
-    const task = session.tasks.get(taskId);
-    if (!task) throw new ProtocolError('notFound', `session ${session.id} has no task "${taskId}"`);
-    return task;
   }
 
   private async ended(sessionId: string, {tenant}: Principal): Promise<Stored<SessionRecord>> {
@@ -337,20 +284,6 @@ export class SessionControls {
   }
 }
 
-function mayReopen({record}: TaskNode): boolean {
-  return record.state === 'failed' || record.state === 'cancelled';
-}
-
-/** Throws `conflict` for a task that did not fail. */
-function retriedTasks(task: TaskNode): TaskNode[] {
-  if (!mayReopen(task))
-    throw new ProtocolError(
-      'conflict',
-      `task ${task.spec.id} is ${task.record.state}: there is nothing to retry`,
-    );
-  return [task, ...heldBy(task)];
-}
-
 /** Failed tasks and those that were held back by them; with `cancelled` also those that a person or the session's end cancelled. */
 function failedTasks(session: SessionNode, cancelled: boolean): TaskNode[] {
   return [...session.tasks.values()].filter(({record}) => {
@@ -359,17 +292,8 @@ function failedTasks(session: SessionNode, cancelled: boolean): TaskNode[] {
   });
 }
 
-/** Everything downstream that was cancelled only because something before it did not succeed. */
-function heldBy(task: TaskNode): TaskNode[] {
-  const held = new Set<TaskNode>();
-  const open = [task];
-  for (let next = open.pop(); next; next = open.pop())
-    for (const dependent of next.dependents) {
-      const {state, failure} = dependent.record;
-      const isHeld = state === 'cancelled' && (failure as Failure | undefined)?.kind === 'dependency';
-      if (!isHeld || held.has(dependent)) continue;
-      held.add(dependent);
-      open.push(dependent);
-    }
-  return [...held];
+/** Of a session that has ended. */
+function isReviving(action: SessionControl['action']): action is Action<'resume'> | RevivingAction {
+  const {kind} = action;
+  return kind === 'resume' || kind === 'retryTask' || kind === 'rerunGates' || kind === 'waiveGate';
 }

@@ -1,12 +1,12 @@
 /** Brings a session to its end when its last task is done: outcome, result and the final record. */
 
 import type {CommitBundle, SessionRecord} from '../protocol/model/session.ts';
+import {RESULT_TASK_ID} from '../protocol/model/task.ts';
 import {isCoordinatorError} from '../runtime/errors.ts';
 import {canonicalJson} from '../runtime/json.ts';
 import {resultBundles} from './bundles.ts';
 import {sourcesOf} from './dispatcher.ts';
 import {isWorkedOff, type SessionNode} from './fleet.ts';
-import {RESULT_TASK_ID} from './implicitTasks.ts';
 import {sessionOutcome} from './sessionOutcome.ts';
 import type {AuditAction, SessionPatch, SessionWriter} from './sessions.ts';
 import type {Term} from './term.ts';

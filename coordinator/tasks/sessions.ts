@@ -15,6 +15,20 @@ import type {AuditEntry, Term} from './term.ts';
 /** What differs from the present record; read when its turn comes. Undefined: nothing is to be written after all. */
 export type SessionPatch = () => Partial<SessionRecord> | undefined;
 
+/** What is stored with a session's record, in one transaction. */
+export interface Beside {
+  /** Resolves when nothing else is on its way to what it writes. */
+  ready(): Promise<void>;
+  /** Throws when it is not to be after all: then nothing is stored. */
+  compose(): {
+    readonly compare: readonly Compare[];
+    readonly ops: readonly Op[];
+    committed(revision: number): void;
+    /** It could not be stored. */
+    abandoned(): void;
+  };
+}
+
 export type AuditAction = Pick<AuditEntry, 'action' | 'principal' | 'detail'>;
 
 const RETRY_MS = 200;
@@ -26,8 +40,13 @@ export class SessionWriter {
   constructor(private readonly term: Term) {}
 
   /** Resolves when the record is stored; rejects when the lead is lost, with `conflict` when it has ended. */
-  update(session: SessionNode, patch: SessionPatch, audit?: AuditAction): Promise<SessionRecord> {
-    return this.alone(() => this.write(session, patch, audit));
+  update(
+    session: SessionNode,
+    patch: SessionPatch,
+    audit?: AuditAction,
+    beside?: Beside,
+  ): Promise<SessionRecord> {
+    return this.alone(() => this.write(session, patch, audit, beside));
   }
 
   /** Runs when no record of a session is being written, and none is until it is through. It must not call `update`. */
@@ -59,10 +78,13 @@ export class SessionWriter {
     session: SessionNode,
     patch: SessionPatch,
     audit: AuditAction | undefined,
+    beside: Beside | undefined,
   ): Promise<SessionRecord> {
+    await beside?.ready();
     if (session.closed) throw new ProtocolError('conflict', `session ${session.id} has ended meanwhile`);
     const changed = patch();
     if (!changed) return session.record;
+    const also = beside?.compose();
     session.dirty = false;
     const {spentUsd} = session;
     const record: SessionRecord = {
@@ -75,13 +97,17 @@ export class SessionWriter {
     const key = session.keys.session(session.id);
     const addition = this.term.budgets.addition(session, spentUsd);
     const revision = await this.commit(
-      [{key, target: 'mod', op: '=', operand: session.mod}, ...addition.compare],
-      [putRecord(key, record), ...addition.ops],
+      [{key, target: 'mod', op: '=', operand: session.mod}, ...addition.compare, ...(also?.compare ?? [])],
+      [putRecord(key, record), ...addition.ops, ...(also?.ops ?? [])],
       audit && {...audit, tenant: session.tenant, subject: `session ${session.id}`},
-    );
+    ).catch((error: unknown) => {
+      if (!this.term.signal.aborted) also?.abandoned();
+      throw error;
+    });
     session.record = record;
     session.mod = revision;
     addition.committed(revision);
+    also?.committed(revision);
     if (FINAL_SESSION_STATES.has(record.state)) session.closed = true;
     return record;
   }

@@ -24,6 +24,8 @@ export const TASK_TRANSITIONS = {
   block: {from: ['assigned', 'running'], to: 'pending'},
   fail: {from: ['pending', 'ready', 'assigned', 'running', 'verifying'], to: 'failed'},
   cancel: {from: ['pending', 'ready', 'assigned', 'running', 'verifying'], to: 'cancelled'},
+  /** A person takes its result although a gate failed. */
+  waive: {from: ['failed'], to: 'succeeded'},
   /** A person asked for a fresh start. */
   reopen: {from: ['failed', 'cancelled'], to: 'pending'},
 } as const satisfies Readonly<Record<string, Transition<TaskState>>>;

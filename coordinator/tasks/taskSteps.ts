@@ -4,12 +4,14 @@
  */
 import type {AttemptRecord} from '../protocol/model/attempt.ts';
 import {encodeRecord} from '../protocol/model/record.ts';
+import {assert} from '../runtime/assert.ts';
 import {putRecord} from '../store/records.ts';
 import type {Compare, Op} from '../store/store.ts';
 import type {Change} from './changes.ts';
 import type {CurrentKeys} from './committer.ts';
 import {type AttemptNode, isFinalTask, replaceTask, type SessionNode, type TaskNode} from './fleet.ts';
 import {takeAttempt} from './nodes.ts';
+import type {Beside} from './sessions.ts';
 import {guarded, type Term} from './term.ts';
 
 export interface StepEffects {
@@ -45,6 +47,44 @@ export class TaskSteps {
 
   /** The task must not be busy. */
   submit(task: TaskNode, submission: Submission): void {
+    const {attempt} = task;
+    const {compare, ops} = this.begin(task, submission);
+    this.term.committer.submit({
+      compare,
+      ops,
+      committed: revision => this.guarded(task, () => this.committed(task, attempt, submission, revision)),
+      refused: current => this.guarded(task, () => this.refused(task, attempt, submission, current)),
+      tooLarge: error => this.guarded(task, () => this.tooLarge(task, attempt, submission, error)),
+      abandoned: () => submission.abandoned?.(),
+    });
+  }
+
+  /** A step of a task that goes to the store together with its session's record. It must not end an attempt, whose record others write too. */
+  beside(task: TaskNode, make: () => Submission): Beside {
+    return {
+      ready: () => this.whenIdle(task),
+      compose: () => {
+        const submission = make();
+        assert(!submission.change.ended, `a step of ${task.key} beside its session ends no attempt`);
+        const {attempt} = task;
+        return {
+          ...this.begin(task, submission),
+          committed: revision =>
+            this.guarded(task, () => this.committed(task, attempt, submission, revision)),
+          abandoned: () => {
+            this.settled(task);
+            this.effects.evaluate(task);
+          },
+        };
+      },
+    };
+  }
+
+  /** Nothing else is done to the task until this is through. */
+  private begin(
+    task: TaskNode,
+    submission: Submission,
+  ): {readonly compare: readonly Compare[]; readonly ops: readonly Op[]} {
     const {change} = submission;
     const {attempt, session} = task;
     const compare: Compare[] = [{key: task.key, target: 'mod', op: '=', operand: task.mod}];
@@ -57,14 +97,7 @@ export class TaskSteps {
     if (submission.compare) compare.push(...submission.compare);
     if (submission.ops) ops.push(...submission.ops);
     task.busy = true;
-    this.term.committer.submit({
-      compare,
-      ops,
-      committed: revision => this.guarded(task, () => this.committed(task, attempt, submission, revision)),
-      refused: current => this.guarded(task, () => this.refused(task, attempt, submission, current)),
-      tooLarge: error => this.guarded(task, () => this.tooLarge(task, attempt, submission, error)),
-      abandoned: () => submission.abandoned?.(),
-    });
+    return {compare, ops};
   }
 
   /** Stores a new state of a task that changes nothing but itself. */

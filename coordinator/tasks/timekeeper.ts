@@ -155,11 +155,25 @@ export class Timekeeper {
     if (placement.isPrompt && !this.term.allotments.hasFree(placement.session))
       return {kind: 'budget', message: 'what is left of the budget is allotted to prompts that run'};
     const pause = scheduler.pausedUntil(head, placement, nowOf(this.term));
-    if (!pause) return undefined;
+    if (!pause) return ofOneAgent(head.record);
     const until = new Date(pause.until).toISOString();
     return {
       kind: 'rateLimit',
       message: `every agent that fits is paused until ${until}: ${pause.reason}`.slice(0, 2048),
     };
   }
+}
+
+/** It may run on one agent only, which fits and has no slot free. */
+function ofOneAgent({wished, recheck}: TaskRecord): TaskRecord['waitingFor'] {
+  if (recheck)
+    return {
+      kind: 'agent',
+      message: `waits for a free slot of agent ${recheck.agentId}, which keeps the worktree that is to be checked`,
+    };
+  if (wished?.on === undefined) return undefined;
+  return {
+    kind: 'agent',
+    message: `waits for a free slot of agent ${wished.on}, where a person wants it`,
+  };
 }

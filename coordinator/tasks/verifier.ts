@@ -4,6 +4,7 @@ import type {GateEvidence, QualityGateConfig} from '../protocol/gate.ts';
 import {delay} from '../runtime/clock.ts';
 import {describeError} from '../runtime/errors.ts';
 import {isPassing} from './dispatcher.ts';
+import {waivedEvidence} from './evidence.ts';
 import {type AttemptNode, agentOf, type GateVerdict, type Verification} from './fleet.ts';
 import type {Term} from './term.ts';
 
@@ -18,11 +19,12 @@ export class Verifier {
   /** Does nothing when the gates run already or have run. A new lead runs them again from the first. */
   begin(attempt: AttemptNode): void {
     if (attempt.verification) return;
-    const verification: Verification = {verdict: undefined, isGone: false};
+    const stop = new AbortController();
+    const verification: Verification = {verdict: undefined, evidence: [], stop, isGone: false};
     attempt.verification = verification;
-    void this.run(attempt)
+    void this.run(attempt, verification)
       .then(verdict => {
-        if (!verdict) return;
+        if (!verdict || stop.signal.aborted) return;
         if (verdict === 'gone') verification.isGone = true;
         else verification.verdict = verdict;
         this.decided(attempt);
@@ -30,10 +32,24 @@ export class Verifier {
       .catch((error: unknown) => this.term.faulted('a verification', error, attempt.task.session));
   }
 
-  private async run(attempt: AttemptNode): Promise<GateVerdict | 'gone' | undefined> {
-    const evidence: GateEvidence[] = [];
+  /** Ends the gate that runs and begins anew; gates that have passed in this worktree answer at once. */
+  restart(attempt: AttemptNode): void {
+    attempt.verification?.stop.abort('a person asked for it');
+    attempt.verification = undefined;
+    this.begin(attempt);
+  }
+
+  private async run(
+    attempt: AttemptNode,
+    {evidence, stop}: Verification,
+  ): Promise<GateVerdict | 'gone' | undefined> {
     for (const gate of attempt.task.spec.gates) {
-      const found = await this.runGate(attempt, gate);
+      const waived = attempt.task.record.waived?.find(one => one.gate === gate.name);
+      if (waived) {
+        evidence.push(waivedEvidence(gate.name, waived.waiver));
+        continue;
+      }
+      const found = await this.runGate(attempt, gate, stop.signal);
       if (!found || found === 'gone') return found;
       evidence.push(found);
       if (!found.passed)
@@ -46,9 +62,10 @@ export class Verifier {
   private async runGate(
     attempt: AttemptNode,
     gate: QualityGateConfig,
+    stop: AbortSignal,
   ): Promise<GateEvidence | 'gone' | undefined> {
     const {channel, settings, clock, signal} = this.term;
-    const talk = attempt.talk.signal;
+    const talk = AbortSignal.any([attempt.talk.signal, stop]);
     const timeoutMs = gate.timeoutMs + settings.gateSlackMs;
     const {id, agentId} = attempt.record;
     while (!talk.aborted && !signal.aborted) {

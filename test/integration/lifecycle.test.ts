@@ -1,6 +1,6 @@
 /** Processes that come and go: one coordinator for all runs of a person, runs and coordinators that are killed, and the ends that they find by themselves. */
 import assert from 'node:assert/strict';
-import {existsSync, readdirSync, writeFileSync} from 'node:fs';
+import {existsSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {found, within} from '../support/waiting.ts';
 import {jsonReport, outcomes, resultCommit, statuses} from './jsonReport.ts';
@@ -69,6 +69,7 @@ describe('the life of processes', function () {
       'the end of agents and attempts',
     );
     assert.match((await person.expect(0, ['sessions', 'show', session])).stdout, /first +succeeded/);
+    rmSync(path.join(person.mcpxHome, 'runs'), {recursive: true});
     const nameless = await person.expect(2, ['sessions', 'resume', session], {cwd: repository.folder});
     assert.match(nameless.stderr, /is a rehearsal: name its plan/);
 

@@ -7,14 +7,20 @@ import {Person} from './person.ts';
 import {UserRepository} from './userRepository.ts';
 
 const PROMPT = 'name: p\nagents: 1\ntasks: [{id: a, prompt: Hello.}]\n';
-const Findings = z.array(
-  z.strictObject({
-    subject: z.string(),
-    verdict: z.enum(['ok', 'warning', 'problem']),
-    detail: z.string(),
-    remedy: z.string().optional(),
-  }),
-);
+const Finding = z.strictObject({
+  subject: z.string(),
+  verdict: z.enum(['ok', 'warning', 'problem']),
+  detail: z.string(),
+  remedy: z.string().optional(),
+});
+const Diagnosis = z.strictObject({
+  ok: z.boolean(),
+  version: z.string(),
+  node: z.string(),
+  platform: z.string(),
+  arch: z.string(),
+  findings: z.array(Finding),
+});
 
 describe('a machine that lacks something', function () {
   this.timeout(60_000);
@@ -26,7 +32,8 @@ describe('a machine that lacks something', function () {
 
   const doctor = async (env: Readonly<Record<string, string>> = {}) => {
     const {code, stdout} = await person.mcpx(['doctor', '--json'], {env});
-    const findings = Findings.parse(JSON.parse(stdout));
+    const {ok, findings} = Diagnosis.parse(JSON.parse(stdout));
+    assert.equal(ok, code === 0);
     return {code, of: (subject: string) => findings.find(finding => finding.subject === subject)};
   };
 

@@ -323,6 +323,10 @@ describe('mcpx run that cannot begin', function () {
       assert.equal(ended.code, code, ended.stderr);
       assert.match(ended.stderr, says);
       assert.doesNotMatch(ended.stderr, /^\s+at /m, 'no stack');
-      assert.equal(ended.stdout, '');
+      assert.match(
+        ended.stdout,
+        /^\{"error":\{"code":"[a-zA-Z]+","message":.*\}\}\n$/,
+        'the error, for programs',
+      );
     });
 });

@@ -52,10 +52,13 @@ describe('mcpx sessions', function () {
       listed.stdout,
       new RegExp(`^${session} {2}succeeded {2}3/3 {2}\\$0\\.00 {2}\\S+ {2}Two files\\n$`),
     );
-    const rows = z
-      .looseObject({id: z.string(), state: z.string()})
+    const {sessions} = z
+      .object({sessions: z.array(z.looseObject({id: z.string(), state: z.string(), host: z.string()}))})
       .parse(JSON.parse((await verb(0, 'list', '--json')).stdout));
-    assert.deepEqual([rows.id, rows.state], [session, 'succeeded']);
+    assert.deepEqual(
+      sessions.map(({id, state, host}) => [id, state, host]),
+      [[session, 'succeeded', 'gone']],
+    );
     for (const name of [session, session.slice(2, 8), 'last']) {
       const shown = await verb(0, 'show', name);
       assert.match(shown.stdout, /change +succeeded +1 +local-1/);

@@ -5,7 +5,7 @@ import type {SessionRecord} from '../../coordinator/protocol/model/session.ts';
 import {FINAL_TASK_STATES, type TaskRecord} from '../../coordinator/protocol/model/task.ts';
 import type {TaskSpecification} from '../../coordinator/protocol/plan/plan.ts';
 import {type Decision, decide} from '../../coordinator/tasks/decide.ts';
-import {Fleet, type TaskNode} from '../../coordinator/tasks/fleet.ts';
+import {Fleet, type TaskNode, type Verification} from '../../coordinator/tasks/fleet.ts';
 import {failing} from './fakeFleet.ts';
 import {planOf, promptWork} from './leadHarness.ts';
 import {addAgent, agentRecord, giveAttempt, sessionOf, taskOf} from './nodes.ts';
@@ -110,6 +110,66 @@ const CASES: readonly Case[] = [
     expected: {kind: 'verify'},
   },
   {what: 'a command when nothing may spend', attempt: {}, stopped: true, expected: {kind: 'none'}},
+
+  {
+    what: 'an attempt that makes way for one elsewhere',
+    task: {wished: {on: 'a-2', after: 1}},
+    attempt: {},
+    expected: {
+      kind: 'requeue',
+      outcome: 'cancelled',
+      waitingFor: {kind: 'agent', message: 'waits for agent a-2, where a person wants it'},
+    },
+  },
+  {
+    what: 'an attempt of a silent agent that makes way',
+    task: {wished: {notOn: 'a-1', after: 1}, losses: 3},
+    attempt: {},
+    agent: 'overdue',
+    expected: {kind: 'requeue', outcome: 'cancelled', waitingFor: undefined},
+  },
+  {
+    what: 'the attempt that others made way for',
+    task: {wished: {on: 'a-1', after: 0}},
+    attempt: {},
+    expected: {kind: 'none'},
+  },
+  {
+    what: 'a finished attempt that was to make way',
+    task: {wished: {on: 'a-2', after: 1}},
+    attempt: succeeded,
+    expected: {kind: 'accept'},
+  },
+  {
+    what: 'gates that ran again and failed',
+    spec: {gates: [...gates], retry: {max: 5, backoffMs: 0, maxBackoffMs: 0}},
+    task: {recheck: {attemptId: 's-1.one.1', agentId: 'a-1'}},
+    attempt: {state: 'verifying'},
+    verdict: 'retry',
+    expected: {kind: 'fail'},
+  },
+  {
+    what: 'gates that run again when nothing may spend',
+    spec: {gates: [...gates], work: promptWork, budgetUsd: 0.5},
+    task: {recheck: {attemptId: 's-1.one.1', agentId: 'a-1'}, usage: usage(0.5)},
+    attempt: {},
+    stopped: true,
+    expected: {kind: 'none'},
+  },
+  {
+    what: 'a task whose gates are to run again though its budget is spent',
+    spec: {budgetUsd: 0.5},
+    task: {recheck: {attemptId: 's-1.one.1', agentId: 'a-1'}, usage: usage(0.5)},
+    expected: {kind: 'queue'},
+  },
+  {
+    what: 'gates that run again and lose their agent, of work that must not run twice',
+    spec: {onLost: 'fail'},
+    task: {recheck: {attemptId: 's-1.one.1', agentId: 'a-1'}},
+    attempt: {},
+    agent: 'replaced',
+    expected: {kind: 'requeue', outcome: 'lost'},
+  },
 
   {what: 'a parked task', task: parked, expected: {kind: 'none'}},
   {
@@ -298,6 +358,10 @@ function usage(costUsd: number): TaskRecord['usage'] {
   return {costUsd, inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, turns: 0};
 }
 
+function verifying(): Verification {
+  return {verdict: undefined, evidence: [], stop: new AbortController(), isGone: false};
+}
+
 function decisionOf(one: Case): Decision {
   const session = sessionOf(planOf([{id: 'one', ...one.spec}]), one.session);
   const task = taskOf(session, 'one');
@@ -307,11 +371,11 @@ function decisionOf(one: Case): Decision {
     attempt.rejected = one.rejected;
     const evidence = {gate: 'g', passed: false, exitCode: 1, output: '', durationMs: 0};
     if (one.verdict === 'passed')
-      attempt.verification = {verdict: {kind: 'passed', evidence: []}, isGone: false};
+      attempt.verification = {...verifying(), verdict: {kind: 'passed', evidence: []}};
     else if (one.verdict)
       attempt.verification = {
+        ...verifying(),
         verdict: {kind: 'failed', evidence: [evidence], message: 'red', onFailure: one.verdict},
-        isGone: false,
       };
     if (one.agent === 'overdue') attempt.silentMs = 1000;
     if (one.agent === 'late') attempt.reportingMs = 1000;

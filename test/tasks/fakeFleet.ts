@@ -31,7 +31,7 @@ export type Work = (
   assign: TaskAssign,
   agent: FakeAgent,
 ) => Promise<AttemptReport | undefined> | AttemptReport | undefined;
-export type GateRun = (gate: QualityGateConfig, attemptId: string) => GateEvidence;
+export type GateRun = (gate: QualityGateConfig, attemptId: string) => GateEvidence | Promise<GateEvidence>;
 
 export const done: AttemptReport = {outcome: 'succeeded', result: {summary: 'done'}};
 
@@ -65,6 +65,8 @@ export class FakeAgent {
   gate: GateRun;
   refuses: 'draining' | 'noSlot' | 'stopped' | undefined;
   connected = true;
+  /** Whether it still has worktrees that it was told to keep. */
+  hasWorktrees = true;
   /** Times that it was told to stop everything. */
   stops = 0;
   private lease: string | undefined;
@@ -197,14 +199,14 @@ export class FakeAgent {
         return this.take(params);
       case 'mcpx.coordinate.quality.gate': {
         const {gate, attemptId} = params as {gate: QualityGateConfig; attemptId: string};
-        return {evidence: this.gate(gate, attemptId)};
+        return {evidence: await this.gate(gate, attemptId)};
       }
       case 'mcpx.attempt.cancel':
         this.cancelled.push((params as {attemptId: string}).attemptId);
         return {known: true};
       case 'mcpx.attempt.release':
         this.released.push(params);
-        return {};
+        return {kept: (params as {keep: boolean}).keep && this.hasWorktrees};
       case 'mcpx.agent.stopAll':
         this.stops += 1;
         return {killed: this.assigned.length};
@@ -219,7 +221,10 @@ export class FakeAgent {
     this.known.add(assign.attemptId);
     this.assigned.push(assign);
     void (async () => {
-      const report = await this.work(assign, this);
+      const {recheck} = assign;
+      const report: AttemptReport | undefined = recheck
+        ? {outcome: 'succeeded', result: recheck.result}
+        : await this.work(assign, this);
       if (report) await this.report(assign, report);
     })();
     return {kind: 'accepted'};

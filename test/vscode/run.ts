@@ -152,9 +152,9 @@ function profileArguments({settings}: Launch, person: Person): string[] {
   return [`--user-data-dir=${userData}`, `--extensions-dir=${person.folder('extensions')}`];
 }
 
-/** Into a folder of this run that the extension host can load: CommonJS, beside the packages. */
+/** Into a folder of this run that the extension host can load: CommonJS, inside the extension, so that tests and extension share one `vscode`. */
 async function bundleSuites(): Promise<string> {
-  const cache = path.join(ROOT, 'node_modules/.cache');
+  const cache = path.join(ROOT, 'out');
   mkdirSync(cache, {recursive: true});
   const outdir = mkdtempSync(path.join(cache, 'vscode-suites-'));
   await esbuild.build({

@@ -45,6 +45,8 @@ export class Attempt implements DriverHost {
   private cause: StopCause | undefined;
   /** The hub wants it ended, and drops its fence for that: whatever says so afterwards is no news. */
   private cancelled = false;
+  /** Its worktree stays after its end. */
+  private kept = false;
   private releasedEarly: {readonly keep: boolean} | undefined;
   /** Aborted when it has ended. */
   private readonly closed = new AbortController();
@@ -75,6 +77,11 @@ export class Attempt implements DriverHost {
 
   get id(): string {
     return this.assign.attemptId;
+  }
+
+  /** The attempt in whose folder it is: another's when it only runs gates there. */
+  get worktreeOf(): string {
+    return this.assign.recheck?.attemptId ?? this.assign.attemptId;
   }
 
   get state(): states.AttemptState {
@@ -164,22 +171,25 @@ export class Attempt implements DriverHost {
         .catch((error: unknown) => logger.error('cannot end an attempt', {attemptId: this.id, error}));
   }
 
-  /** The hub needs nothing more of it; one that is still at work and was not cancelled has been given up. */
-  async release(keep: boolean): Promise<void> {
+  /** The hub needs nothing more of it: resolves to whether its worktree stays. One that is still at work and was not cancelled has been given up. */
+  async release(keep: boolean): Promise<boolean> {
     switch (this.current.kind) {
       case 'gated':
       case 'held':
-        return this.end('released', keep);
+        await this.end('released', keep);
+        return this.kept;
       case 'ended':
         await this.over.promise;
-        return this.services.workspaces.release(this.id, {keep});
+        this.kept = await this.services.workspaces.release(this.worktreeOf, {keep});
+        return this.kept;
       // The answer to its completion was lost and is asked for again.
       case 'reporting':
         this.releasedEarly = {keep};
-        return;
+        return false;
       default:
         this.releasedEarly = {keep};
         this.stop({kind: 'stale'}, true);
+        return false;
     }
   }
 
@@ -308,6 +318,11 @@ export class Attempt implements DriverHost {
     await this.end('released');
   }
 
+  /** A worktree that was there before stays when nobody says otherwise. */
+  private get keepsUnasked(): boolean {
+    return this.assign.keep || this.assign.recheck !== undefined;
+  }
+
   private giveUp(cause: StopCause): void {
     this.cause ??= cause;
     this.pointless.abort(stopReason(cause));
@@ -345,7 +360,7 @@ export class Attempt implements DriverHost {
 
   private async end(
     how: states.AttemptEnd,
-    keep = this.releasedEarly?.keep ?? this.assign.keep,
+    keep = this.releasedEarly?.keep ?? this.keepsUnasked,
   ): Promise<void> {
     if (this.current.kind === 'ended') return;
     this.current = states.ended(this.current, how);
@@ -364,7 +379,7 @@ export class Attempt implements DriverHost {
       // A gate may be at work in the folder, and was asked to end.
       if (how === 'released') await this.gates;
       await supervisor.killTree(this.id);
-      if (this.place) await workspaces.release(this.id, {keep});
+      if (this.place) this.kept = await workspaces.release(this.worktreeOf, {keep});
     } catch (error) {
       logger.error('an attempt could not be cleaned up', {attemptId: this.id, error});
     }

@@ -18,6 +18,9 @@ export async function performWork(attempt: Attempt, services: RunnerServices): P
   try {
     const ready = await prepareAttempt(attempt, services);
     if ('outcome' in ready) return attempt.stoppedReport() ?? ready;
+    const {recheck} = attempt.assign;
+    // What was done before is to be checked again as it is.
+    if (recheck) return attempt.stoppedReport() ?? {outcome: 'succeeded', result: recheck.result};
     attempt.activeClock.start();
     signal.throwIfAborted();
     const report = await runDriver(attempt, ready, services);

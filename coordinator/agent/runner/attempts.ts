@@ -87,15 +87,14 @@ export class Attempts {
       .map(attempt => ({attemptId: attempt.id, usage: attempt.usageSoFar}));
   }
 
-  async release(attemptId: string, keep: boolean): Promise<void> {
+  /** Resolves to whether its worktree is there now, whole, and stays. */
+  async release(attemptId: string, keep: boolean): Promise<boolean> {
     const attempt = this.live.get(attemptId);
-    if (!attempt) {
-      // Ended here already; its folder may have been kept.
-      await this.services.workspaces.release(attemptId, {keep});
-      return;
-    }
-    await attempt.release(keep);
+    // Ended here already; its folder may have been kept.
+    if (!attempt) return this.services.workspaces.release(attemptId, {keep});
+    const kept = await attempt.release(keep);
     this.forgetEnded(attemptId);
+    return kept;
   }
 
   /** The hub says that these have lost their fence. */

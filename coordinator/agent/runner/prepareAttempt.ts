@@ -5,7 +5,7 @@ import type {AttemptReport} from '../../protocol/model/attempt.ts';
 import {describeError} from '../../runtime/errors.ts';
 import type {MergeConflict} from '../workspace/mergeInputs.ts';
 import type {Workspace} from '../workspace/workspace.ts';
-import type {PrepareRequest, PrepareResult} from '../workspace/workspaces.ts';
+import type {PrepareRequest, PrepareResult, Workspaces} from '../workspace/workspaces.ts';
 import type {Attempt} from './attempt.ts';
 import {failed} from './attemptReport.ts';
 import {attemptVariables} from './attemptVariables.ts';
@@ -82,8 +82,9 @@ async function prepareWorkspace(
   setupEnv: Readonly<Record<string, string>>,
   {workspaces, link, logger}: RunnerServices,
 ): Promise<Prepared | AttemptReport> {
-  const {attemptId, fence, sessionId, taskId, workspace, task, keep} = attempt.assign;
+  const {attemptId, fence, sessionId, taskId, workspace, task, keep, recheck} = attempt.assign;
   const {signal} = attempt.work;
+  if (recheck) return keptWorktree(recheck.attemptId, workspaces);
   const identity = {sessionId, taskId, attemptId, keep};
   if (workspace.kind === 'none')
     return {
@@ -128,6 +129,17 @@ async function prepareWorkspace(
         `the set-up command "${prepared.command}" ended with exit code ${prepared.code}\n${attempt.mask.text(prepared.output).slice(-OUTPUT_CHARACTERS)}`,
       );
   }
+}
+
+/** What is checked again is checked where it was made: its set-up and its ignored files count. */
+async function keptWorktree(attemptId: string, workspaces: Workspaces): Promise<Prepared | AttemptReport> {
+  const workspace = await workspaces.reopen(attemptId);
+  if (!workspace)
+    return failed(
+      'workspace',
+      `the worktree of attempt ${attemptId} is gone, so its gates cannot run again: retry the task`,
+    );
+  return {kind: 'ready', workspace, conflicts: [], setupReused: false, warnings: []};
 }
 
 function conflictReport({paths, ours, theirs, messages}: MergeConflict): AttemptReport {

@@ -13,7 +13,7 @@ export function promptText(assign: TaskAssign, prompt: string, conflicts: readon
   const parts = [prompt];
   if (conflicts.length > 0) parts.push(conflictText(conflicts));
   if (assign.previous) parts.push(previousText(assign.previous));
-  if (assign.note) parts.push(assign.note);
+  if (assign.note) parts.push(`The person who runs this adds:\n${assign.note}`);
   return parts.join('\n\n');
 }
 
@@ -51,7 +51,7 @@ function conflictText(conflicts: readonly KeptConflict[]): string {
 }
 
 function previousText({message, gates}: NonNullable<TaskAssign['previous']>): string {
-  const failed = gates.filter(gate => !gate.passed);
+  const failed = gates.filter(gate => !gate.passed && !gate.waived);
   const head = `An earlier attempt at this task did not succeed: ${message}`;
   return [head, ...failed.map(gateText)].join('\n\n');
 }

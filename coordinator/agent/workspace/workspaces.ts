@@ -176,12 +176,13 @@ export class Workspaces {
     return made.workspace;
   }
 
-  /** The worktree of an attempt that an earlier process prepared, such as one whose gates are still to run; undefined when it is not there or not whole. */
+  /** The worktree of an attempt that is over or that an earlier process prepared, such as one whose gates are to run; undefined when it is not there or not whole. */
   async reopen(attemptId: string): Promise<Workspace | undefined> {
     const folder = this.folders.of(attemptId);
     const file = await folder.load();
-    if (!file?.git || !file.repository) return undefined;
+    if (!file || !isWhole(file)) return undefined;
     this.open.add(folder.name);
+    if (!file.repository) return this.workspace(attemptId, folder, undefined, undefined);
     const cache = await this.repositories.repository(file.repository.id, file.repository.base);
     return this.workspace(attemptId, folder, file.git, cache);
   }
@@ -191,14 +192,22 @@ export class Workspaces {
     return this.folders.of(attemptId).worktree;
   }
 
-  /** The attempt is over and its processes are gone. `keep` leaves the worktree for a person until `discard`. */
-  async release(attemptId: string, options: {keep: boolean}): Promise<void> {
+  /**
+   * The attempt is over and its processes are gone. `keep` leaves the worktree for a person until `discard`. Resolves to whether it is there
+   * then, and whole.
+   */
+  async release(attemptId: string, options: {keep: boolean}): Promise<boolean> {
     const folder = this.folders.of(attemptId);
     this.open.delete(folder.name);
     const file = await folder.load();
-    if (options.keep && file) await folder.save({...file, kept: true});
-    else await this.remove(folder, file);
-    if (options.keep || file?.kept) this.keptChanges.emit();
+    if (!options.keep || !file) {
+      await this.remove(folder, file);
+      if (file?.kept) this.keptChanges.emit();
+      return false;
+    }
+    await folder.save({...file, kept: true});
+    this.keptChanges.emit();
+    return isWhole(file);
   }
 
   /** Removes a worktree that was kept. */
@@ -375,6 +384,10 @@ export class Workspaces {
     const {uploads, limits} = this.options;
     return new Workspace(attemptId, git, {folder, cache, uploads, limits: {...WORKSPACE_LIMITS, ...limits}});
   }
+}
+
+function isWhole({repository, git}: AttemptFile): boolean {
+  return repository === undefined || git !== undefined;
 }
 
 function fileOf(

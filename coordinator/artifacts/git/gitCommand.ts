@@ -172,7 +172,8 @@ function environment(
 ): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(inherited)) {
-    if (value === undefined) continue;
+    // Set where an editor's executable runs as Node: hooks and helpers are to be what they are.
+    if (value === undefined || name === 'ELECTRON_RUN_AS_NODE') continue;
     if (name.startsWith('GIT_') && (profile === 'isolated' || !PERSONAL.test(name))) continue;
     env[name] = value;
   }

@@ -10,6 +10,12 @@ export interface Directories {
   /** One folder an agent. */
   readonly agents: string;
   readonly logs: string;
+  /** One folder a session that this machine runs or ran. */
+  readonly runs: string;
+  /** One folder an agent that a person added here. */
+  readonly added: string;
+  /** One folder a machine that this one reaches by ssh. */
+  readonly machines: string;
   readonly contextsFile: string;
 }
 
@@ -23,6 +29,9 @@ export function directoriesUnder(root: string): Directories {
     coordinator: path.join(root, 'coordinator'),
     agents: path.join(root, 'agents'),
     logs: path.join(root, 'logs'),
+    runs: path.join(root, 'runs'),
+    added: path.join(root, 'added'),
+    machines: path.join(root, 'machines'),
     contextsFile: path.join(root, 'contexts.json'),
   };
 }

@@ -43,6 +43,10 @@ export class LocalAgents {
 
   constructor(private readonly options: LocalAgentsOptions) {}
 
+  get count(): number {
+    return this.agents.length;
+  }
+
   get pids(): number[] {
     return this.agents.flatMap(agent => agent.child?.pid ?? []);
   }
@@ -135,10 +139,10 @@ export class LocalAgents {
   }
 }
 
-/** Every run leaves a log for each of its agents. */
+/** Every run leaves a log for each of its agents, and one of its own when it was in the background. */
 async function dropOldLogs(folder: string, before: number): Promise<void> {
   for (const name of await readdir(folder)) {
-    if (!name.startsWith('agent-')) continue;
+    if (!/^(?:agent|run)-/.test(name)) continue;
     const file = path.join(folder, name);
     const {mtimeMs} = await stat(file);
     if (mtimeMs < before) await rm(file, {force: true});

@@ -21,12 +21,18 @@ export interface LocalCoordinator {
   readonly started: boolean;
 }
 
+export interface EnsureOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Of one that is started: idle time after which it ends. Default: its settings'. */
+  readonly lingerMs?: number | undefined;
+}
+
 /** Joins the coordinator on the data directory, or starts one that outlives us and ends by itself after its linger. */
 export async function ensureLocalCoordinator(
   directories: Directories,
   env: Readonly<Record<string, string | undefined>>,
   clock: Clock,
-  signal?: AbortSignal,
+  {signal, lingerMs}: EnsureOptions = {},
 ): Promise<LocalCoordinator> {
   const running = await findLocalCoordinator(directories);
   if (running) return {endpoint: running, started: false};
@@ -35,7 +41,7 @@ export async function ensureLocalCoordinator(
   await ensurePrivateDirectory(directories.logs);
   const logFile = path.join(directories.logs, 'coordinator.log');
   const until = clock.now() + START_TIMEOUT_MS;
-  let child = startDetached(directories, env, logFile);
+  let child = startDetached(directories, env, logFile, lingerMs);
   while (clock.now() < until) {
     signal?.throwIfAborted();
     const endpoint = await findLocalCoordinator(directories);
@@ -46,7 +52,7 @@ export async function ensureLocalCoordinator(
     if (ended) {
       // One that is on its way out may still have the directory.
       await delay(clock, RESPAWN_MS, signal);
-      child = startDetached(directories, env, logFile);
+      child = startDetached(directories, env, logFile, lingerMs);
     }
     await delay(clock, POLL_MS, signal);
   }
@@ -64,8 +70,10 @@ function startDetached(
   directories: Directories,
   env: Readonly<Record<string, string | undefined>>,
   logFile: string,
+  lingerMs: number | undefined,
 ): StartedCoordinator {
   const args = ['coordinator', '--data', directories.coordinator, '--linger'];
+  if (lingerMs !== undefined) args.push('--set', `lingerMs=${lingerMs}`);
   const child = spawnVerb(args, {env: childEnvironment(env), logFile, detached: true});
   let ended: StartedCoordinator['ended'];
   child.once('exit', code => {

@@ -12,6 +12,14 @@ export function connectOptions(command: Command): Command {
     .option('--ca-pin <pin>', 'sha256:… of the authority behind the address');
 }
 
+/** For options that are times; 0 is one. */
+export function milliseconds(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0)
+    throw new CoordinatorError('config', `"${text}" is not a number of milliseconds`);
+  return value;
+}
+
 /** For options that are numbers. */
 export function count(text: string): number {
   const value = Number(text);

@@ -15,7 +15,10 @@ export function selfCommand(): SelfCommand {
   return {command: process.execPath, args: [...execArgv, main]};
 }
 
-/** Inherited variables that would change how a child of ours behaves when we run inside an editor. */
+/**
+ * For a child of ours: without the variables that would change how it behaves when we run inside an editor. An editor's executable is Node
+ * only while ELECTRON_RUN_AS_NODE says so; agents take that from what they run in turn.
+ */
 export function childEnvironment(
   env: Readonly<Record<string, string | undefined>>,
   extra: Readonly<Record<string, string>> = {},
@@ -25,21 +28,28 @@ export function childEnvironment(
     if (value === undefined || name.startsWith('VSCODE_') || name === 'NODE_OPTIONS') continue;
     result[name] = value;
   }
+  if (process.versions['electron'] !== undefined) result['ELECTRON_RUN_AS_NODE'] = '1';
   return {...result, ...extra};
 }
 
-/** Starts a verb of ours with its output in `logFile`; the child outlives us only when `detached`. Its stdin is a pipe that we hold. */
-export function spawnVerb(
-  args: readonly string[],
-  options: {env: Record<string, string>; logFile: string; detached: boolean},
-): ChildProcess {
+export interface VerbSpawn {
+  readonly env: Record<string, string>;
+  readonly logFile: string;
+  /** It outlives us, and its stdin is nothing; else that is a pipe that we hold. */
+  readonly detached: boolean;
+  /** It tells us how it begins, over a channel of Node's. */
+  readonly tells?: boolean;
+}
+
+/** Starts a verb of ours with its output in `logFile`. */
+export function spawnVerb(args: readonly string[], options: VerbSpawn): ChildProcess {
   const self = selfCommand();
   const log = openSync(options.logFile, 'a', 0o600);
   try {
     return spawn(self.command, [...self.args, ...args], {
       env: options.env,
       detached: options.detached,
-      stdio: [options.detached ? 'ignore' : 'pipe', log, log],
+      stdio: [options.detached ? 'ignore' : 'pipe', log, log, ...(options.tells ? (['ipc'] as const) : [])],
       windowsHide: true,
     });
   } finally {

@@ -1,6 +1,7 @@
 /** The end of a session for programs: the last line of `mcpx run --json`. Its keys are a promise. Pure. */
-import {RESULT_TASK_ID} from '../../tasks/implicitTasks.ts';
-import {makespanMs, type SessionReport} from './sessionReport.ts';
+
+import {makespanMs, type SessionReport} from '../../client/report/sessionReport.ts';
+import {RESULT_TASK_ID} from '../../protocol/model/task.ts';
 
 export interface FinalReport {
   readonly session: string;

@@ -1,8 +1,13 @@
 /** The end of a session for test reporters: JUnit XML, one case a task. Pure. */
 
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
+import {
+  makespanMs,
+  type SessionReport,
+  type TaskReport,
+  taskDurationMs,
+} from '../../client/report/sessionReport.ts';
 import type {FailureKind} from '../../protocol/model/task.ts';
-import {makespanMs, type SessionReport, type TaskReport, taskDurationMs} from './sessionReport.ts';
 import {failedGates, failureText, outcomeText} from './taskText.ts';
 
 /** The work's own failures; what else goes wrong is an error of the surroundings. */

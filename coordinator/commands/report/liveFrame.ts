@@ -1,8 +1,14 @@
 /** One frame of the live view of a session on a terminal: a header, a line for each task that matters now, and what waits for people. Pure. */
 
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
+import {
+  elapsedMs,
+  isActive,
+  makespanMs,
+  type SessionReport,
+  type TaskReport,
+} from '../../client/report/sessionReport.ts';
 import {formatDuration} from '../../protocol/plan/duration.ts';
-import {elapsedMs, isActive, makespanMs, type SessionReport, type TaskReport} from './sessionReport.ts';
 import {approvalCommand, approvalText, reason, stateIcon} from './taskText.ts';
 import {type Colors, cut, formatDollars, padded, printable, textWidth} from './terminalText.ts';
 

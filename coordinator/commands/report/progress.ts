@@ -1,10 +1,10 @@
 /** Shows a session while it runs. What is drawn is the business of liveFrame.ts and stateChanges.ts; this owns the terminal. */
 import {createLogUpdate} from 'log-update';
+import type {SessionReport} from '../../client/report/sessionReport.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import {every} from '../../runtime/clock.ts';
 import {type Disposable, noDisposable} from '../../runtime/disposable.ts';
 import {liveFrame} from './liveFrame.ts';
-import type {SessionReport} from './sessionReport.ts';
 import {StateChanges} from './stateChanges.ts';
 import {type Colors, printable} from './terminalText.ts';
 

@@ -1,8 +1,13 @@
 /** What changed between two reports of a session, one line each. */
 
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
+import {
+  elapsedMs,
+  makespanMs,
+  type SessionReport,
+  type TaskReport,
+} from '../../client/report/sessionReport.ts';
 import {formatDuration} from '../../protocol/plan/duration.ts';
-import {elapsedMs, makespanMs, type SessionReport, type TaskReport} from './sessionReport.ts';
 import {approvalCommand, approvalText, failedGates, failureText, headline} from './taskText.ts';
 import {printable} from './terminalText.ts';
 

@@ -1,8 +1,13 @@
 /** The end of a session for people: what became of every task, what was refused, and where the result is. Pure. */
 
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
+import {
+  makespanMs,
+  type SessionReport,
+  type TaskReport,
+  taskDurationMs,
+} from '../../client/report/sessionReport.ts';
 import {formatDuration} from '../../protocol/plan/duration.ts';
-import {makespanMs, type SessionReport, type TaskReport, taskDurationMs} from './sessionReport.ts';
 import {failedGates, failureText, headline, stateIcon} from './taskText.ts';
 import {type Colors, cut, formatDollars, padded, printable, textWidth} from './terminalText.ts';
 
@@ -25,6 +30,7 @@ export function summary(report: SessionReport, options: SummaryOptions): string 
     ...report.tasks
       .filter(task => task.record.state === 'failed')
       .flatMap(task => failureLines(task, options)),
+    ...personLines(report, options),
     ...refusalLines(report, options),
     verdict(report, options),
     ...resultLines(report),
@@ -87,6 +93,23 @@ function failureLines({record, attempts}: TaskReport, {colors}: SummaryOptions):
   }
   if (attempts.length > 0) lines.push(`  more: mcpx sessions show ${record.sessionId}`);
   return [...lines, ''];
+}
+
+/** What people added to tasks and let pass. */
+function personLines({tasks}: SessionReport, {colors}: SummaryOptions): string[] {
+  const lines = tasks.flatMap(({record: {id, note, gates = []}}) => [
+    ...(note ? [`${id}: note of ${printable(note.by)}: ${headline(note.text)}`] : []),
+    ...gates.flatMap(({gate, waived}) =>
+      waived
+        ? [
+            colors.yellow(
+              `${id}: gate ${printable(gate)} was waived by ${printable(waived.by)}: ${headline(waived.reason)}`,
+            ),
+          ]
+        : [],
+    ),
+  ]);
+  return lines.length === 0 ? [] : [...lines, ''];
 }
 
 function evidence(output: string): string[] {

@@ -1,8 +1,9 @@
 /** Single phrases about tasks, attempts and approvals, the same in every report. */
+
+import type {TaskReport} from '../../client/report/sessionReport.ts';
 import type {AttemptRecord} from '../../protocol/model/attempt.ts';
 import type {ApprovalRecord} from '../../protocol/model/facts.ts';
 import type {Failure, TaskRecord, TaskState} from '../../protocol/model/task.ts';
-import type {TaskReport} from './sessionReport.ts';
 import {type Colors, cut, printable} from './terminalText.ts';
 
 const LONGEST_HEADLINE = 240;
@@ -69,5 +70,5 @@ export function outcomeText(attempt: AttemptRecord): string {
 
 /** The gates of the verdict that counts last. */
 export function failedGates(record: TaskRecord): NonNullable<TaskRecord['gates']> {
-  return (record.gates ?? []).filter(gate => !gate.passed);
+  return (record.gates ?? []).filter(gate => !gate.passed && !gate.waived);
 }

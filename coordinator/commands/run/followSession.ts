@@ -1,5 +1,6 @@
 /** Follows a session to its end and shows it on the way. */
 import type {McpxClient} from '../../client/mcpxClient.ts';
+import {readSession, type SessionReport} from '../../client/report/sessionReport.ts';
 import type {ViewUpdate, ViewWatch} from '../../client/viewWatch.ts';
 import {isProtocolError} from '../../protocol/errors.ts';
 import {FINAL_SESSION_STATES} from '../../protocol/model/session.ts';
@@ -10,7 +11,6 @@ import {type Disposable, DisposableStore, noDisposable} from '../../runtime/disp
 import {isCoordinatorError} from '../../runtime/errors.ts';
 import type {CommandIo} from '../io.ts';
 import {LiveProgress, PlainProgress, type Progress} from '../report/progress.ts';
-import {readSession, type SessionReport} from '../report/sessionReport.ts';
 import {terminalColors, wantsColors} from '../report/terminalText.ts';
 
 export interface FollowOptions {

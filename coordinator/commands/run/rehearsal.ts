@@ -7,10 +7,12 @@ import type {Clock} from '../../runtime/clock.ts';
 import {systemErrorCode} from '../../runtime/errors.ts';
 
 export async function startRehearsal(
-  planFile: string,
+  planFile: string | undefined,
   clock: Clock,
   logger: Logger,
 ): Promise<RehearsalServer> {
+  if (planFile === undefined)
+    return startRehearsalServer({clock, logger, script: parseRehearsalScript('', '')});
   const file = rehearsalFileOf(planFile);
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     if (systemErrorCode(error) === 'ENOENT') return '';

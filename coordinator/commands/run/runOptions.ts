@@ -13,4 +13,9 @@ export interface RunOptions {
   readonly isolated: boolean;
   readonly uncommitted: boolean;
   readonly verbose: boolean;
+  readonly background: boolean;
+  /** The prompt of a plan of one task. */
+  readonly goalTask?: string;
+  /** A plan that belongs to the current folder, wherever its text comes from. */
+  readonly tasksFrom?: string;
 }

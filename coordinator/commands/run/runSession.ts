@@ -3,6 +3,7 @@ import {rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {ArtifactClient} from '../../artifacts/artifactClient.ts';
 import type {McpxClient} from '../../client/mcpxClient.ts';
+import type {SessionReport} from '../../client/report/sessionReport.ts';
 import type {LocalRepository} from '../../client/repository/localRepository.ts';
 import type {Logger} from '../../observability/logger.ts';
 import type {Plan} from '../../protocol/plan/plan.ts';
@@ -17,7 +18,6 @@ import {LocalAgents} from '../local/localAgents.ts';
 import {ensureLocalCoordinator, stopLocalCoordinator} from '../local/localCoordinator.ts';
 import {finalLine} from '../report/finalLine.ts';
 import {junitXml} from '../report/junit.ts';
-import type {SessionReport} from '../report/sessionReport.ts';
 import {summary} from '../report/summary.ts';
 import {terminalColors, wantsColors} from '../report/terminalText.ts';
 import {bringResult} from './bringResult.ts';
@@ -47,6 +47,8 @@ export interface RunSessionParts {
   readonly rehearsalEnv: Readonly<Record<string, string>> | undefined;
   /** Called once the agents are on their way. Resolves with the repository that the result goes into. */
   readonly begin: (beginning: RunBeginning) => Promise<LocalRepository | undefined>;
+  /** Called when that has happened, with the number of agents that were started. */
+  readonly begun?: ((agents: number) => void) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly io: CommandIo;
@@ -90,6 +92,15 @@ export class RunSession {
     }
   }
 
+  /** Ends this run and its agents; the session stays as it is and can be resumed. */
+  leave(): void {
+    this.parts.io.stderr(
+      `Leaving: the session stays. To go on: mcpx sessions resume ${this.parts.sessionId}\n`,
+    );
+    if (this.abandoned.signal.aborted) this.agents?.kill();
+    this.abandoned.abort();
+  }
+
   async run(): Promise<RunOutcome> {
     let fetched = false;
     try {
@@ -116,6 +127,7 @@ export class RunSession {
     const repository = await parts.begin({client, artifacts, signal});
     // An interrupt that came before the session existed has not reached it.
     if (signal.aborted) await this.cancelSession(client);
+    parts.begun?.(this.agents?.count ?? 0);
     const {sessionId, plan, clock, io} = parts;
     const report = await followSession({client, sessionId, plan, clock, io, abandon: this.abandoned.signal});
     if (!report)
@@ -141,19 +153,18 @@ export class RunSession {
   private async findCoordinator(): Promise<Target> {
     const {options, io, clock} = this.parts;
     if (options.connect !== undefined) return requireTarget(options, io);
-    const {endpoint} = await ensureLocalCoordinator(this.directories, io.env, clock, this.cancelled.signal);
+    const {endpoint} = await ensureLocalCoordinator(this.directories, io.env, clock, {
+      signal: this.cancelled.signal,
+    });
     return {url: endpoint.url, token: endpoint.token, ca: endpoint.ca};
   }
 
   private async startAgents(target: Target): Promise<void> {
     const {parts} = this;
     if (parts.agents === 0) return;
-    const {endpoint} = await ensureLocalCoordinator(
-      this.directories,
-      parts.io.env,
-      parts.clock,
-      this.cancelled.signal,
-    );
+    const {endpoint} = await ensureLocalCoordinator(this.directories, parts.io.env, parts.clock, {
+      signal: this.cancelled.signal,
+    });
     this.agents = new LocalAgents({
       endpoint: {...endpoint, url: target.url},
       sessionId: parts.sessionId,

@@ -3,13 +3,13 @@ import {type PastState, SessionPast} from '../../client/history.ts';
 import {silentLogger} from '../../observability/logger.ts';
 import type {HistoryMark} from '../../protocol/commands/history.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
+import {answer, type JsonOption} from '../answer.ts';
 import {type CommandIo, EXIT} from '../io.ts';
 import {type ConnectOptions, withClient} from '../local/connect.ts';
 import {requireSession} from './sessionRows.ts';
 
-export interface HistoryOptions extends ConnectOptions {
+export interface HistoryOptions extends ConnectOptions, JsonOption {
   readonly at?: string;
-  readonly json: boolean;
 }
 
 export function showHistory(id: string, options: HistoryOptions, io: CommandIo): Promise<number> {
@@ -23,16 +23,14 @@ export function showHistory(id: string, options: HistoryOptions, io: CommandIo):
     const past = new SessionPast({client, sessionId: session.id});
     if (revision === undefined) {
       await past.refresh();
-      for (const mark of past.marks)
-        io.stdout(`${options.json ? JSON.stringify(mark) : markLine(mark, session.id)}\n`);
+      const {marks, knownTo: upTo} = past;
+      answer(io, options, {marks, upTo}, marks.map(mark => `${markLine(mark, session.id)}\n`).join(''));
       return EXIT.ok;
     }
     const state = await past.stateAt(revision);
-    if (options.json)
-      io.stdout(
-        `${JSON.stringify({...state, rows: [...state.rows.values()], transcripts: Object.fromEntries(state.transcripts)})}\n`,
-      );
-    else io.stdout(stateText(state));
+    const {rows, transcripts} = state;
+    const plain = {...state, rows: [...rows.values()], transcripts: Object.fromEntries(transcripts)};
+    answer(io, options, plain, stateText(state));
     return EXIT.ok;
   });
 }

@@ -1,12 +1,14 @@
 /** A session's result in the person's repository: fetched, accepted, pushed, offered as a pull request. */
 import {tmpdir} from 'node:os';
 import type {McpxClient} from '../../client/mcpxClient.ts';
+import type {SessionReport} from '../../client/report/sessionReport.ts';
 import {acceptResult} from '../../client/repository/acceptResult.ts';
 import {LocalRepository} from '../../client/repository/localRepository.ts';
 import {programRunner, pullRequest, pushResult} from '../../client/repository/publishResult.ts';
 import {silentLogger} from '../../observability/logger.ts';
 import type {SessionRecord} from '../../protocol/model/session.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
+import {answer, type JsonOption} from '../answer.ts';
 import {type CommandIo, EXIT} from '../io.ts';
 import {
   artifactClient,
@@ -15,11 +17,15 @@ import {
   type Target,
   withClient,
 } from '../local/connect.ts';
-import type {SessionReport} from '../report/sessionReport.ts';
 import {formatDollars} from '../report/terminalText.ts';
 import {bringResult} from '../run/bringResult.ts';
 import {planOf} from './sessionPlan.ts';
 import {requireSession, sessionReport} from './sessionRows.ts';
+
+export type FetchOptions = ConnectOptions & JsonOption;
+export type AcceptOptions = FetchOptions & {readonly merge: boolean; readonly message?: string};
+export type PushOptions = FetchOptions & {readonly remote?: string};
+export type PullRequestOptions = PushOptions & {readonly base?: string; readonly title?: string};
 
 interface FetchedSession {
   readonly session: SessionRecord;
@@ -29,18 +35,14 @@ interface FetchedSession {
   readonly body: string;
 }
 
-export function fetchSession(id: string, options: ConnectOptions, io: CommandIo): Promise<number> {
-  return withResult(id, options, io, async ({branch}) => {
-    io.stdout(`${branch}\n`);
+export function fetchSession(id: string, options: FetchOptions, io: CommandIo): Promise<number> {
+  return withResult(id, options, io, async ({session, branch}) => {
+    answer(io, options, {session: session.id, branch, commit: session.result?.commit}, `${branch}\n`);
     return EXIT.ok;
   });
 }
 
-export function acceptSession(
-  id: string,
-  options: ConnectOptions & {merge: boolean; message?: string},
-  io: CommandIo,
-): Promise<number> {
+export function acceptSession(id: string, options: AcceptOptions, io: CommandIo): Promise<number> {
   return withResult(id, options, io, async ({session, branch, repository, body}) => {
     const message = options.message ?? `${session.name}\n\n${body}`;
     const accepted = await acceptResult(repository, {
@@ -48,12 +50,13 @@ export function acceptSession(
       mode: options.merge ? 'merge' : 'squash',
       message,
     });
+    const about = {session: session.id, branch};
     switch (accepted.kind) {
       case 'accepted':
-        io.stdout(`Accepted as ${accepted.commit.slice(0, 10)}.\n`);
+        answer(io, options, {...about, ...accepted}, `Accepted as ${accepted.commit.slice(0, 10)}.\n`);
         return EXIT.ok;
       case 'nothing':
-        io.stdout('Nothing to accept: your branch has all of it.\n');
+        answer(io, options, {...about, ...accepted}, 'Nothing to accept: your branch has all of it.\n');
         return EXIT.ok;
       case 'dirty':
         throw new CoordinatorError(
@@ -79,22 +82,15 @@ export function acceptSession(
   });
 }
 
-export function pushSession(
-  id: string,
-  options: ConnectOptions & {remote?: string},
-  io: CommandIo,
-): Promise<number> {
+export function pushSession(id: string, options: PushOptions, io: CommandIo): Promise<number> {
   return withResult(id, options, io, async result => {
-    await push(result, options.remote, io);
+    const {remote, url} = await push(result, options.remote, io);
+    answer(io, options, {session: result.session.id, branch: result.branch, remote, url}, '');
     return EXIT.ok;
   });
 }
 
-export function openPullRequest(
-  id: string,
-  options: ConnectOptions & {remote?: string; base?: string; title?: string},
-  io: CommandIo,
-): Promise<number> {
+export function openPullRequest(id: string, options: PullRequestOptions, io: CommandIo): Promise<number> {
   return withResult(id, options, io, async result => {
     await push(result, options.remote, io);
     const {session, branch, repository, body} = result;
@@ -108,7 +104,7 @@ export function openPullRequest(
         hint: `The branch ${branch} is pushed.`,
       });
     if (opened.kind === 'link') io.stderr(`${opened.reason}. Open this page:\n`);
-    io.stdout(`${opened.url}\n`);
+    answer(io, options, {session: session.id, branch, ...opened}, `${opened.url}\n`);
     return EXIT.ok;
   });
 }
@@ -117,7 +113,7 @@ async function push(
   {repository, branch}: FetchedSession,
   remote: string | undefined,
   io: CommandIo,
-): Promise<void> {
+): Promise<{remote: string; url: string}> {
   const pushed = await pushResult(repository, branch, remote);
   if (pushed.kind === 'noRemote')
     throw new CoordinatorError('git', 'this repository has no remote to push to', {
@@ -126,6 +122,7 @@ async function push(
   if (pushed.kind === 'refused')
     throw new CoordinatorError('git', `${pushed.remote} refused the push:\n${pushed.message}`);
   io.stderr(`Pushed ${pushed.branch} to ${pushed.url}\n`);
+  return {remote: pushed.remote, url: pushed.url};
 }
 
 function withResult(

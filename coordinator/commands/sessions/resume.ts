@@ -1,110 +1,73 @@
-/** `mcpx sessions resume`: agents for a session that was left or failed, which is then followed to its end. */
-
-import {tmpdir} from 'node:os';
+/** `mcpx sessions resume`: agents for a session that was left or failed, which is then followed to its end, here or in the background. */
 import path from 'node:path';
-import {LocalRepository} from '../../client/repository/localRepository.ts';
-import {createLogger, silentLogger} from '../../observability/logger.ts';
-import type {SessionRecord} from '../../protocol/model/session.ts';
-import type {Plan} from '../../protocol/plan/plan.ts';
 import {systemClock} from '../../runtime/clock.ts';
-import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
-import type {CommandIo} from '../io.ts';
-import {type ConnectOptions, findTarget, namedCoordinator, openClient} from '../local/connect.ts';
+import {CoordinatorError} from '../../runtime/errors.ts';
+import {type CommandIo, EXIT} from '../io.ts';
+import {type ConnectOptions, namedCoordinator} from '../local/connect.ts';
 import {userDirectories} from '../local/directories.ts';
-import {ensureLocalCoordinator} from '../local/localCoordinator.ts';
-import {startRehearsal} from '../run/rehearsal.ts';
-import {RunSession} from '../run/runSession.ts';
-import {planOf} from './sessionPlan.ts';
-import {requireSession} from './sessionRows.ts';
+import {startInBackground, tellBackground} from '../run/background.ts';
+import {resumeStored} from '../run/beginSession.ts';
+import {hostRun} from '../run/hostRun.ts';
+import {type RunRequest, readRun, refuseHosted, writeRun} from '../run/runFolders.ts';
+import {findSession} from './findSession.ts';
 
 export interface ResumeOptions extends ConnectOptions {
   readonly agents?: number;
-  readonly slots: number;
+  readonly slots?: number;
   readonly rehearse?: string;
+  readonly background: boolean;
+  readonly json: boolean;
 }
 
 const DEFAULT_AGENTS = 3;
+const DEFAULT_SLOTS = 2;
 
 export async function resumeSession(id: string, given: ResumeOptions, io: CommandIo): Promise<number> {
   const options = {...given, connect: await namedCoordinator(given, io)};
   const {session, plan} = await findSession(id, options, io);
-  if (session.rehearsal && options.rehearse === undefined && options.connect === undefined) {
+  const directories = userDirectories(io.env);
+  await refuseHosted(directories, session.id);
+  const before = await readRun(directories, session.id);
+  if (!session.rehearsal && options.rehearse !== undefined)
+    throw new CoordinatorError('config', `${session.id} is not a rehearsal`);
+  const known = options.rehearse !== undefined || before?.rehearse === true;
+  if (session.rehearsal && !known && options.connect === undefined) {
     throw new CoordinatorError(
       'config',
       `${session.id} is a rehearsal: name its plan, so that its script can be played`,
       {hint: `mcpx sessions resume ${session.id} --rehearse PLAN`},
     );
   }
-  if (!session.rehearsal && options.rehearse !== undefined)
-    throw new CoordinatorError('config', `${session.id} is not a rehearsal`);
-  const logger = createLogger({
-    sink: {write: line => io.stderr(`${line}\n`)},
-    level: 'error',
-    format: 'text',
-    wallNow: systemClock.wallNow,
+  const here = options.connect === undefined && session.state !== 'succeeded';
+  const request: RunRequest = {
+    v: 1,
+    kind: 'resume',
+    session: session.id,
+    startedAt: systemClock.wallNow(),
+    folder: before?.folder ?? io.cwd,
+    planFile: options.rehearse === undefined ? before?.planFile : path.resolve(io.cwd, options.rehearse),
+    agents: here ? (options.agents ?? (before?.agents || plan?.agents) ?? DEFAULT_AGENTS) : 0,
+    slots: options.slots ?? before?.slots ?? DEFAULT_SLOTS,
+    connect: options.connect,
+    caPin: options.caPin,
+    rehearse: session.rehearsal && here,
+    keep: false,
+    uncommitted: false,
+    verbose: false,
+  };
+  if (options.background) {
+    tellBackground(await startInBackground(request, undefined, options.token, io), options, io);
+    return EXIT.ok;
+  }
+  await writeRun(directories, request, undefined);
+  const outcome = await hostRun({
+    request,
+    plan,
+    token: options.token,
+    isolated: false,
+    begin: beginning => resumeStored(session, plan, request, beginning, io),
+    io: options.json ? {...io, stdout: io.stderr} : io,
   });
-  const rehearsal =
-    options.rehearse === undefined
-      ? undefined
-      : await startRehearsal(path.resolve(io.cwd, options.rehearse), systemClock, logger);
-  try {
-    const run = new RunSession({
-      sessionId: session.id,
-      plan,
-      agents: options.connect === undefined ? (options.agents ?? plan?.agents ?? DEFAULT_AGENTS) : 0,
-      options: {...options, isolated: false, keep: false},
-      rehearsalEnv: rehearsal?.env,
-      begin: async ({client}) => {
-        await client.request(
-          'mcpx.session.control',
-          {sessionId: session.id, action: {kind: 'resume'}},
-          {retry: true},
-        );
-        return repositoryHere(session, io);
-      },
-      clock: systemClock,
-      logger,
-      io,
-    });
-    const interrupt = (): void => run.interrupt();
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt);
-    try {
-      return (await run.run()).exit;
-    } finally {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupt);
-    }
-  } finally {
-    await rehearsal?.stop();
-  }
-}
-
-/** A session is there after its coordinator has ended: it is started again to look. */
-async function findSession(
-  id: string,
-  options: ResumeOptions,
-  io: CommandIo,
-): Promise<{session: SessionRecord; plan: Plan | undefined}> {
-  let target = await findTarget(options, io);
-  if (!target) {
-    const {endpoint} = await ensureLocalCoordinator(userDirectories(io.env), io.env, systemClock);
-    target = {url: endpoint.url, token: endpoint.token, ca: endpoint.ca};
-  }
-  const client = await openClient(target, silentLogger);
-  try {
-    const session = await requireSession(client, id);
-    return {session, plan: await planOf(session, target)};
-  } finally {
-    client.dispose();
-  }
-}
-
-/** The result goes into the repository of this folder; elsewhere it stays with the coordinator until it is fetched. */
-async function repositoryHere(session: SessionRecord, io: CommandIo): Promise<LocalRepository | undefined> {
-  if (!session.workspace) return undefined;
-  try {
-    return await LocalRepository.open(io.cwd, {env: io.env, temporaryFolder: tmpdir()});
-  } catch (error) {
-    if (isCoordinatorError(error)) return undefined;
-    throw error;
-  }
+  if (options.json) io.stdout(`${outcome.json}\n`);
+  return outcome.exit;
 }

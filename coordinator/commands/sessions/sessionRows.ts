@@ -1,11 +1,11 @@
 /** Finding a session by its id, or by an unambiguous beginning of it. */
 import type {McpxClient} from '../../client/mcpxClient.ts';
+import {readSession, type SessionReport} from '../../client/report/sessionReport.ts';
 import type {Row} from '../../protocol/commands/watch.ts';
 import type {SessionRecord} from '../../protocol/model/session.ts';
 import type {Plan} from '../../protocol/plan/plan.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import {snapshotRows} from '../local/connect.ts';
-import {readSession, type SessionReport} from '../report/sessionReport.ts';
 
 /** Newest first. */
 export async function listSessions(client: McpxClient): Promise<SessionRecord[]> {

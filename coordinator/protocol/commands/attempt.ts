@@ -38,7 +38,10 @@ export const TaskAssign = z.object({
   workspace: AssignedWorkspace,
   /** Failed gates and the failure of the attempt before, for the prompt. */
   previous: z.object({message: z.string().max(8192), gates: z.array(GateEvidence).max(32)}).optional(),
+  /** What a person adds, for the prompt. */
   note: z.string().max(65_536).optional(),
+  /** No work: only gates follow, in the worktree that this agent kept of an earlier attempt, and this is what that one left. */
+  recheck: z.object({attemptId: AttemptId, result: TaskResult}).optional(),
   /** Dollars that this attempt may spend: the least of the task's, the session's and the day's. */
   budgetUsd: z.number().positive().optional(),
   keep: z.boolean(),
@@ -170,6 +173,8 @@ export const AttemptCancelled = z.object({
 
 /** The attempt is over: its worktree may go. */
 export const AttemptRelease = z.object({attemptId: AttemptId, keep: z.boolean()});
+/** `kept`: the worktree is there, whole, and stays. */
+export const AttemptReleased = z.object({kept: z.boolean().optional()});
 
 export const AttemptControl = z.object({
   attemptId: AttemptId,

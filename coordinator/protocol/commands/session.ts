@@ -1,7 +1,9 @@
 /** Sessions: start, end, steer. */
 import * as z from 'zod';
-import {SessionId, Sha256, TaskId} from '../ids.ts';
+import {GateWaiver} from '../gate.ts';
+import {AgentId, SessionId, Sha256, TaskId} from '../ids.ts';
 import {SessionRecord, WorkspaceSource} from '../model/session.ts';
+import {MAX_NOTE_CHARS} from '../model/task.ts';
 import {Plan} from '../plan/plan.ts';
 
 export const SessionStart = z.object({
@@ -34,8 +36,25 @@ export const SessionControl = z.object({
     z.object({kind: z.literal('pause')}),
     /** Continues a paused session, and gives failed and parked tasks of an ended one a fresh start. */
     z.object({kind: z.literal('resume')}),
-    z.object({kind: z.literal('retryTask'), taskId: TaskId}),
+    /** A fresh start of a failed, cancelled or waiting task, with what held back by it. */
+    z.object({
+      kind: z.literal('retryTask'),
+      taskId: TaskId,
+      /** For the prompts of its attempts from now on; kept with the task. */
+      note: z.string().trim().min(1).max(MAX_NOTE_CHARS).optional(),
+    }),
     z.object({kind: z.literal('cancelTask'), taskId: TaskId}),
+    /** Its running attempt ends at nobody's cost, and it is placed on another agent, or on this one, for which it waits. */
+    z.object({kind: z.literal('reassignTask'), taskId: TaskId, agentId: AgentId.optional()}),
+    /** Only the gates of a task that failed by them, or that waits for one, run again. */
+    z.object({kind: z.literal('rerunGates'), taskId: TaskId}),
+    /** The result counts although this gate, or whatever has not passed, did not pass. */
+    z.object({
+      kind: z.literal('waiveGate'),
+      taskId: TaskId,
+      gate: z.string().min(1).max(64).optional(),
+      reason: GateWaiver.shape.reason,
+    }),
     z.object({kind: z.literal('budget'), budgetUsd: z.number().positive()}),
     /** Tells the coordinator what became of the result branch; the worktrees of a kept session are cleaned. */
     z.object({kind: z.literal('release')}),

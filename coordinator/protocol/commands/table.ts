@@ -111,7 +111,11 @@ export const METHODS = {
     params: attempt.AttemptCancel,
     result: attempt.AttemptCancelled,
   },
-  'mcpx.attempt.release': {direction: 'hubToAgent', params: attempt.AttemptRelease, result: Empty},
+  'mcpx.attempt.release': {
+    direction: 'hubToAgent',
+    params: attempt.AttemptRelease,
+    result: attempt.AttemptReleased,
+  },
   'mcpx.attempt.control': {
     direction: 'both',
     params: attempt.AttemptControl,

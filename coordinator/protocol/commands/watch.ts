@@ -113,6 +113,8 @@ export const ClusterInfo = z.object({
   startedAt: WallTime,
   agents: z.number().int().nonnegative(),
   sessions: z.number().int().nonnegative(),
+  /** Connected ones, whoever asks among them. */
+  clients: z.number().int().nonnegative().optional(),
 });
 
 /** Which of these commits the coordinators can hand out already, and how: what a client need not upload. */

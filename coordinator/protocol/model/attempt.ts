@@ -59,6 +59,8 @@ export const AttemptRecord = z.looseObject({
   report: AttemptReport.optional(),
   failure: Failure.optional(),
   gates: z.array(GateEvidence).max(32).optional(),
+  /** Only gates ran, in the worktree of this earlier attempt. */
+  recheckOf: AttemptId.optional(),
   /** Whether gates follow its report; absent when nobody said. */
   gated: z.boolean().optional(),
   usage: Usage,

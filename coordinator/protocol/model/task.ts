@@ -1,10 +1,13 @@
 /** The stored record of a task: its state and how it got there. Its definition is in the session's plan. */
 import * as z from 'zod';
-import {GateEvidence} from '../gate.ts';
-import {AttemptId, CommitId, SessionId, TaskId, WallTime} from '../ids.ts';
+import {GateEvidence, GateWaiver} from '../gate.ts';
+import {AgentId, AttemptId, CommitId, SessionId, TaskId, WallTime} from '../ids.ts';
 import {Usage} from '../usage.ts';
 import {recordFields} from './record.ts';
 import {CommitBundle} from './session.ts';
+
+/** The task that merges the leaves and runs the plan's gates. */
+export const RESULT_TASK_ID = '_result';
 
 export const TASK_STATES = [
   'pending',
@@ -75,6 +78,18 @@ export const Failure = z.object({
 });
 export type Failure = z.infer<typeof Failure>;
 
+/** Characters of a note: it shares its record with evidence and failure. */
+export const MAX_NOTE_CHARS = 4096;
+
+/** What a person adds to what the task says. It goes into the prompt of every attempt from then on, until another takes its place. */
+export const TaskNote = z.object({
+  text: z.string().max(MAX_NOTE_CHARS),
+  /** The principal. */
+  by: z.string().max(256),
+  at: WallTime,
+});
+export type TaskNote = z.infer<typeof TaskNote>;
+
 export const TaskRecord = z.looseObject({
   ...recordFields,
   sessionId: SessionId,
@@ -103,6 +118,22 @@ export const TaskRecord = z.looseObject({
   failure: Failure.optional(),
   /** Evidence of the gates of the last attempt that was verified. */
   gates: z.array(GateEvidence).max(32).optional(),
+  note: TaskNote.optional(),
+  /** Where a person wants its next attempt: gone once an agent has begun it. Attempts up to number `after` make way for it. */
+  wished: z
+    .object({
+      on: AgentId.optional(),
+      notOn: AgentId.optional(),
+      after: z.number().int().nonnegative(),
+    })
+    .optional(),
+  /** Only its gates run, in the worktree of this attempt, which is on this agent. */
+  recheck: z.object({attemptId: AttemptId, agentId: AgentId}).optional(),
+  /** Gates that its present attempt need not pass. */
+  waived: z
+    .array(z.object({gate: z.string().max(64), waiver: GateWaiver}))
+    .max(32)
+    .optional(),
   usage: Usage,
   /** A task that the coordinator added: the merge of the result, or of conflicting inputs. */
   origin: z.enum(['plan', 'result', 'merge']).default('plan'),

@@ -14,8 +14,7 @@ export function closest(name: string, known: Iterable<string>): string | undefin
 }
 
 /** `; did you mean "build"?`, or nothing. */
-export function suggestion(name: string, known: Iterable<string>): string {
-  const found = closest(name, known);
+export function didYouMean(found: string | undefined): string {
   return found === undefined ? '' : `; did you mean "${found}"?`;
 }
 

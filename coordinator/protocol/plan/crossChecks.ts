@@ -1,5 +1,5 @@
 /** What a schema cannot say of a plan: references, cycles, and keys that exclude each other. */
-import {suggestion} from './closest.ts';
+import {closest, didYouMean} from './closest.ts';
 import {formatPath, MAX_DIAGNOSTICS, type PlanDiagnostic, quoted} from './diagnostics.ts';
 import {graphProblems} from './graph.ts';
 import type {Locator} from './locate.ts';
@@ -9,15 +9,21 @@ import {type PlanFile, type PlanGate, type PlanTask, RESERVED_TASK_KEYS} from '.
 type Report = (
   path: readonly PropertyKey[],
   message: string,
-  options?: {severity?: PlanDiagnostic['severity']; at?: 'key' | 'value'},
+  options?: {severity?: PlanDiagnostic['severity']; at?: 'key' | 'value'; suggestion?: string | undefined},
 ) => void;
 
 export function crossChecks(plan: PlanFile, locator: Locator): PlanDiagnostic[] {
   const found: PlanDiagnostic[] = [];
-  const report: Report = (path, message, {severity = 'error', at = 'value'} = {}) => {
+  const report: Report = (path, message, {severity = 'error', at = 'value', suggestion} = {}) => {
     if (found.length >= MAX_DIAGNOSTICS) return;
     const position = at === 'key' ? locator.key(path) : locator.value(path);
-    found.push({severity, field: formatPath(path), message, position});
+    found.push({
+      severity,
+      field: formatPath(path),
+      message,
+      position,
+      ...(suggestion === undefined ? {} : {suggestion}),
+    });
   };
   const ids = new Set(plan.tasks.map(task => task.id));
   plan.tasks.forEach((task, index) => {
@@ -59,11 +65,13 @@ function checkAffinity(
   rules?.forEach((rule, index) => {
     if (rule.kind === 'region' || rule.kind === 'agent') return;
     rule.with.forEach((id, position) => {
-      if (!ids.has(id))
-        report(
-          [...path, 'affinity', index, 'with', position],
-          `no task is called "${id}"${ids.size <= 1000 ? suggestion(id, ids) : ''}`,
-        );
+      if (ids.has(id)) return;
+      const suggestion = ids.size <= 1000 ? closest(id, ids) : undefined;
+      report(
+        [...path, 'affinity', index, 'with', position],
+        `no task is called "${id}"${didYouMean(suggestion)}`,
+        {suggestion},
+      );
     });
   });
 }
@@ -127,11 +135,10 @@ function checkGraph(plan: PlanFile, locator: Locator, report: Report): void {
     }
     const path = ['tasks', problem.node, 'dependsOn', problem.dependency];
     if (problem.kind === 'cycle') report(path, `the dependencies form a cycle: ${showCycle(problem.path)}`);
-    else
-      report(
-        path,
-        `no task is called "${problem.id}"${problem.suggestion ? `; did you mean "${problem.suggestion}"?` : ''}`,
-      );
+    else {
+      const {id: unknown, suggestion} = problem;
+      report(path, `no task is called "${unknown}"${didYouMean(suggestion)}`, {suggestion});
+    }
   }
 }
 

@@ -13,6 +13,8 @@ export interface PlanDiagnostic {
   readonly field: string;
   readonly message: string;
   readonly position: PlanPosition;
+  /** What probably was meant to stand at the position; the message asks for it. */
+  readonly suggestion?: string;
 }
 
 export const PLAN_START: PlanPosition = {line: 1, column: 1, end: {line: 1, column: 1}};

@@ -50,7 +50,11 @@ export const PlanPermissions = z.strictObject({
     .max(256)
     .default([])
     .describe('Tool rules of Claude Code, such as "Bash(npm test:*)".'),
-  deny: z.array(z.string().max(512)).max(256).default([]),
+  deny: z
+    .array(z.string().max(512))
+    .max(256)
+    .default([])
+    .describe('Tool rules of what is never allowed, whatever the mode.'),
 });
 export type PlanPermissions = z.infer<typeof PlanPermissions>;
 
@@ -63,20 +67,20 @@ export const PlanRetry = z.strictObject({
     .default(1)
     .describe('Further tries after a failure of the work itself. Losses of agents do not count.'),
   backoff: Duration.default(2000).describe('Wait before the first retry; doubled each time.'),
-  maxBackoff: Duration.default(120_000),
+  maxBackoff: Duration.default(120_000).describe('Longest wait between two retries.'),
 });
 export type PlanRetry = z.infer<typeof PlanRetry>;
 
 export const PlanGate = z.union([
   command.describe('A shell command in the worktree; exit code 0 passes.'),
   z.strictObject({
-    name: z.string().min(1).max(64).optional(),
-    command,
+    name: z.string().min(1).max(64).optional().describe('What its evidence is kept under.'),
+    command: command.describe('A shell command in the worktree; exit code 0 passes.'),
     onFailure: z
       .enum(['fail', 'retry'])
       .default('retry')
       .describe('retry: the task runs again and its prompt carries the evidence, while retry.max lasts.'),
-    timeout: Duration.default(600_000),
+    timeout: Duration.default(600_000).describe('Longest run of the command.'),
   }),
 ]);
 
@@ -95,46 +99,93 @@ export const PlanRequirements = z.strictObject({
       ]),
     )
     .max(32)
-    .optional(),
-  specializations: z.array(z.string().min(1).max(64)).max(32).optional(),
-  resources: z.array(ResourceRequirement).max(16).optional(),
-  region: z.string().min(1).max(64).optional(),
-  mode: z.enum(['internal', 'external', 'any']).optional(),
-  tags: z.array(z.string().min(1).max(64)).max(32).optional(),
+    .optional()
+    .describe('What the agent must be able to do: domains, with the least proficiency that will do.'),
+  specializations: z
+    .array(z.string().min(1).max(64))
+    .max(32)
+    .optional()
+    .describe('All of them must be among the specialisations of the agent.'),
+  resources: z
+    .array(ResourceRequirement)
+    .max(16)
+    .optional()
+    .describe('What the machine must have: cpu in cores, memory and disk in MiB.'),
+  region: z.string().min(1).max(64).optional().describe('Where the agent must be.'),
+  mode: z
+    .enum(['internal', 'external', 'any'])
+    .optional()
+    .describe('internal: agents that a run started. external: agents that joined. any: either.'),
+  tags: z
+    .array(z.string().min(1).max(64))
+    .max(32)
+    .optional()
+    .describe('Tags that the agent must have, all of them.'),
 });
 
 const shared = {
   requires: PlanRequirements.optional().describe('What the agent must have.'),
-  affinity: z.array(AffinityRule).max(16).optional(),
-  retry: PlanRetry.optional(),
+  affinity: z
+    .array(AffinityRule)
+    .max(16)
+    .optional()
+    .describe('Where to run, or how near to other tasks: on the same agent, in the same region, apart.'),
+  retry: PlanRetry.optional().describe('What happens after a failure of the work itself.'),
   timeout: Duration.optional().describe(
     'Longest run of one attempt, not counting time that waits for a person.',
   ),
-  budgetUsd: dollars.optional(),
-  permissions: PlanPermissions.optional(),
-  model: z.string().min(1).max(128).optional(),
-  maxTurns: z.number().int().positive().max(10_000).optional(),
+  budgetUsd: dollars.optional().describe('US dollars that the attempts of one task may spend.'),
+  permissions: PlanPermissions.optional().describe('Which tools Claude Code may use.'),
+  model: z
+    .string()
+    .min(1)
+    .max(128)
+    .optional()
+    .describe('Model of Claude Code: an alias such as sonnet, or a full name.'),
+  maxTurns: z
+    .number()
+    .int()
+    .positive()
+    .max(10_000)
+    .optional()
+    .describe('Most turns of Claude Code in one attempt.'),
   onLost: z
     .enum(['rerun', 'ask', 'fail'])
     .optional()
     .describe('When the agent is lost in mid-attempt: run again, ask a person, or fail.'),
-  maxLosses: z.number().int().min(0).max(100).optional(),
+  maxLosses: z
+    .number()
+    .int()
+    .min(0)
+    .max(100)
+    .optional()
+    .describe('Lost agents after which the task waits for a person; losses never spend retry.'),
   env: environment.optional(),
   secrets: secretNames.optional(),
-  gates: z.array(PlanGate).max(32).optional(),
+  gates: z
+    .array(PlanGate)
+    .max(32)
+    .optional()
+    .describe('Commands that must succeed before the result of the task counts.'),
 };
 
 /** Keys whose machinery a later version brings: a plan that uses one is told so instead of being run without it. */
 export const RESERVED_TASK_KEYS = ['split', 'syncPoint', 'rollback', 'cache', 'speculate'] as const;
 
 export const PlanTask = z.strictObject({
-  id: taskId,
-  title: z.string().max(256).optional(),
+  id: taskId.describe('What others call the task: letters, digits, "_" and "-".'),
+  title: z.string().max(256).optional().describe('What people read beside the id.'),
   prompt: z.string().min(1).max(262_144).optional().describe('What Claude Code is asked to do.'),
   run: command.optional().describe('A shell command; whatever it changes in its worktree is its result.'),
-  dependsOn: z.union([taskId.transform(id => [id]), z.array(taskId).max(1000)]).optional(),
+  dependsOn: z
+    .union([taskId.transform(id => [id]), z.array(taskId).max(1000)])
+    .optional()
+    .describe('Tasks that must have succeeded first; this one begins with the merge of their results.'),
   priority: z.number().int().min(-1000).max(1000).optional().describe('Higher first.'),
-  deadline: z.iso.datetime({offset: true}).optional(),
+  deadline: z.iso
+    .datetime({offset: true})
+    .optional()
+    .describe('Date and time by which it must be done, such as "2030-01-31T18:00:00Z".'),
   resultSchema: z.record(z.string(), z.json()).optional().describe('JSON Schema of a structured result.'),
   ...shared,
   split: z.unknown().optional(),
@@ -175,14 +226,16 @@ export const PlanMerge = z.strictObject({
     .default('fail')
     .describe('fail: the session fails and keeps both sides. task: Claude Code is asked to resolve it.'),
   prompt: z.string().min(1).max(65_536).optional().describe('More instructions for a merge task.'),
-  permissions: PlanPermissions.optional(),
-  model: z.string().min(1).max(128).optional(),
+  permissions: PlanPermissions.optional().describe('Which tools Claude Code may use in a merge task.'),
+  model: z.string().min(1).max(128).optional().describe('Model of Claude Code in a merge task.'),
 });
 
 export const PlanFile = z.strictObject({
-  name: z.string().min(1).max(256),
-  description: z.string().max(65_536).optional(),
-  workspace: PlanWorkspace.optional(),
+  name: z.string().min(1).max(256).describe('What its sessions are called.'),
+  description: z.string().max(65_536).optional().describe('What it is for, for people.'),
+  workspace: PlanWorkspace.optional().describe(
+    'The repository that the tasks work on, or none; default: the one that the plan is in, at HEAD.',
+  ),
   agents: z
     .number()
     .int()
@@ -190,9 +243,14 @@ export const PlanFile = z.strictObject({
     .max(1024)
     .optional()
     .describe('Agents wanted; mcpx run starts as many on this machine.'),
-  mode: z.enum(['internal', 'external', 'hybrid', 'auto']).optional(),
-  strategy: LoadBalancingStrategyName.optional(),
-  defaults: z.strictObject(shared).optional(),
+  mode: z
+    .enum(['internal', 'external', 'hybrid', 'auto'])
+    .optional()
+    .describe(
+      'internal: only agents that the run starts. external: only agents that joined. hybrid and auto: both.',
+    ),
+  strategy: LoadBalancingStrategyName.optional().describe('How an agent is chosen among those that fit.'),
+  defaults: z.strictObject(shared).optional().describe('For every task that does not say otherwise.'),
   budgetUsd: dollars.optional().describe('The whole session stops spending here.'),
   env: environment.optional(),
   secrets: secretNames.optional(),
@@ -201,8 +259,12 @@ export const PlanFile = z.strictObject({
     .max(32)
     .optional()
     .describe('Run on the merged result before the session counts as succeeded.'),
-  merge: PlanMerge.optional(),
-  tasks: z.array(PlanTask).min(1, 'a plan needs at least one task').max(100_000),
+  merge: PlanMerge.optional().describe('What happens when results overlap.'),
+  tasks: z
+    .array(PlanTask)
+    .min(1, 'a plan needs at least one task')
+    .max(100_000)
+    .describe('In any order: dependsOn tells which comes first.'),
 });
 export type PlanFile = z.infer<typeof PlanFile>;
 export type PlanTask = z.infer<typeof PlanTask>;

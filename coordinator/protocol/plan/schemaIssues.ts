@@ -1,6 +1,6 @@
 /** What the schema finds wrong, in words for a person who writes YAML. */
 import * as z from 'zod';
-import {suggestion} from './closest.ts';
+import {closest, didYouMean} from './closest.ts';
 import {formatPath, MAX_DIAGNOSTICS, type PlanDiagnostic, quoted} from './diagnostics.ts';
 import type {Locator} from './locate.ts';
 import {
@@ -29,7 +29,7 @@ export function issueMessage(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
     case 'invalid_value':
-      return `expected ${expectation(issue)}, found ${found(issue.input)}${valueSuggestion(issue)}`;
+      return `expected ${expectation(issue)}, found ${found(issue.input)}${issue.code === 'invalid_value' ? didYouMean(meantValue(issue.input, issue.values)) : ''}`;
     case 'unrecognized_keys':
       return undefined;
     case 'too_small':
@@ -59,17 +59,20 @@ export function issueDiagnostics(
     message: string,
     place: 'key' | 'value' = 'value',
     where: readonly PropertyKey[] = path,
+    suggestion?: string,
   ): PlanDiagnostic => ({
     severity: 'error',
     field: formatPath(where),
     message,
     position: place === 'key' ? locator.key(where) : locator.value(where),
+    ...(suggestion === undefined ? {} : {suggestion}),
   });
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys
-        .slice(0, MAX_DIAGNOSTICS)
-        .map(key => at(`unknown key ${quoted(key)}${suggestion(key, keysAt(path))}`, 'key', [...path, key]));
+      return issue.keys.slice(0, MAX_DIAGNOSTICS).map(key => {
+        const meant = closest(key, keysAt(path));
+        return at(`unknown key ${quoted(key)}${didYouMean(meant)}`, 'key', [...path, key], meant);
+      });
     case 'invalid_key':
       return [at(issue.issues[0]?.message ?? issue.message, 'key')];
     case 'invalid_union':
@@ -82,7 +85,8 @@ export function issueDiagnostics(
       if (input === undefined && path.length > 0) return [at(`${name} is missing`)];
       if (input === null && path.length > 0 && typeof path.at(-1) === 'string')
         return [at(`${name} has no value`)];
-      return [at(issue.message)];
+      const meant = issue.code === 'invalid_value' ? meantValue(input, issue.values) : undefined;
+      return [at(issue.message, 'value', path, meant)];
     }
   }
 }
@@ -115,10 +119,8 @@ function either(choices: readonly string[]): string {
   return choices.length < 2 ? choices.join('') : `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
 }
 
-function valueSuggestion(issue: {readonly code?: string; input?: unknown; values?: unknown}): string {
-  if (issue.code !== 'invalid_value' || typeof issue.input !== 'string' || !Array.isArray(issue.values))
-    return '';
-  return suggestion(issue.input, issue.values.map(String));
+function meantValue(input: unknown, values: unknown): string | undefined {
+  return typeof input === 'string' && Array.isArray(values) ? closest(input, values.map(String)) : undefined;
 }
 
 function found(input: unknown): string {

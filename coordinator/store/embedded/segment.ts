@@ -13,6 +13,8 @@ const AT = {magic: 0, version: 4, number: 8, salt: 16, sequence: 20, index: 28, 
 const NAME = /^log-(\d{10})\.seg$/;
 /** Zeros are written this many at a time. */
 const FILL_BYTES = 1024 * 1024;
+/** And made durable this many at a time. */
+const SYNC_BYTES = 4 * 1024 * 1024;
 
 export interface SegmentHeader {
   readonly number: number;
@@ -42,8 +44,11 @@ export function spareName(number: number): string {
 export async function prepareSegment(disk: Disk, file: string, bytes: number): Promise<void> {
   const handle = await disk.open(file, {create: true});
   try {
-    await fillZeros(handle, 0, bytes);
-    await handle.sync();
+    // In pieces: one flush of it all would hold up the appends of the present segment for as long.
+    for (let at = 0; at < bytes; at += SYNC_BYTES) {
+      await fillZeros(handle, at, Math.min(at + SYNC_BYTES, bytes));
+      await handle.sync();
+    }
   } finally {
     await handle.close();
   }

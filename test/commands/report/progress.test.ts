@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import {Writable} from 'node:stream';
 import {stripVTControlCharacters} from 'node:util';
+import {readSession, type SessionReport} from '../../../coordinator/client/report/sessionReport.ts';
 import {LiveProgress, PlainProgress} from '../../../coordinator/commands/report/progress.ts';
-import {readSession, type SessionReport} from '../../../coordinator/commands/report/sessionReport.ts';
 import {
   cut,
   padded,

@@ -5,8 +5,8 @@ import type {AttemptRecord, RefusalRecord} from '../../protocol/model/attempt.ts
 import type {ApprovalRecord} from '../../protocol/model/facts.ts';
 import type {SessionRecord} from '../../protocol/model/session.ts';
 import type {TaskRecord, TaskState} from '../../protocol/model/task.ts';
+import {RESULT_TASK_ID} from '../../protocol/model/task.ts';
 import type {Plan} from '../../protocol/plan/plan.ts';
-import {RESULT_TASK_ID} from '../../tasks/implicitTasks.ts';
 
 export interface TaskReport {
   readonly record: TaskRecord;

@@ -1,0 +1,73 @@
+/** Commands of shared memory: open a value as a document, make a new key. */
+import * as vscode from 'vscode';
+import {isProtocolError} from '../../coordinator/protocol/errors.ts';
+import {MemoryKey} from '../../coordinator/protocol/model/facts.ts';
+import {stateUri} from '../documents/stateDocuments.ts';
+import type {StateKey} from '../documents/stateUri.ts';
+import type {Services} from '../services.ts';
+import {targetOf} from '../target.ts';
+import {askText, pickOne, told, working} from './asking.ts';
+import {chooseSession} from './choosing.ts';
+import {registerCommands} from './register.ts';
+import {until} from './rows.ts';
+
+export function registerStateCommands(services: Services): void {
+  registerCommands(services, {
+    openStateValue: argument => openStateValue(services, argument),
+    newStateKey: (argument, key) => newStateKey(services, argument, key),
+  });
+}
+
+async function openStateValue(services: Services, argument: unknown): Promise<void> {
+  const target = targetOf(argument);
+  await show(target?.kind === 'stateKey' ? target : await chooseKey(services, argument));
+}
+
+async function newStateKey(services: Services, argument: unknown, given: unknown): Promise<void> {
+  const title = vscode.l10n.t('New Key');
+  const {id: sessionId, name} = await chooseForState(services, argument, title);
+  const validateInput = (text: string): string | undefined =>
+    MemoryKey.safeParse(text).success
+      ? undefined
+      : vscode.l10n.t('A key has no white space and no leading slash, such as api/shape.');
+  const key =
+    typeof given === 'string'
+      ? given
+      : await askText({title: `${title}: ${name}`, prompt: vscode.l10n.t('Name of the key'), validateInput});
+  try {
+    await working(title, () =>
+      services.link.requireClient().request('mcpx.memory.put', {sessionId, key, value: {}, ifVersion: 0}),
+    );
+  } catch (error) {
+    if (!isProtocolError(error, 'conflict')) throw error;
+    told(vscode.l10n.t('{0} is there already', key));
+  }
+  await show({sessionId, key});
+}
+
+async function chooseKey(services: Services, argument: unknown): Promise<StateKey> {
+  const title = vscode.l10n.t('Open Value');
+  const {id: sessionId} = await chooseForState(services, argument, title);
+  const view = services.link.requireClient().watch({view: 'memory', sessionId});
+  try {
+    await until(services.clock, view.onUpdate, () => view.cursor !== undefined);
+    const keys = [...view.rows.values()].flatMap(row => (row.kind === 'memory' ? [row.key] : [])).sort();
+    const offers = keys.map(key => ({label: key, value: {sessionId, key}}));
+    return await pickOne(offers, {title, none: vscode.l10n.t('This session has no shared state yet.')});
+  } finally {
+    view.dispose();
+  }
+}
+
+function chooseForState(services: Services, argument: unknown, title: string) {
+  return chooseSession(services, argument, {
+    title,
+    fits: () => true,
+    none: vscode.l10n.t('There are no sessions, and shared state is theirs.'),
+  });
+}
+
+async function show(key: StateKey): Promise<void> {
+  const document = await vscode.workspace.openTextDocument(stateUri(key));
+  await vscode.window.showTextDocument(document);
+}

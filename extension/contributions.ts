@@ -1,0 +1,103 @@
+/** Every command, view, context key and setting that package.json contributes, by name. A test compares the two. */
+
+export const COMMANDS = [
+  'startCoordinator',
+  'stopCoordinator',
+  'connect',
+  'addContext',
+  'openInBrowser',
+  'showLog',
+  'runPlan',
+  'rehearsePlan',
+  'showPlanGraph',
+  'newPlan',
+  'runGoal',
+  'runSelection',
+  'openSession',
+  'openGraph',
+  'openHealth',
+  'searchSessions',
+  'pauseSession',
+  'resumeSession',
+  'cancelSession',
+  'setBudget',
+  'addTask',
+  'releaseSession',
+  'exportReport',
+  'retryTask',
+  'retryTaskWithNote',
+  'reassignTask',
+  'cancelTask',
+  'rerunGates',
+  'waiveGate',
+  'attach',
+  'sendMessage',
+  'interrupt',
+  'setModel',
+  'setPermissionMode',
+  'openWorktree',
+  'approve',
+  'approveForSession',
+  'approveEdited',
+  'deny',
+  'answer',
+  'addAgent',
+  'addMachine',
+  'drainAgent',
+  'undrainAgent',
+  'removeAgent',
+  'stopFleet',
+  'showDiff',
+  'acceptResult',
+  'pushResult',
+  'openPullRequest',
+  'openConflict',
+  'openStateValue',
+  'newStateKey',
+] as const;
+export type CommandName = (typeof COMMANDS)[number];
+
+/** As package.json and `executeCommand` know it. */
+export function commandId(name: CommandName): string {
+  return `mcpx.${name}`;
+}
+
+export const VIEWS = {
+  sessions: 'mcpx.sessions',
+  approvals: 'mcpx.approvals',
+  agents: 'mcpx.agents',
+  sharedState: 'mcpx.sharedState',
+} as const;
+
+/** Set with `setContext`, read by `when` clauses. */
+export const CONTEXT_KEYS = {
+  /** `off`, `starting`, `connected`, `reconnecting`, `failed`. */
+  state: 'mcpx.state',
+} as const;
+
+/** Type of the web pages' panels. */
+export const PAGE_VIEW_TYPE = 'mcpx.page';
+
+/** Schemes of the read-only and editable documents. */
+export const SCHEMES = {
+  /** `mcpx-memory:/SESSION/KEY.json`: a value of shared memory. */
+  memory: 'mcpx-memory',
+  /** `mcpx-result:/COMMIT/PATH?…`: a file of a result, read only. */
+  result: 'mcpx-result',
+} as const;
+
+/** Settings below `mcpx.` with their types. */
+export interface Settings {
+  readonly 'coordinator.autoStart': boolean;
+  readonly 'coordinator.context': string;
+  readonly 'coordinator.lingerMinutes': number;
+  readonly 'agents.count': number;
+  readonly 'agents.slots': number;
+  readonly 'claude.path': string;
+  readonly 'run.uncommitted': 'ask' | 'always' | 'never';
+  readonly 'accept.mode': 'ask' | 'squash' | 'merge';
+  readonly 'notifications.approvals': boolean;
+  readonly 'notifications.sessions': boolean;
+  readonly 'notifications.agents': boolean;
+  readonly 'notifications.overlaps': boolean;
+}

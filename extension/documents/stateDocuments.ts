@@ -1,0 +1,180 @@
+/**
+ * Shared memory as editable documents. A save holds only on top of the version that the editor has seen: a foreign change, of whatever length, is
+ * never overwritten unless the person has been shown that there is one.
+ */
+import * as vscode from 'vscode';
+import {KeyedLock} from '../../coordinator/artifacts/keyedLock.ts';
+import type {Result} from '../../coordinator/protocol/commands/table.ts';
+import {isProtocolError} from '../../coordinator/protocol/errors.ts';
+import {SCHEMES} from '../contributions.ts';
+import type {Services} from '../services.ts';
+import {formatJson, parseJsonText} from './jsonText.ts';
+import {type StateKey, stateKeyOf, statePath} from './stateUri.ts';
+import {StateVersions} from './stateVersions.ts';
+import {StateWatches} from './stateWatches.ts';
+
+type Stored = Result<'mcpx.memory.get'>;
+
+/** Query of the read-only document that shows what is stored now. */
+const CURRENT = 'current';
+
+export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposable {
+  private readonly versions = new StateVersions();
+  /** The editor looks at time and content at once: one after the other, the content is never older than the time. */
+  private readonly lock = new KeyedLock();
+  private readonly changes = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
+  private readonly watches: StateWatches;
+
+  readonly onDidChangeFile = this.changes.event;
+
+  constructor(private readonly services: Services) {
+    this.watches = new StateWatches(services.fleet, services.link, changed => {
+      const uris = changed.map(({sessionId, key}) => stateUri({sessionId, key}));
+      this.changes.fire(
+        uris.flatMap(uri => [
+          {type: vscode.FileChangeType.Changed, uri},
+          {type: vscode.FileChangeType.Changed, uri: currentUri(uri)},
+        ]),
+      );
+    });
+  }
+
+  dispose(): void {
+    this.watches.dispose();
+    this.changes.dispose();
+  }
+
+  watch(uri: vscode.Uri): vscode.Disposable {
+    const key = stateKeyOf(uri.path);
+    return key ? this.watches.watch(key.sessionId) : new vscode.Disposable(() => undefined);
+  }
+
+  stat(uri: vscode.Uri): Promise<vscode.FileStat> {
+    return this.lock.run(uri.path, async () => {
+      const {record, version} = await this.get(uri);
+      const permissions = isCurrent(uri) ? vscode.FilePermission.Readonly : undefined;
+      const seen = this.versions.see(uri.path, version, record.timestamp);
+      const {mtime, ctime} = seen;
+      return {type: vscode.FileType.File, ctime, mtime, size: version, permissions};
+    });
+  }
+
+  readFile(uri: vscode.Uri): Promise<Uint8Array> {
+    return this.lock.run(uri.path, async () => {
+      const {record} = await this.get(uri);
+      return new TextEncoder().encode(formatJson(record.value));
+    });
+  }
+
+  writeFile(uri: vscode.Uri, content: Uint8Array, options: {create: boolean}): Promise<void> {
+    return this.lock.run(uri.path, async () => {
+      if (isCurrent(uri)) throw vscode.FileSystemError.NoPermissions(uri);
+      const parsed = parseJsonText(new TextDecoder().decode(content));
+      if (parsed.kind === 'problem')
+        throw vscode.FileSystemError.Unavailable(
+          vscode.l10n.t(
+            'line {0}, column {1}: this is not JSON. Nothing was stored.',
+            parsed.line,
+            parsed.column,
+          ),
+        );
+      const seen = this.versions.last(uri.path);
+      if (!seen && !options.create) throw vscode.FileSystemError.FileNotFound(uri);
+      const key = keyOf(uri);
+      const {clock, link} = this.services;
+      try {
+        const {version} = await link
+          .requireClient()
+          .request('mcpx.memory.put', {...key, value: parsed.value, ifVersion: seen?.version ?? 0});
+        this.versions.see(uri.path, version, clock.wallNow());
+      } catch (error) {
+        if (isProtocolError(error, 'conflict')) this.refuse(uri);
+        throw asFileError(error);
+      }
+    });
+  }
+
+  readDirectory(): [string, vscode.FileType][] {
+    return [];
+  }
+
+  createDirectory(uri: vscode.Uri): void {
+    throw vscode.FileSystemError.NoPermissions(uri);
+  }
+
+  delete(uri: vscode.Uri): void {
+    throw vscode.FileSystemError.NoPermissions(uri);
+  }
+
+  rename(uri: vscode.Uri): void {
+    throw vscode.FileSystemError.NoPermissions(uri);
+  }
+
+  /** Another coordinator's values have versions of their own. */
+  reset(): void {
+    this.versions.distrust();
+  }
+
+  /**
+   * Somebody wrote between the editor's look and its save. The editor can only offer to try again, and then sees the conflict itself; comparing
+   * is offered here.
+   */
+  private refuse(uri: vscode.Uri): never {
+    const compare = vscode.l10n.t('Compare');
+    const message = vscode.l10n.t(
+      '{0} was changed by somebody else meanwhile. Your change was not stored.',
+      uri.path,
+    );
+    void vscode.window.showWarningMessage(message, compare).then(async choice => {
+      if (choice === compare) await compareWithStored(uri);
+    });
+    this.changes.fire([{type: vscode.FileChangeType.Changed, uri}]);
+    throw vscode.FileSystemError.Unavailable(message);
+  }
+
+  private async get(uri: vscode.Uri): Promise<Stored & {record: NonNullable<Stored['record']>}> {
+    let stored: Stored;
+    try {
+      stored = await this.services.link.requireClient().request('mcpx.memory.get', keyOf(uri));
+    } catch (error) {
+      throw asFileError(error);
+    }
+    const {record} = stored;
+    if (record) return {...stored, record};
+    this.versions.forget(uri.path);
+    throw vscode.FileSystemError.FileNotFound(uri);
+  }
+}
+
+export function stateUri(key: StateKey): vscode.Uri {
+  return vscode.Uri.from({scheme: SCHEMES.memory, path: statePath(key)});
+}
+
+/** The stored value beside the one in the editor. */
+export async function compareWithStored(uri: vscode.Uri): Promise<void> {
+  const name = uri.path.split('/').at(-1) ?? '';
+  const title = vscode.l10n.t('{0} (stored ↔ yours)', name);
+  await vscode.commands.executeCommand('vscode.diff', currentUri(uri), uri, title);
+}
+
+function currentUri(uri: vscode.Uri): vscode.Uri {
+  return uri.with({query: CURRENT});
+}
+
+function isCurrent(uri: vscode.Uri): boolean {
+  return uri.query === CURRENT;
+}
+
+function keyOf(uri: vscode.Uri): StateKey {
+  const key = stateKeyOf(uri.path);
+  if (!key) throw vscode.FileSystemError.FileNotFound(uri);
+  return key;
+}
+
+/** What the editor shows when it cannot read or save. */
+function asFileError(error: unknown): Error {
+  if (error instanceof vscode.FileSystemError) return error;
+  if (isProtocolError(error, 'forbidden') || isProtocolError(error, 'unauthorized'))
+    return vscode.FileSystemError.NoPermissions(error.message);
+  return vscode.FileSystemError.Unavailable(error instanceof Error ? error.message : String(error));
+}

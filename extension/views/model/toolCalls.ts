@@ -1,0 +1,89 @@
+/** The last tool calls of a transcript, each with how it ended. Pure. */
+import type {TranscriptEvent} from '../../../coordinator/protocol/transcript.ts';
+
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** The one thing of its input that tells it from others. */
+  readonly summary: string;
+  /** The input as JSON, cut. */
+  readonly input: string;
+  readonly state: 'running' | 'done' | 'failed';
+  /** The result's beginning. */
+  readonly result?: string;
+}
+
+const MOST = 50;
+const LONGEST_INPUT = 1000;
+const LONGEST_SUMMARY = 120;
+
+/** What people look for first in the inputs of Claude Code's own tools. */
+const TELLING = [
+  'command',
+  'file_path',
+  'notebook_path',
+  'pattern',
+  'path',
+  'url',
+  'query',
+  'description',
+  'prompt',
+];
+
+export class ToolCalls {
+  private readonly calls = new Map<string, ToolCall>();
+
+  /** Oldest first. */
+  get ids(): readonly string[] {
+    return [...this.calls.keys()];
+  }
+
+  get(id: string): ToolCall | undefined {
+    return this.calls.get(id);
+  }
+
+  /** Ids of calls that look different; `added` when the list is another. */
+  take(events: readonly TranscriptEvent[]): {readonly changed: ReadonlySet<string>; readonly added: boolean} {
+    const changed = new Set<string>();
+    let added = false;
+    for (const event of events) {
+      if (event.kind === 'toolCall') {
+        this.calls.set(event.id, {
+          id: event.id,
+          name: event.name,
+          summary: inputSummary(event.input),
+          input: JSON.stringify(event.input, undefined, 2).slice(0, LONGEST_INPUT),
+          state: 'running',
+        });
+        added = true;
+        const [oldest] = this.calls.keys();
+        if (this.calls.size > MOST && oldest !== undefined) this.calls.delete(oldest);
+      } else if (event.kind === 'toolResult') {
+        const call = this.calls.get(event.id);
+        if (!call) continue;
+        this.calls.set(event.id, {
+          ...call,
+          state: event.isError ? 'failed' : 'done',
+          result: event.text.slice(0, LONGEST_INPUT),
+        });
+        changed.add(event.id);
+      }
+    }
+    return {changed, added};
+  }
+}
+
+/** One line of a tool's input, for people. */
+export function inputSummary(input: unknown): string {
+  if (typeof input !== 'object' || input === null) return oneLine(String(input ?? ''));
+  const fields = new Map<string, unknown>(Object.entries(input));
+  const telling = TELLING.map(name => fields.get(name)).find(
+    value => typeof value === 'string' && value !== '',
+  );
+  return oneLine(typeof telling === 'string' ? telling : fields.size === 0 ? '' : JSON.stringify(input));
+}
+
+function oneLine(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim();
+  return line.length > LONGEST_SUMMARY ? `${line.slice(0, LONGEST_SUMMARY - 1)}…` : line;
+}

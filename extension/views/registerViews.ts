@@ -1,0 +1,92 @@
+/** The trees of the activity bar, and what stands around them: made once for a window, drawn when somebody looks. */
+import * as vscode from 'vscode';
+import {every} from '../../coordinator/runtime/clock.ts';
+import {VIEWS} from '../contributions.ts';
+import {Notifications, type Reveal} from '../notifications.ts';
+import type {Services} from '../services.ts';
+import {registerStatus} from '../status.ts';
+import {registerWelcome} from '../welcome.ts';
+import {memoryWatch} from './memoryWatch.ts';
+import {ActiveWork} from './model/activeWork.ts';
+import {AgentsModel} from './model/agentsModel.ts';
+import {ApprovalsModel} from './model/approvalsModel.ts';
+import {SessionsModel} from './model/sessionsModel.ts';
+import {SharedStateModel} from './model/sharedStateModel.ts';
+import type {TreeModel} from './model/treeModel.ts';
+import type {Words} from './model/words.ts';
+import {registerSearch} from './searchSessions.ts';
+import {dragTasks, dropTasks} from './taskDrag.ts';
+import {transcriptTail} from './transcriptTail.ts';
+import {TreeShell, type TreeShellOptions} from './treeShell.ts';
+
+/** How often ages and times of what runs are drawn anew. */
+const TICK_MS = 5000;
+
+export function registerViews(services: Services): void {
+  const {context, clock, fleet} = services;
+  const words: Words = {
+    t: (text, ...values) => vscode.l10n.t(text, ...values),
+    now: () => clock.wallNow(),
+    locale: vscode.env.language,
+  };
+  const work = new ActiveWork(fleet);
+  const views = makeTrees(services, work, words);
+  const reveal: Reveal = async (view, nodeId) => {
+    if (nodeId === undefined) await vscode.commands.executeCommand(`${VIEWS[view]}.focus`);
+    else await views[view].reveal(nodeId, {focus: true});
+  };
+  const notifications = new Notifications({services, work, words, reveal});
+  context.subscriptions.push(work, notifications);
+  registerStatus(services);
+  registerSearch(services, words, nodeId => reveal('sessions', nodeId));
+  registerWelcome({
+    services,
+    views: Object.values(views).map(({view}) => view),
+    knows: sessionId => notifications.notices.knew(sessionId),
+    reveal: nodeId => reveal('sessions', nodeId),
+  });
+}
+
+function makeTrees(
+  {context, clock, fleet, link}: Services,
+  work: ActiveWork,
+  words: Words,
+): Readonly<Record<keyof typeof VIEWS, TreeShell>> {
+  const shell = (viewId: string, model: TreeModel, drag?: TreeShellOptions['drag']): TreeShell => {
+    const made = new TreeShell({viewId, model, words, clock, drag});
+    const ticking = every(clock, TICK_MS, () => {
+      if (made.view.visible) model.tick();
+    });
+    context.subscriptions.push(made, ticking);
+    return made;
+  };
+  const follow = transcriptTail(() => link.client);
+  const approvals = new ApprovalsModel(fleet, words);
+  const trees = {
+    sessions: shell(VIEWS.sessions, new SessionsModel({fleet, work, follow, words}), dragTasks),
+    approvals: shell(VIEWS.approvals, approvals),
+    agents: shell(VIEWS.agents, new AgentsModel(fleet, work, words), dropTasks),
+    sharedState: shell(
+      VIEWS.sharedState,
+      new SharedStateModel(
+        fleet,
+        memoryWatch(() => link.client),
+        words,
+      ),
+    ),
+  };
+  badge(trees.approvals, approvals);
+  return trees;
+}
+
+/** The number beside the view's name, and on the icon of the activity bar. */
+function badge({view}: TreeShell, model: ApprovalsModel): void {
+  const show = (): void => {
+    const {count} = model;
+    const tooltip =
+      count === 1 ? vscode.l10n.t('1 approval waits') : vscode.l10n.t('{0} approvals wait', count);
+    view.badge = count === 0 ? undefined : {value: count, tooltip};
+  };
+  model.onDirty(show);
+  show();
+}

@@ -1,0 +1,197 @@
+/** What a person does to single tasks of a session by the command line: real agents, real worktrees, real Claude Code (rehearsed). */
+import assert from 'node:assert/strict';
+import {spawn} from 'node:child_process';
+import {readdirSync, rmSync, writeFileSync} from 'node:fs';
+import path from 'node:path';
+import {
+  type RehearsalServer,
+  startRehearsalServer,
+} from '../../coordinator/agent/rehearsal/rehearsalServer.ts';
+import {parseRehearsalScript} from '../../coordinator/agent/rehearsal/script.ts';
+import {silentLogger} from '../../coordinator/observability/logger.ts';
+import type {TaskRecord} from '../../coordinator/protocol/model/task.ts';
+import {systemClock} from '../../coordinator/runtime/clock.ts';
+import {Fleet} from '../support/fleet.ts';
+import {createProject, git} from '../support/gitProject.ts';
+import {SessionRun} from '../support/sessionRun.ts';
+import {BUNDLE} from '../support/verbProcess.ts';
+import {type Ended, Running} from './person.ts';
+
+const WAIT_MS = 60_000;
+const SCRIPT = `tasks:
+  writer:
+    cases:
+      - when: {promptContains: in Welsh}
+        turns:
+          - calls: [{tool: Write, input: {file_path: "{{worktree}}/greeting.txt", content: "Shwmae\\n"}}]
+          - Written in Welsh.
+    turns:
+      - calls: [{tool: Write, input: {file_path: "{{worktree}}/greeting.txt", content: "Hello\\n"}}]
+      - Written.
+`;
+
+describe('tasks under the hand of a person', function () {
+  this.timeout(180_000);
+  let rehearsal: RehearsalServer;
+  let fleet: Fleet;
+  let project: string;
+  let run: SessionRun;
+  before(async () => {
+    const script = parseRehearsalScript(SCRIPT, 'script');
+    rehearsal = await startRehearsalServer({clock: systemClock, logger: silentLogger, script});
+    fleet = await Fleet.start({env: rehearsal.env});
+    project = path.join(fleet.folder, 'project');
+    createProject(project, {'README.md': 'Nothing yet.\n'});
+    for (const id of ['a-1', 'a-2']) await fleet.startAgent({id, rehearsal: true});
+    await fleet.whenOnline(['a-1', 'a-2']);
+  });
+  after(async () => {
+    await fleet?.close();
+    await rehearsal?.stop();
+  });
+  afterEach(() => run?.dispose());
+
+  async function start(tasks: string): Promise<void> {
+    const plan = `name: steered\ndefaults: {retry: {max: 0}}\ntasks:\n${tasks}`;
+    run = await SessionRun.start(fleet, {plan, project, rehearsal: true});
+  }
+
+  function mcpx(...args: string[]): Promise<Ended> {
+    const {url, token = ''} = fleet.endpoint;
+    const {PATH = ''} = process.env;
+    const home = path.join(fleet.folder, 'home');
+    const env = {PATH, HOME: home, MCPX_HOME: home, MCPX_CONNECT: url, MCPX_TOKEN: token};
+    const child = spawn(process.execPath, [BUNDLE, ...args], {env, stdio: ['ignore', 'pipe', 'pipe']});
+    return new Running(child).ended;
+  }
+
+  async function expect(code: number, ...args: string[]): Promise<Ended> {
+    const ended = await mcpx(...args);
+    assert.equal(ended.code, code, `mcpx ${args.join(' ')}\n${ended.stdout}\n${ended.stderr}`);
+    return ended;
+  }
+
+  const task = (id: string, look: (task: TaskRecord) => boolean, what: string): Promise<TaskRecord> =>
+    run.until(
+      ({tasks}) => {
+        const record = tasks.get(id);
+        return record && look(record) ? record : undefined;
+      },
+      WAIT_MS,
+      what,
+    );
+
+  /** The view may still show an earlier end. */
+  const succeeded = (): Promise<true> =>
+    run.until(({session}) => session?.state === 'succeeded' || undefined, WAIT_MS, 'the session to succeed');
+
+  const attempts = (taskId: string): string[] =>
+    [...run.state.attempts.values()]
+      .filter(attempt => attempt.taskId === taskId)
+      .sort((a, b) => a.number - b.number)
+      .map(({outcome, agentId}) => `${outcome} on ${agentId}`);
+
+  const resultFile = async (name: string): Promise<string> =>
+    git(project, 'show', `${await run.fetchResult()}:${name}`);
+
+  const file = (name: string): string => path.join(fleet.folder, name);
+
+  it('gates run again where the work was done, though the coordinator is killed meanwhile', async () => {
+    const [mark, go] = [file('mark'), file('go')];
+    await start(`
+  - id: make
+    run: echo $MCPX_ATTEMPT_ID > made.txt
+    gates: [{name: mark, command: "test -e ${mark} && while [ ! -e ${go} ]; do sleep 0.05; done", onFailure: fail}]
+  - {id: after, dependsOn: make, run: "cp made.txt after.txt"}
+`);
+    assert.equal((await run.ended(WAIT_MS)).state, 'failed');
+    writeFileSync(mark, '');
+    const done = await expect(0, 'sessions', 'rerun-gates', 'last', 'make');
+    assert.equal(done.stdout, `${run.id}/make: its gates run again\n`);
+    assert.match(done.stderr, /The session runs again/);
+    await task('make', ({state, attempts: count}) => state === 'verifying' && count === 2, 'the gate to run');
+    await fleet.coordinator.kill();
+    await fleet.startCoordinator();
+    writeFileSync(go, '');
+    await succeeded();
+    const [agentId = ''] = new Set(
+      [...run.state.attempts.values()].filter(one => one.taskId === 'make').map(one => one.agentId),
+    );
+    assert.deepEqual(attempts('make'), [`failed on ${agentId}`, `succeeded on ${agentId}`]);
+    assert.equal(await resultFile('after.txt'), `${run.id}.make.1`);
+  });
+
+  it('gates whose worktree is gone are not run, and nothing is changed', async () => {
+    await start(`  - {id: make, run: "true", gates: [{command: "false", onFailure: fail}]}\n`);
+    await run.ended(WAIT_MS);
+    const [attempt] = run.state.attempts.values();
+    assert.ok(attempt);
+    const folder = path.join(fleet.agent(attempt.agentId).stateFolder, 'workspaces/attempts', attempt.id);
+    assert.ok(readdirSync(folder).includes('worktree'));
+    rmSync(folder, {recursive: true});
+    const gone = await expect(1, 'sessions', 'rerun-gates', 'last', 'make');
+    assert.match(gone.stderr, /does not have the worktree of attempt \S+ any more.*retry task make/);
+    assert.deepEqual([run.state.session?.state, run.state.tasks.get('make')?.attempts], ['failed', 1]);
+  });
+
+  it('a result counts although its gate failed, with the reason', async () => {
+    await start(`
+  - {id: make, run: "echo made > made.txt", gates: [{name: strict, command: "echo too long; exit 3", onFailure: fail}]}
+  - {id: after, dependsOn: make, run: "cat made.txt made.txt > after.txt"}
+`);
+    assert.equal((await run.ended(WAIT_MS)).state, 'failed');
+    assert.match((await expect(2, 'sessions', 'waive', 'last', 'make')).stderr, /--reason/);
+    const wrong = await expect(1, 'sessions', 'waive', 'last', 'make', '--gate', 'lax', '--reason', 'x');
+    assert.match(wrong.stderr, /task make has no gate "lax"; its gates are strict/);
+    await expect(
+      0,
+      'sessions',
+      'waive',
+      'last',
+      'make',
+      '--gate',
+      'strict',
+      '--reason',
+      'the limit is too low',
+    );
+    await succeeded();
+    const evidence = run.state.tasks.get('make')?.gates?.[0];
+    assert.deepEqual(
+      [evidence?.passed, evidence?.exitCode, evidence?.output, evidence?.waived?.reason],
+      [false, 3, 'too long\n', 'the limit is too low'],
+    );
+    assert.equal(await resultFile('after.txt'), 'made\nmade');
+    const shown = await expect(0, 'sessions', 'show', 'last');
+    assert.match(shown.stdout, /make: gate strict was waived by client\S*: the limit is too low/);
+  });
+
+  it('a task moves to the agent that is named, and its attempt ends', async () => {
+    await start(
+      `  - {id: slow, run: "case $MCPX_ATTEMPT_ID in *.1) sleep 1021;; esac; echo done > slow.txt"}\n`,
+    );
+    const {agentId} = await run.running('slow', WAIT_MS);
+    const other = agentId === 'a-1' ? 'a-2' : 'a-1';
+    const unknown = await expect(1, 'sessions', 'reassign', 'last', 'slow', '--agent', 'a-9');
+    assert.match(unknown.stderr, /there is no agent a-9: the task stays where it is/);
+    await expect(0, 'sessions', 'reassign', 'last', 'slow', '--agent', other);
+    await succeeded();
+    assert.deepEqual(attempts('slow'), [`cancelled on ${agentId}`, `succeeded on ${other}`]);
+    assert.equal(await resultFile('slow.txt'), 'done');
+    const late = await expect(1, 'sessions', 'reassign', 'last', 'slow');
+    assert.match(late.stderr, /has ended: succeeded/);
+  });
+
+  it('a note reaches Claude Code with the next attempt, and stays with the task', async () => {
+    await start(`
+  - id: writer
+    prompt: Write a greeting.
+    gates: [{name: language, command: "grep Shwmae greeting.txt", onFailure: fail}]
+`);
+    assert.equal((await run.ended(WAIT_MS)).state, 'failed');
+    await expect(0, 'sessions', 'retry', 'last', 'writer', '--note', 'Write it in Welsh.');
+    await succeeded();
+    assert.equal(await resultFile('greeting.txt'), 'Shwmae');
+    const shown = await expect(0, 'sessions', 'show', 'last');
+    assert.match(shown.stdout, /writer: note of client\S*: Write it in Welsh\./);
+  });
+});

@@ -1,0 +1,38 @@
+/** Answers to what the editor asks by dialogs and toasts, which no test can click: given at once, by the label of a button. */
+import * as vscode from 'vscode';
+
+type Ask = 'showInformationMessage' | 'showWarningMessage' | 'showErrorMessage';
+
+export interface Shown {
+  readonly kind: Ask;
+  readonly message: string;
+  readonly buttons: readonly string[];
+}
+
+/** While it stands in, `answer` chooses the button of every message; undefined dismisses it. */
+export class Messages {
+  readonly shown: Shown[] = [];
+  private readonly real = {
+    showInformationMessage: vscode.window.showInformationMessage,
+    showWarningMessage: vscode.window.showWarningMessage,
+    showErrorMessage: vscode.window.showErrorMessage,
+  };
+
+  constructor(private readonly answer: (shown: Shown) => string | undefined | Promise<string | undefined>) {
+    for (const kind of Object.keys(this.real) as Ask[])
+      Object.assign(vscode.window, {
+        [kind]: (message: string, ...rest: unknown[]) => this.take(kind, message, rest),
+      });
+  }
+
+  dispose(): void {
+    Object.assign(vscode.window, this.real);
+  }
+
+  private async take(kind: Ask, message: string, rest: readonly unknown[]): Promise<string | undefined> {
+    const buttons = rest.filter((each): each is string => typeof each === 'string');
+    const shown = {kind, message, buttons};
+    this.shown.push(shown);
+    return this.answer(shown);
+  }
+}

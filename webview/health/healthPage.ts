@@ -1,0 +1,9 @@
+/** placeholder */
+import {html, type TemplateResult} from 'lit';
+import {define, McpxElement} from '../shell/element.ts';
+export class HealthPage extends McpxElement {
+  override render(): TemplateResult {
+    return html``;
+  }
+}
+define('mcpx-health-page', HealthPage);
