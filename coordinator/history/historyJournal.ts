@@ -165,7 +165,7 @@ export class HistoryJournal implements Disposable {
       return;
     }
     const at = revision <= this.replayingTo ? this.timeOfPast(kv?.value) : this.now();
-    const change = changeOf(event.key, kv, event.previous, revision, at);
+    const change = changeOf(view, kv, event.previous, revision, at);
     if (!change) return;
     const before = buffer.bytes;
     buffer.add(change);

@@ -1,4 +1,5 @@
 /** Seals what journals hold: artifacts first, then one transaction that names them and moves the position. Also what is written after a gap. */
+import {parseViewKey} from '../hub/watch/rowChange.ts';
 import type {Logger} from '../observability/logger.ts';
 import {HistoryPosition} from '../protocol/model/history.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
@@ -117,7 +118,7 @@ export class HistorySealer {
 
   private async *changes(sessionId: string, revision: number) {
     for await (const kv of this.options.segments.storedRows(sessionId, revision)) {
-      const change = changeOf(kv.key, kv, undefined, revision, 0);
+      const change = changeOf(parseViewKey(kv.key), kv, undefined, revision, 0);
       if (change) yield {change, modRevision: kv.modRevision};
     }
   }

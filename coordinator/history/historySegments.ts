@@ -1,7 +1,7 @@
 /** The sealed part of journals: segment records in the store, each naming a gzipped artifact of lines. When to seal, and what, is left to others. */
 import {promisify} from 'node:util';
 import {type constants, gunzip, gzip} from 'node:zlib';
-import {parseViewKey, plainChange} from '../hub/watch/rowChange.ts';
+import {parseViewKey, sessionRow, type ViewKey} from '../hub/watch/rowChange.ts';
 import {HistorySegment, MAX_LISTED_DIGESTS} from '../protocol/model/history.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
@@ -9,13 +9,7 @@ import {assert} from '../runtime/assert.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import {putRecord, storedRecord} from '../store/records.ts';
 import type {KeyValue, Op, Store} from '../store/store.ts';
-import {
-  changeLines,
-  type HistoryChange,
-  type HistoryKind,
-  parseChangeLines,
-  pastArtifacts,
-} from './historyChange.ts';
+import {changeLines, type HistoryChange, parseChangeLines, pastArtifacts} from './historyChange.ts';
 import type {SealedPart} from './sessionBuffer.ts';
 
 /** Keeps artifacts; `put` resolves once one is as durable as a record that names it has to be. */
@@ -83,7 +77,7 @@ export class HistorySegments {
   ): Promise<{op: Op; textBytes: number}> {
     const changes: HistoryChange[] = [];
     for await (const kv of this.storedRows(sessionId, revision)) {
-      const change = changeOf(kv.key, kv, undefined, revision, at);
+      const change = changeOf(parseViewKey(kv.key), kv, undefined, revision, at);
       if (change) changes.push(change);
     }
     return this.segment(sessionId, changeLines(changes), {
@@ -203,22 +197,14 @@ export class HistorySegments {
 
 /** What an event of the store says of a session's rows; undefined when nothing. */
 export function changeOf(
-  key: string,
+  view: ViewKey | undefined,
   kv: KeyValue | undefined,
   previous: KeyValue | undefined,
   revision: number,
   at: number,
 ): HistoryChange | undefined {
-  const view = parseViewKey(key);
-  const row = view && plainChange(view, undefined);
+  const row = view && sessionRow(view);
   if (!row) return undefined;
-  return {
-    revision,
-    at,
-    kind: row.kind as HistoryKind,
-    id: row.id,
-    version: kv?.version ?? 0,
-    before: previous?.value,
-    after: kv?.value,
-  };
+  const {kind, id} = row;
+  return {revision, at, kind, id, version: kv?.version ?? 0, before: previous?.value, after: kv?.value};
 }
