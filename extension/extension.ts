@@ -12,6 +12,7 @@ import {CoordinatorLink} from './connection/coordinatorLink.ts';
 import {Program} from './connection/program.ts';
 import {CONTEXT_KEYS} from './contributions.ts';
 import {Fleet} from './fleet/fleet.ts';
+import {registerGates} from './gates.ts';
 import {isPlanFile} from './plan/planFile.ts';
 import type {Services} from './services.ts';
 import {setting} from './settings.ts';
@@ -25,6 +26,7 @@ export function activate(context: vscode.ExtensionContext): void {
   registerPlanCommands(services);
   followState(services);
   registerViews(services);
+  registerGates(services);
   registerUriHandler(services);
   followConfiguredContext(services);
   loadLanguageWithFirstPlan(services);

@@ -24,6 +24,15 @@ tasks:
   - {id: red, run: "echo red > colour.txt"}
   - {id: blue, run: "echo blue > colour.txt"}
 `;
+const GATED = `name: gated
+agents: 1
+tasks:
+  - id: checked
+    run: echo x > x.txt
+    gates:
+      - {name: lenient, run: "true"}
+      - {name: strict, run: "echo no flag is here; exit 3"}
+`;
 const LONG = Array.from({length: 20}, (_, line) => `line ${line}`).join('\n');
 
 describe('results of sessions', function () {
@@ -37,6 +46,7 @@ describe('results of sessions', function () {
       'moved.txt': `${LONG}\n`,
       'image.bin': 'a\0b',
       'colour.txt': 'none\n',
+      'gated.mcpx.yaml': GATED,
       'work.mcpx.yaml': WORK,
       'clash.mcpx.yaml': CLASH,
     });
@@ -119,6 +129,25 @@ describe('results of sessions', function () {
       assert.match(readFileSync(file, 'utf8'), content);
     });
   }
+
+  it('that their gates refuse show why in the Test Explorer, and count when a gate is waived for a reason', async function () {
+    const page = Page.orSkip(this);
+    const gated = await team.run('gated.mcpx.yaml');
+    await team.sessionIn(gated, 'failed');
+    await vscode.commands.executeCommand('workbench.view.testing.focus');
+    const row = '.test-explorer .monaco-list-row';
+    for (const name of ['gated', 'checked']) {
+      await page.click({selector: row, hasText: name});
+      await page.press('ArrowRight');
+    }
+    await page.waitFor({selector: `${row}[aria-label*="lenient (Passed)"]`});
+    await page.waitFor({selector: `${row}[aria-label*="strict (Failed)"]`});
+    await page.screenshot('gates');
+    const task = {kind: 'task', sessionId: gated, taskId: 'checked'};
+    await vscode.commands.executeCommand('mcpx.waiveGate', {target: task}, 'the flag comes later');
+    const {gates} = await team.task(gated, 'checked');
+    assert.equal(gates?.find(({gate}) => gate === 'strict')?.waived?.reason, 'the flag comes later');
+  });
 
   it('that conflict are opened with their markers, in a worktree of their own', async function () {
     const page = Page.orSkip(this);
