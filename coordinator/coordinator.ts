@@ -17,6 +17,7 @@ import {watchHealth} from './handlers/watchHealth.ts';
 import {SessionHistory} from './history/sessionHistory.ts';
 import {Hub} from './hub/hub.ts';
 import {MCPXProtocol} from './hub/mcpxProtocol.ts';
+import {pageFiles, webFolder} from './hub/pageFiles.ts';
 import {WatchService} from './hub/watch/watchService.ts';
 import {FencedMemory} from './memory/fencedMemory.ts';
 import type {Logger} from './observability/logger.ts';
@@ -200,6 +201,7 @@ async function makeHub(ground: Ground): Promise<Hub> {
     clock,
     random,
     logger: logger.with({part: 'hub'}),
+    pages: pageFiles(webFolder(import.meta.url)),
     publicNames,
     settings: {
       maxFrameBytes: settings.maxFrameBytes,

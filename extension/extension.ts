@@ -6,6 +6,7 @@ import {systemRandom} from '../coordinator/runtime/random.ts';
 import {channelLogger} from './channelLogger.ts';
 import {registerCoordinatorCommands} from './commands/coordinatorCommands.ts';
 import {registerFleetCommands} from './commands/fleetCommands.ts';
+import {registerPageCommands} from './commands/pageCommands.ts';
 import {registerPlanCommands} from './commands/planCommands.ts';
 import {followConfiguredContext} from './connection/contexts.ts';
 import {CoordinatorLink} from './connection/coordinatorLink.ts';
@@ -13,6 +14,7 @@ import {Program} from './connection/program.ts';
 import {CONTEXT_KEYS} from './contributions.ts';
 import {Fleet} from './fleet/fleet.ts';
 import {registerGates} from './gates.ts';
+import {PagePanels} from './panels/pagePanels.ts';
 import {isPlanFile} from './plan/planFile.ts';
 import type {Services} from './services.ts';
 import {setting} from './settings.ts';
@@ -24,6 +26,7 @@ export function activate(context: vscode.ExtensionContext): void {
   registerCoordinatorCommands(services);
   registerFleetCommands(services);
   registerPlanCommands(services);
+  registerPageCommands(services);
   followState(services);
   registerViews(services);
   registerGates(services);
@@ -53,8 +56,16 @@ function makeServices(context: vscode.ExtensionContext): Services {
     lingerMs: () => setting('coordinator.lingerMinutes') * 60_000,
   });
   const fleet = new Fleet(link);
-  context.subscriptions.push(log, link, fleet);
-  return {context, program, link, fleet, log, logger, clock, random};
+  const panels = new PagePanels({
+    extensionUri: context.extensionUri,
+    link,
+    fleet,
+    clock,
+    random,
+    logger,
+  });
+  context.subscriptions.push(log, link, fleet, panels);
+  return {context, program, link, fleet, panels, log, logger, clock, random};
 }
 
 function followState({context, link}: Services): void {

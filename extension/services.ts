@@ -6,12 +6,14 @@ import type {Random} from '../coordinator/runtime/random.ts';
 import type {CoordinatorLink} from './connection/coordinatorLink.ts';
 import type {Program} from './connection/program.ts';
 import type {Fleet} from './fleet/fleet.ts';
+import type {PagePanels} from './panels/pagePanels.ts';
 
 export interface Services {
   readonly context: vscode.ExtensionContext;
   readonly program: Program;
   readonly link: CoordinatorLink;
   readonly fleet: Fleet;
+  readonly panels: PagePanels;
   readonly log: vscode.LogOutputChannel;
   readonly logger: Logger;
   readonly clock: Clock;

@@ -63,7 +63,7 @@ const PURE_FILES = [
 
 /** Modules of Node's that only compute. */
 const PURE_MODULES = new Set(['node:path', 'node:util', 'node:string_decoder', 'node:crypto']);
-const PURE_PACKAGES = new Set(['zod', 'yaml', 'picocolors']);
+const PURE_PACKAGES = new Set(['zod', 'yaml', 'picocolors', 'd3-dag']);
 
 /** Of the extension's host only the extension itself may know. */
 const VSCODE_PARTS = new Set(['extension']);

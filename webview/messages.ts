@@ -1,6 +1,8 @@
 /** Everything that a page and its host say to each other: a VS Code window, or the browser's own script around the page. */
 import * as z from 'zod';
+import {FeedQuery} from '../coordinator/client/feed/queries.ts';
 import {FeedMessage, Topic} from '../coordinator/client/feed/topics.ts';
+import {ApprovalAnswer} from '../coordinator/protocol/approval.ts';
 import {AttemptId, Identifier, SessionId, TaskId} from '../coordinator/protocol/ids.ts';
 
 /** Which page is shown, and what of. It is also what a window stores to show the page again after a reload. */
@@ -36,6 +38,8 @@ export const PageAction = z.discriminatedUnion('kind', [
       'setBudget',
       'showDiff',
       'acceptResult',
+      'pushResult',
+      'openPullRequest',
       'exportReport',
     ]),
   }),
@@ -67,20 +71,18 @@ export const PageAction = z.discriminatedUnion('kind', [
     approvalId: Identifier,
     command: z.enum(['approve', 'approveForSession', 'approveEdited', 'deny', 'answer']),
   }),
+  /** An answer that was given in the page itself. */
+  z.object({
+    kind: z.literal('approvalAnswer'),
+    sessionId: SessionId,
+    approvalId: Identifier,
+    answer: ApprovalAnswer,
+  }),
   /** The files of a past revision: the host opens what the tasks had delivered by then. */
   z.object({kind: z.literal('filesAt'), sessionId: SessionId, revision: z.number().int().positive()}),
   z.object({kind: z.literal('accept-draft'), uri: z.string().max(4096)}),
 ]);
 export type PageAction = z.infer<typeof PageAction>;
-
-/** Reads that a page asks for; each is answered once. */
-export const PageQuery = z.discriminatedUnion('kind', [
-  /** Marks of the time slider: params and result of `mcpx.history.read`. */
-  z.object({kind: z.literal('history'), params: z.json()}),
-  /** Rows at a past revision: params and result of `mcpx.history.state`. */
-  z.object({kind: z.literal('historyState'), params: z.json()}),
-]);
-export type PageQuery = z.infer<typeof PageQuery>;
 
 /** Page -> host. */
 export const FromPage = z.discriminatedUnion('kind', [
@@ -90,7 +92,8 @@ export const FromPage = z.discriminatedUnion('kind', [
   z.object({kind: z.literal('open'), topicId: z.string().max(64), topic: Topic}),
   z.object({kind: z.literal('close'), topicId: z.string().max(64)}),
   z.object({kind: z.literal('action'), id: z.number().int().positive(), action: PageAction}),
-  z.object({kind: z.literal('query'), id: z.number().int().positive(), query: PageQuery}),
+  /** Answered once. */
+  z.object({kind: z.literal('query'), id: z.number().int().positive(), query: FeedQuery}),
   /** What is shown now, to be remembered by the host. */
   z.object({kind: z.literal('state'), state: PageState}),
 ]);
@@ -117,7 +120,7 @@ export const ToPage = z.discriminatedUnion('kind', [
     kind: z.literal('answered'),
     id: z.number().int().positive(),
     outcome: z.discriminatedUnion('kind', [
-      z.object({kind: z.literal('done'), value: z.json().optional()}),
+      z.object({kind: z.literal('done'), value: z.unknown().optional()}),
       z.object({kind: z.literal('cancelled')}),
       z.object({kind: z.literal('failed'), message: z.string()}),
     ]),

@@ -35,6 +35,9 @@ export type Route = (
   principal: Principal,
 ) => Promise<boolean>;
 
+/** As a route, for whoever has found the door. */
+export type PublicRoute = (request: http.IncomingMessage, response: http.ServerResponse) => Promise<boolean>;
+
 export interface FrontOptions {
   readonly settings: HubSettings;
   readonly logger: Logger;
@@ -43,6 +46,8 @@ export interface FrontOptions {
   /** PEM of the cluster's authority, for agents that join with a pin. */
   readonly authority?: (() => string) | undefined;
   readonly health: () => Health;
+  /** The web pages' own files, which hold no data: no token is asked for them. */
+  readonly pages?: PublicRoute | undefined;
   readonly onUpgrade: (request: http.IncomingMessage, socket: Duplex, head: Buffer) => void;
 }
 
@@ -142,7 +147,7 @@ export class HttpFront {
   }
 
   private async answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
-    const {doorkeeper, authority, health} = this.options;
+    const {doorkeeper, authority, health, pages} = this.options;
     const fault = doorkeeper.nameFault(request);
     if (fault) return refuse(request, response, fault);
     const path = pathOf(request);
@@ -153,6 +158,7 @@ export class HttpFront {
       return;
     }
     if (health().status === 'draining') return refuse(request, response, SHUTTING_DOWN);
+    if (await pages?.(request, response)) return;
     const admission = await doorkeeper.admit(request);
     if (admission.kind === 'refused') return refuse(request, response, admission);
     this.inWork += 1;

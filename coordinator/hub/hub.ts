@@ -31,6 +31,7 @@ import {
 import {
   type Health,
   HttpFront,
+  type PublicRoute,
   pathOf,
   type Route,
   refuseUpgrade,
@@ -54,6 +55,8 @@ export interface HubOptions {
   readonly tls?: TlsMaterial;
   /** PEM of the cluster's authority, served at /ca. */
   readonly authority?: () => string;
+  /** Files of the web pages, served without a token. */
+  readonly pages?: PublicRoute;
   /** A reason for a person while the coordinator cannot do all its work. */
   readonly degraded?: () => string | undefined;
 }
@@ -95,6 +98,7 @@ export class Hub {
       tls: options.tls,
       authority: options.authority,
       health: () => this.health(),
+      pages: options.pages,
       onUpgrade: (request, socket, head) => void this.onUpgrade(request, socket, head),
     });
     const period = Math.min(this.settings.pingIntervalMs, this.settings.pongTimeoutMs) / 2;

@@ -24,12 +24,18 @@ export const systemClock: Clock = {
     const arm = (): void => {
       const leftMs = Math.max(0, Math.ceil(until - performance.now()));
       timer = setTimeout(due, Math.min(leftMs, LONGEST_TIMER_MS));
-      if (options?.background) timer.unref();
+      if (options?.background) unref(timer);
     };
     arm();
     return {dispose: () => clearTimeout(timer)};
   },
 };
+
+/** Timers of browsers are numbers, and keep nothing alive. */
+function unref(timer: unknown): void {
+  const handle: {unref?: () => void} = Object(timer);
+  handle.unref?.();
+}
 
 /** Resolves after `delayMs`, or rejects with the signal's reason. */
 export function delay(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {

@@ -26,6 +26,8 @@ export interface CallOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** An open pipe instead of nothing. */
   readonly stdin?: 'pipe';
+  /** What the command line begins with, such as what runs it in another network. */
+  readonly through?: readonly string[];
 }
 
 /** A running `mcpx`. */
@@ -119,7 +121,8 @@ export class Person {
 
   /** With another build of the command. */
   startWith(bundle: string, args: readonly string[], options: CallOptions = {}): Running {
-    const child = spawn(process.execPath, [bundle, ...args], {
+    const [command = '', ...rest] = [...(options.through ?? []), process.execPath, bundle, ...args];
+    const child = spawn(command, rest, {
       cwd: options.cwd ?? this.home,
       env: {...this.env, ...options.env},
       stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],

@@ -1,5 +1,5 @@
 /** A code-server of its own on loopback: VS Code's server with its Node extension host, without a window. */
-import {type ChildProcess, spawn} from 'node:child_process';
+import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {createWriteStream} from 'node:fs';
 import {get} from 'node:http';
@@ -17,13 +17,28 @@ const PROBE_EVERY_MS = 100;
 const OF_ANOTHER_EDITOR = /^VSCODE_/;
 const HOST_ENDED = /Extension Host Process exited with code: (\S+), signal: (\S+?)\.?$/;
 
-export interface ServerOptions {
+export interface ServerFolders {
   /** For its log and sockets. */
   readonly folder: string;
   readonly userData: string;
   readonly extensionsFolder: string;
+}
+
+export interface ServerOptions extends ServerFolders {
   readonly env: Environment;
+  /** By the smoke-test driver, which forwards the console and reports the end of a suite, and hides toasts. */
+  readonly isDriven: boolean;
   readonly onHostEnded: (why: string) => void;
+}
+
+/** Installs a packaged extension, as a person does from the command line. */
+export function installExtension(parts: Parts, folders: ServerFolders, env: Environment, vsix: string): void {
+  const args = [parts.codeServer, ...folderArguments(folders), '--install-extension', vsix];
+  execFileSync(parts.node, args, {
+    env: {...env, EXTENSIONS_GALLERY: '{}'},
+    stdio: 'pipe',
+    timeout: START_LIMIT_MS,
+  });
 }
 
 export class CodeServer {
@@ -95,12 +110,19 @@ export class CodeServer {
   }
 }
 
+/** Where the server keeps things, which is the same for whatever it is asked. */
+function folderArguments({folder, userData, extensionsFolder}: ServerFolders): string[] {
+  return [
+    ...['--config', path.join(folder, 'config.yaml')],
+    ...['--user-data-dir', userData],
+    ...['--extensions-dir', extensionsFolder],
+  ];
+}
+
 function serverArguments(parts: Parts, options: ServerOptions, port: number): string[] {
   return [
     parts.codeServer,
-    ...['--config', path.join(options.folder, 'config.yaml')],
-    ...['--user-data-dir', options.userData],
-    ...['--extensions-dir', options.extensionsFolder],
+    ...folderArguments(options),
     ...['--session-socket', path.join(options.folder, 'session.sock')],
     ...['--bind-addr', `127.0.0.1:${port}`],
     ...['--auth', 'none'],
@@ -109,8 +131,7 @@ function serverArguments(parts: Parts, options: ServerOptions, port: number): st
     '--disable-getting-started-override',
     '--disable-workspace-trust',
     '--ignore-last-opened',
-    // Without it, VS Code's pages neither forward the console nor report the end.
-    ...['--vscode-option', 'enable-smoke-test-driver'],
+    ...(options.isDriven ? ['--vscode-option', 'enable-smoke-test-driver'] : []),
   ];
 }
 

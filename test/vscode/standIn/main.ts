@@ -98,6 +98,7 @@ async function startServer({parts, commandLine, folder, end}: Run, socket: strin
     userData,
     extensionsFolder,
     env: {...process.env, [PAGE_VARIABLE]: socket},
+    isDriven: true,
     onHostEnded: why =>
       void pause(VERDICT_GRACE_MS, undefined, {ref: false}).then(() => end({kind: 'broken', why})),
   });

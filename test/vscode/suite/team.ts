@@ -75,7 +75,10 @@ export class Team {
   }
 
   /** The first that waits and that fits. */
-  async approval(fits: (approval: ApprovalRecord) => boolean, what: string): Promise<ApprovalRecord> {
+  async approval(
+    fits: (approval: ApprovalRecord) => boolean = () => true,
+    what = 'an approval',
+  ): Promise<ApprovalRecord> {
     const fitting = (row: Row): ApprovalRecord[] =>
       row.kind === 'approval' && row.approval.state.kind === 'waiting' && fits(row.approval)
         ? [row.approval]

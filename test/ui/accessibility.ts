@@ -1,0 +1,35 @@
+/** axe-core inside a page, wherever it is drawn: its source is evaluated there, past every content security policy. */
+import {readFileSync} from 'node:fs';
+import {createRequire} from 'node:module';
+import type {Frame, Page} from 'playwright-core';
+import * as z from 'zod';
+
+const SOURCE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const Findings = z.array(
+  z.object({
+    id: z.string(),
+    impact: z.string().nullable(),
+    help: z.string(),
+    nodes: z.array(z.object({html: z.string(), failureSummary: z.string().optional()})),
+  }),
+);
+
+/** Findings that keep somebody from using the page, one line each. */
+export async function seriousFindings(frame: Frame): Promise<string[]> {
+  await frame.evaluate(SOURCE);
+  const found = await frame.evaluate(
+    `axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.map(({id, impact, help, nodes}) =>
+      ({id, impact, help, nodes: nodes.map(({html, failureSummary}) => ({html, failureSummary}))})))`,
+  );
+  return Findings.parse(found)
+    .filter(({impact}) => impact === 'serious' || impact === 'critical')
+    .flatMap(({id, help, nodes}) =>
+      nodes.map(({html, failureSummary}) => `${id}: ${help}: ${html.slice(0, 300)} ${failureSummary ?? ''}`),
+    );
+}
+
+/** The frames in which the extension's pages are drawn. */
+export function webPageFrames(page: Page): Frame[] {
+  return page.frames().filter(frame => frame.name() === 'active-frame' || frame.url().includes('fake.html'));
+}

@@ -1,0 +1,227 @@
+/** A person's day with a team, in the real editor with the packaged extension: every step does what a hand would and asserts what an eye would see. */
+import assert from 'node:assert/strict';
+import {execFileSync} from 'node:child_process';
+import {existsSync, readdirSync} from 'node:fs';
+import path from 'node:path';
+import * as z from 'zod';
+import {ROOT} from '../integration/person.ts';
+import {found} from '../support/waiting.ts';
+import {installParts} from '../vscode/standIn/install.ts';
+import {describeMissing, findParts} from '../vscode/standIn/parts.ts';
+import {seriousFindings, webPageFrames} from './accessibility.ts';
+import {EditorWindow} from './editorWindow.ts';
+import {StoryFleet} from './fleet.ts';
+import {type Tree, Workbench} from './workbench.ts';
+
+const STEP_LIMIT_MS = 90_000;
+/** From assignment to the end of a task, on a machine that does much else. */
+const TASK_LIMIT_MS = 75_000;
+const THEMES = ['Default Light Modern', 'Default High Contrast', 'Default Dark Modern'];
+
+const Sessions = z.object({sessions: z.array(z.object({id: z.string()}))});
+
+describe('the packaged extension in the hands of a person', function () {
+  this.timeout(STEP_LIMIT_MS);
+  this.bail(true);
+  this.slow(30_000);
+  const install = process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === 'true';
+  let fleet: StoryFleet;
+  let window: EditorWindow;
+  let workbench: Workbench;
+  let sessions: Tree;
+  let approvals: Tree;
+  let sessionId: string;
+
+  before(async function () {
+    this.timeout(900_000);
+    const parts = install ? await installParts(process.env) : findParts(process.env);
+    if (parts.kind === 'missing') {
+      console.log(`    skipped, missing: ${parts.missing.map(describeMissing).join(', ')}`);
+      this.skip();
+    }
+    const vsix = packageExtension();
+    fleet = await StoryFleet.start(install);
+    window = await EditorWindow.open({
+      parts: parts.parts,
+      person: fleet.person,
+      vsix,
+      folder: fleet.repository.folder,
+      settings: {'git.enabled': true, 'workbench.colorTheme': 'Default Dark Modern'},
+    });
+    workbench = new Workbench(window);
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') await workbench?.screenshot('failed').catch(() => undefined);
+  });
+  after(async function () {
+    this.timeout(120_000);
+    try {
+      await window?.close();
+    } finally {
+      await fleet?.leave();
+    }
+  });
+
+  it('joins two agents that are in another network', async function () {
+    await workbench.showViews();
+    await (await workbench.view('Sessions')).pane.waitFor();
+    const agents = await workbench.view('Agents');
+    await agents.row('moon').waitFor();
+    for (const id of ['far-1', 'far-2']) await agents.row(id).waitFor();
+    if (fleet.chosen.missing !== undefined) {
+      console.log(`      ${fleet.chosen.missing}: they joined over loopback`);
+      this.skip();
+    }
+  });
+
+  it('runs the plan from its lens and shows the session', async () => {
+    await workbench.openFile('team.mcpx.yaml');
+    await workbench.lens('Rehearse').click();
+    sessions = await workbench.view('Sessions');
+    await sessions.row('story').waitFor();
+    await sessions.expand('story');
+    for (const task of ['languages', 'runtime', 'tone', 'explain', 'api'])
+      await sessions.row(new RegExp(`^${task}`)).waitFor();
+    const listed = await fleet.person.expect(0, ['sessions', 'list', '--json']);
+    sessionId = Sessions.parse(JSON.parse(listed.stdout)).sessions[0]?.id ?? '';
+    assert.match(sessionId, /^s-/);
+  });
+
+  it('draws the graph, in which states change as they do in the tree', async () => {
+    const page = workbench.webPage();
+    const task = (title: string, state: string) =>
+      page.getByRole('treeitem', {name: new RegExp(`^${title}, ${state}`, 'i')});
+    await page.getByRole('treeitem', {name: /^Explain the greeter/}).waitFor();
+    await sessions.says(/^languages/, /succeeded/, TASK_LIMIT_MS);
+    await task('Words in two languages', 'succeeded').waitFor();
+    await sessions.says(/^explain/, /running/, TASK_LIMIT_MS);
+    await task('Explain the greeter', 'running').waitFor();
+    await task('List the exports', '(waiting|pending)').waitFor();
+    await workbench.screenshot('graph');
+  });
+
+  it('asks for a permission by a message, a badge and an entry, and approves it', async () => {
+    await workbench.toast(/runtime asks to use/).waitFor();
+    await workbench.screenshot('permission');
+    approvals = await workbench.view('Approvals');
+    await approvals.row(/node --version/).waitFor();
+    await approvals.act(/node --version/, 'Approve');
+    await approvals.row(/node --version/).waitFor({state: 'detached'});
+    await sessions.says(/^runtime/, /succeeded/, TASK_LIMIT_MS);
+  });
+
+  it('asks a question and passes the answer on', async () => {
+    await approvals.row(/Which tone/).waitFor();
+    await approvals.act(/Which tone/, 'Answer');
+    await workbench.pick('Friendly');
+    await approvals.row(/Which tone/).waitFor({state: 'detached'});
+    await sessions.says(/^tone/, /succeeded/, TASK_LIMIT_MS);
+  });
+
+  it('shows what a finished task changed', async () => {
+    await sessions.menu(/^languages/, 'Show Changes');
+    await workbench.page.locator('.multiDiffEntry, .monaco-diff-editor').first().waitFor();
+    await workbench.page.locator('.part.editor', {hasText: 'Hallo'}).first().waitFor();
+    await workbench.screenshot('diff');
+  });
+
+  it('edits a shared value, and never over what somebody else wrote meanwhile', async () => {
+    const memory = (...args: string[]) => fleet.person.expect(0, ['memory', ...args, '--session', sessionId]);
+    const stored = async () => JSON.parse((await memory('get', 'greeting')).stdout) as unknown;
+    await memory('put', 'greeting', '"Hello"');
+    const state = await workbench.view('Shared State');
+    await state.expand('story');
+    await state.row('greeting').waitFor();
+    await state.act('greeting', 'Open');
+    await workbench.tab('greeting').waitFor();
+    await workbench.replaceText('"Howdy"');
+    await workbench.save();
+    await found(
+      async () => ((await stored()) === 'Howdy' ? true : undefined),
+      20_000,
+      'the value to be stored',
+    );
+
+    await workbench.replaceText('"Salve"');
+    await memory('put', 'greeting', '"Aloha"');
+    await workbench.save();
+    await workbench.toast(/newer|changed by somebody else|conflict/i).waitFor();
+    await workbench.screenshot('conflict');
+    assert.equal(await stored(), 'Aloha');
+    await workbench.runCommand('File: Revert File');
+    await workbench.page.locator('.part.editor .view-lines', {hasText: 'Aloha'}).waitFor();
+  });
+
+  it('loses nothing when the window is reloaded in the middle', async () => {
+    await window.reload();
+    await workbench.showViews();
+    sessions = await workbench.view('Sessions');
+    await sessions.row('story').waitFor();
+    await sessions.expand('story');
+    await sessions.says(/^languages/, /succeeded/);
+    await sessions.says(/^explain/, /running/);
+    await sessions.act(/^story/, 'Open Task Graph');
+    const explain = workbench.webPage().getByRole('treeitem', {name: /^Explain the greeter, running/});
+    await explain.waitFor();
+    await workbench.screenshot('reloaded');
+  });
+
+  it('attaches to a running attempt, and sends it a message that is seen there', async () => {
+    await sessions.act(/^explain/, 'Attach');
+    const page = workbench.webPage();
+    await page
+      .getByText(/piece \d+ of 1200/)
+      .first()
+      .waitFor();
+    const input = page.getByRole('textbox', {name: /message/i});
+    await input.fill('Please be brief.');
+    await input.press('Enter');
+    await page.getByText('Please be brief.').first().waitFor();
+    await workbench.screenshot('transcript');
+  });
+
+  it('interrupts it, after which it does what the message said', async () => {
+    await sessions.expand(/^explain/);
+    await sessions.menu(/^Attempt 1/, 'Interrupt');
+    await workbench.webPage().getByText('The greeter says hello.').first().waitFor({timeout: TASK_LIMIT_MS});
+    await sessions.says(/^explain/, /succeeded/, TASK_LIMIT_MS);
+  });
+
+  it('has no serious finding of axe in its pages', async () => {
+    const frames = webPageFrames(workbench.page);
+    assert.ok(frames.length > 0, 'a page is open');
+    for (const frame of frames) assert.deepEqual(await seriousFindings(frame), []);
+  });
+
+  it('can be looked at in a light, a dark and a high-contrast theme', async () => {
+    for (const theme of THEMES) {
+      await workbench.showTheme(theme);
+      await workbench.screenshot(theme.replace(/^Default /, '').replaceAll(' ', ''));
+    }
+  });
+
+  it('is done, and its result is accepted by the keyboard alone', async () => {
+    await sessions.says(/^story/, /6\/6|succeeded/, TASK_LIMIT_MS);
+    await workbench.toast(/story is done/).waitFor();
+    const {repository} = fleet;
+    const before = repository.git('rev-parse', 'HEAD');
+    await workbench.runCommand('MCPX: Accept Result');
+    await workbench.page.keyboard.press('Enter');
+    await workbench.screenshot('accept');
+    await found(
+      () => (repository.git('rev-parse', 'HEAD') === before ? undefined : true),
+      TASK_LIMIT_MS,
+      'the result to be on the branch',
+    );
+    assert.match(repository.read('src/languages.js'), /Hallo/);
+    for (const file of ['src/farewell.js', 'RUNTIME.txt', 'TONE.md', 'EXPLAINED.md', 'API.md'])
+      assert.ok(existsSync(path.join(repository.folder, file)), file);
+  });
+});
+
+function packageExtension(): string {
+  execFileSync(process.execPath, ['.config/package.mjs', '--no-build'], {cwd: ROOT, stdio: 'pipe'});
+  const name = readdirSync(path.join(ROOT, 'out')).find(file => file.endsWith('.vsix'));
+  assert.ok(name, 'the extension is packaged');
+  return path.join(ROOT, 'out', name);
+}

@@ -1,0 +1,181 @@
+/** The workbench as a person sees and uses it: palette, trees, pages, messages. Selectors are here and nowhere else. */
+import assert from 'node:assert/strict';
+import {mkdirSync} from 'node:fs';
+import path from 'node:path';
+import type {FrameLocator, Locator, Page} from 'playwright-core';
+import {ROOT} from '../integration/person.ts';
+import {found} from '../support/waiting.ts';
+import {ACTION_LIMIT_MS, type EditorWindow} from './editorWindow.ts';
+
+const PALETTE_ROW = '.quick-input-list .monaco-list-row';
+const ATTEMPTS = 3;
+
+export class Workbench {
+  constructor(readonly window: EditorWindow) {}
+
+  get page(): Page {
+    return this.window.page;
+  }
+
+  /** Shows the extension's views. */
+  async showViews(): Promise<void> {
+    const icon = this.page.locator('.part.activitybar .action-item', {
+      has: this.page.locator('.action-label[aria-label^="MCPX"]'),
+    });
+    if ((await icon.getAttribute('class'))?.includes('checked')) return;
+    await icon.click();
+  }
+
+  /** A view of the side bar, opened if it is closed. */
+  async view(title: string): Promise<Tree> {
+    const pane = this.page.locator('.part.sidebar .pane', {
+      has: this.page.locator('.pane-header h3.title', {hasText: new RegExp(`^${title}`)}),
+    });
+    const header = pane.locator('.pane-header');
+    if ((await header.getAttribute('aria-expanded')) === 'false') await header.click();
+    return new Tree(this.page, pane);
+  }
+
+  async openFile(name: string): Promise<void> {
+    await this.page.keyboard.press('Control+KeyP');
+    await this.page.locator('.quick-input-widget input.input').fill(name);
+    await this.page.locator(PALETTE_ROW, {hasText: name}).first().waitFor();
+    await this.page.keyboard.press('Enter');
+    await this.tab(name).waitFor();
+  }
+
+  tab(name: string | RegExp): Locator {
+    return this.page.locator('.part.editor .tab', {hasText: name}).first();
+  }
+
+  /** By the keyboard alone: palette, title, Enter. */
+  async runCommand(title: string): Promise<void> {
+    await this.page.keyboard.press('F1');
+    const input = this.page.locator('.quick-input-widget input.input');
+    await input.fill(`>${title}`);
+    await this.page.locator(PALETTE_ROW, {hasText: title}).first().waitFor();
+    await this.page.keyboard.press('Enter');
+  }
+
+  lens(title: string): Locator {
+    return this.page.locator('.part.editor .codelens-decoration a', {hasText: title}).first();
+  }
+
+  /** Chooses in a quick pick that is open. */
+  async pick(label: string | RegExp): Promise<void> {
+    await this.page.locator(PALETTE_ROW, {hasText: label}).first().click();
+  }
+
+  /** Types into an input box that is open. */
+  async enter(text: string): Promise<void> {
+    const input = this.page.locator('.quick-input-widget input.input');
+    await input.waitFor({state: 'visible'});
+    await input.fill(text);
+    await this.page.keyboard.press('Enter');
+  }
+
+  toast(text: string | RegExp): Locator {
+    return this.page.locator('.notifications-toasts .notification-toast', {hasText: text}).first();
+  }
+
+  async dismissToasts(): Promise<void> {
+    await this.runCommand('Notifications: Clear All Notifications');
+  }
+
+  dialog(): Locator {
+    return this.page.locator('.monaco-dialog-box');
+  }
+
+  statusItem(text: string | RegExp): Locator {
+    return this.page.locator('.part.statusbar .statusbar-item', {hasText: text}).first();
+  }
+
+  /** The web page in the editor that is shown. */
+  webPage(): FrameLocator {
+    return this.page.frameLocator('iframe.webview.ready').last().frameLocator('iframe#active-frame');
+  }
+
+  /** The text of the editor that is shown: of plain editors, not of web pages. */
+  editorText(): Locator {
+    return this.page.locator('.part.editor .editor-instance .view-lines').first();
+  }
+
+  /** Replaces all that the editor holds. */
+  async replaceText(text: string): Promise<void> {
+    await this.editorText().click();
+    await this.page.keyboard.press('Control+KeyA');
+    await this.page.keyboard.insertText(text);
+  }
+
+  async save(): Promise<void> {
+    await this.page.keyboard.press('Control+KeyS');
+  }
+
+  async screenshot(name: string): Promise<void> {
+    const file = path.join(ROOT, 'out/ui', `${name}.png`);
+    mkdirSync(path.dirname(file), {recursive: true});
+    await this.page.screenshot({path: file, timeout: ACTION_LIMIT_MS});
+  }
+
+  async showTheme(name: string): Promise<void> {
+    const kind = {Dark: 'vs-dark', Light: 'vs', 'High Contrast': 'hc-black'}[
+      name.replace(/^Default /, '').replace(/ Modern$/, '')
+    ];
+    assert.ok(kind, name);
+    this.window.changeSettings({'workbench.colorTheme': name});
+    await this.page.locator(`.monaco-workbench.${kind}`).waitFor();
+  }
+}
+
+/** A tree of the side bar. */
+export class Tree {
+  constructor(
+    private readonly page: Page,
+    readonly pane: Locator,
+  ) {}
+
+  row(text: string | RegExp): Locator {
+    return this.pane.locator('.monaco-list-row', {hasText: text}).first();
+  }
+
+  async texts(): Promise<string[]> {
+    return await this.pane
+      .locator('.monaco-list-row')
+      .evaluateAll(rows => rows.map(row => row.getAttribute('aria-label') ?? row.textContent ?? ''));
+  }
+
+  /** Waits until the row's own words, which a screen reader says, fit. */
+  async says(text: string | RegExp, words: RegExp, timeoutMs = ACTION_LIMIT_MS): Promise<void> {
+    const row = this.row(text);
+    const heard = (): Promise<string | null> => row.getAttribute('aria-label', {timeout: timeoutMs});
+    await found(
+      async () => (words.test((await heard()) ?? '') ? true : undefined),
+      timeoutMs,
+      `${text} to say ${words}: ${(await this.texts()).join(' | ')}`,
+    );
+  }
+
+  async expand(text: string | RegExp): Promise<void> {
+    const row = this.row(text);
+    await row.waitFor();
+    for (let attempt = 0; (await row.getAttribute('aria-expanded')) === 'false'; attempt++) {
+      assert.ok(attempt < ATTEMPTS, `${text} does not open`);
+      await row.click({position: {x: 60, y: 8}});
+      if ((await row.getAttribute('aria-expanded')) === 'false') await this.page.keyboard.press('ArrowRight');
+      await this.page.waitForTimeout(200);
+    }
+  }
+
+  /** An action that the row shows while the pointer is on it. */
+  async act(text: string | RegExp, action: string): Promise<void> {
+    const row = this.row(text);
+    await row.hover();
+    await row.locator(`.actions .action-label[aria-label^="${action}"]`).first().click();
+  }
+
+  /** From the row's context menu. */
+  async menu(text: string | RegExp, item: string): Promise<void> {
+    await this.row(text).click({button: 'right'});
+    await this.page.locator('.context-view .action-item', {hasText: item}).first().click();
+  }
+}

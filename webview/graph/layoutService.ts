@@ -1,0 +1,73 @@
+/** Lays a graph out in a worker: quickly first, better after. A worker made of a blob is what an editor's page may have. */
+import type {Disposable} from '../../coordinator/runtime/disposable.ts';
+import type {Graph} from './graphModel.ts';
+import {columns, type Layout} from './layout.ts';
+import type {LayoutDone, LayoutJob} from './layoutWorker.ts';
+
+/** Small graphs are laid out well at once; of larger ones, refining takes minutes. */
+const REFINE_FROM = 150;
+const REFINE_TO = 6000;
+
+export class LayoutService implements Disposable {
+  private worker: Promise<Worker> | undefined;
+  private wanted = 0;
+  private disposed = false;
+
+  constructor(
+    private readonly url: string,
+    private readonly onLayout: (layout: Layout) => void,
+  ) {}
+
+  /** What was asked before and has not come is not wanted any more. */
+  layOut(graph: Graph): void {
+    const edges = edgesOf(graph);
+    const id = ++this.wanted;
+    const nodes = graph.nodes.length;
+    if (nodes === 0) {
+      this.onLayout(columns([], []));
+      return;
+    }
+    this.start().then(
+      worker => {
+        if (id !== this.wanted || this.disposed) return;
+        const first: LayoutJob = {id, nodes, edges, refined: false};
+        worker.postMessage(first);
+        if (nodes > REFINE_FROM && nodes <= REFINE_TO) worker.postMessage({...first, refined: true});
+      },
+      () => {
+        if (id === this.wanted && !this.disposed) this.onLayout(columns(graph.stages, edges));
+      },
+    );
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    this.worker?.then(
+      worker => worker.terminate(),
+      () => undefined,
+    );
+  }
+
+  private start(): Promise<Worker> {
+    this.worker ??= this.make();
+    return this.worker;
+  }
+
+  private async make(): Promise<Worker> {
+    const response = await fetch(this.url);
+    if (!response.ok) throw new Error(`the layout's script could not be read: ${response.status}`);
+    const url = URL.createObjectURL(new Blob([await response.text()], {type: 'text/javascript'}));
+    const worker = new Worker(url);
+    URL.revokeObjectURL(url);
+    worker.addEventListener('message', ({data}: MessageEvent<LayoutDone>) => {
+      const {id, layout} = data;
+      if (id === this.wanted && !this.disposed) this.onLayout(layout);
+    });
+    return worker;
+  }
+}
+
+/** In the order of the lines of a layout. */
+export function edgesOf({inputs}: Pick<Graph, 'inputs'>): number[] {
+  return inputs.flatMap((from, index) => from.flatMap(input => [input, index]));
+}

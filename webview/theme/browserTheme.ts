@@ -1,0 +1,181 @@
+/** The editor's variables where there is no editor: dark, light and high contrast, as the person's system wants them. */
+import {css} from 'lit';
+
+export const browserTheme = css`
+  :root {
+    color-scheme: light dark;
+    --vscode-font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Ubuntu, sans-serif;
+    --vscode-font-size: 13px;
+    --vscode-font-weight: normal;
+    --vscode-editor-font-family: ui-monospace, 'SF Mono', Menlo, Consolas, 'Liberation Mono', monospace;
+    --vscode-editor-font-size: 12px;
+    --vscode-foreground: #3b3b3b;
+    --vscode-descriptionForeground: #5c5c5c;
+    --vscode-disabledForeground: #61616180;
+    --vscode-errorForeground: #b3261e;
+    --vscode-editor-background: #ffffff;
+    --vscode-editor-foreground: #3b3b3b;
+    --vscode-sideBar-background: #f8f8f8;
+    --vscode-editorWidget-background: #f8f8f8;
+    --vscode-panel-border: #dcdcdc;
+    --vscode-widget-border: #dcdcdc;
+    --vscode-focusBorder: #005fb8;
+    --vscode-textLink-foreground: #005fb8;
+    --vscode-textCodeBlock-background: #f0f0f0;
+    --vscode-toolbar-hoverBackground: #b8b8b850;
+    --vscode-toolbar-activeBackground: #a6a6a650;
+    --vscode-list-hoverBackground: #f0f0f0;
+    --vscode-list-activeSelectionBackground: #e4eefa;
+    --vscode-list-activeSelectionForeground: #1f1f1f;
+    --vscode-list-inactiveSelectionBackground: #e4e6f1;
+    --vscode-badge-background: #cccccc;
+    --vscode-badge-foreground: #3b3b3b;
+    --vscode-button-background: #005fb8;
+    --vscode-button-foreground: #ffffff;
+    --vscode-button-border: #0000001a;
+    --vscode-button-hoverBackground: #0258a8;
+    --vscode-button-secondaryBackground: #e5e5e5;
+    --vscode-button-secondaryForeground: #3b3b3b;
+    --vscode-button-secondaryHoverBackground: #cccccc;
+    --vscode-input-background: #ffffff;
+    --vscode-input-foreground: #3b3b3b;
+    --vscode-input-border: #b5b5b5;
+    --vscode-input-placeholderForeground: #6b6b6b;
+    --vscode-settings-textInputBackground: #ffffff;
+    --vscode-settings-textInputForeground: #3b3b3b;
+    --vscode-settings-textInputBorder: #b5b5b5;
+    --vscode-progressBar-background: #005fb8;
+    --vscode-charts-blue: #0b62c4;
+    --vscode-charts-green: #2b7a2e;
+    --vscode-charts-red: #c21f1f;
+    --vscode-charts-yellow: #8a6200;
+    --vscode-charts-orange: #a8500a;
+    --vscode-charts-purple: #7a3ea8;
+    --vscode-inputValidation-warningBackground: #fff6dd;
+    --vscode-inputValidation-warningBorder: #b58900;
+    --vscode-inputValidation-warningForeground: #3b3b3b;
+    --vscode-scrollbarSlider-background: #64646466;
+  }
+  @media (prefers-color-scheme: dark) {
+    :root {
+      --vscode-foreground: #cccccc;
+      --vscode-descriptionForeground: #9d9d9d;
+      --vscode-disabledForeground: #cccccc80;
+      --vscode-errorForeground: #f88070;
+      --vscode-editor-background: #1f1f1f;
+      --vscode-editor-foreground: #cccccc;
+      --vscode-sideBar-background: #181818;
+      --vscode-editorWidget-background: #262626;
+      --vscode-panel-border: #3a3a3a;
+      --vscode-widget-border: #3a3a3a;
+      --vscode-focusBorder: #2489db;
+      --vscode-textLink-foreground: #4daafc;
+      --vscode-textCodeBlock-background: #2b2b2b;
+      --vscode-toolbar-hoverBackground: #5a5d5e50;
+      --vscode-toolbar-activeBackground: #63666750;
+      --vscode-list-hoverBackground: #2a2d2e;
+      --vscode-list-activeSelectionBackground: #04395e;
+      --vscode-list-activeSelectionForeground: #ffffff;
+      --vscode-list-inactiveSelectionBackground: #37373d;
+      --vscode-badge-background: #616161;
+      --vscode-badge-foreground: #f8f8f8;
+      --vscode-button-background: #0e639c;
+      --vscode-button-foreground: #ffffff;
+      --vscode-button-border: #ffffff12;
+      --vscode-button-hoverBackground: #1177bb;
+      --vscode-button-secondaryBackground: #313131;
+      --vscode-button-secondaryForeground: #cccccc;
+      --vscode-button-secondaryHoverBackground: #3c3c3c;
+      --vscode-input-background: #313131;
+      --vscode-input-foreground: #cccccc;
+      --vscode-input-border: #4a4a4a;
+      --vscode-input-placeholderForeground: #a0a0a0;
+      --vscode-settings-textInputBackground: #313131;
+      --vscode-settings-textInputForeground: #cccccc;
+      --vscode-settings-textInputBorder: #4a4a4a;
+      --vscode-progressBar-background: #2489db;
+      --vscode-charts-blue: #4daafc;
+      --vscode-charts-green: #89d185;
+      --vscode-charts-red: #f88070;
+      --vscode-charts-yellow: #e2c04a;
+      --vscode-charts-orange: #e39a5c;
+      --vscode-charts-purple: #c8a0e6;
+      --vscode-inputValidation-warningBackground: #352a05;
+      --vscode-inputValidation-warningBorder: #b89500;
+      --vscode-inputValidation-warningForeground: #cccccc;
+      --vscode-scrollbarSlider-background: #79797966;
+    }
+  }
+  @media (prefers-contrast: more) {
+    :root {
+      --vscode-foreground: #000000;
+      --vscode-descriptionForeground: #292929;
+      --vscode-editor-background: #ffffff;
+      --vscode-editorWidget-background: #ffffff;
+      --vscode-sideBar-background: #ffffff;
+      --vscode-textCodeBlock-background: #f2f2f2;
+      --vscode-panel-border: #0f4a85;
+      --vscode-widget-border: #0f4a85;
+      --vscode-contrastBorder: #0f4a85;
+      --vscode-contrastActiveBorder: #006bbd;
+      --vscode-focusBorder: #006bbd;
+      --vscode-list-hoverBackground: #ffffff;
+      --vscode-list-activeSelectionBackground: #0f4a8522;
+      --vscode-list-activeSelectionForeground: #000000;
+      --vscode-badge-background: #0f4a85;
+      --vscode-badge-foreground: #ffffff;
+      --vscode-button-background: #0f4a85;
+      --vscode-button-border: #0f4a85;
+      --vscode-button-secondaryBackground: #ffffff;
+      --vscode-button-secondaryForeground: #000000;
+      --vscode-input-border: #0f4a85;
+      --vscode-settings-textInputBorder: #0f4a85;
+      --vscode-charts-blue: #0b4fa0;
+      --vscode-charts-green: #185c1b;
+      --vscode-charts-red: #9c1212;
+      --vscode-charts-yellow: #5f4400;
+      --vscode-charts-orange: #7a3700;
+      --vscode-charts-purple: #5b2687;
+      --vscode-errorForeground: #9c1212;
+    }
+  }
+  @media (prefers-contrast: more) and (prefers-color-scheme: dark) {
+    :root {
+      --vscode-foreground: #ffffff;
+      --vscode-descriptionForeground: #e0e0e0;
+      --vscode-editor-background: #000000;
+      --vscode-editorWidget-background: #000000;
+      --vscode-sideBar-background: #000000;
+      --vscode-textCodeBlock-background: #101010;
+      --vscode-panel-border: #6fc3df;
+      --vscode-widget-border: #6fc3df;
+      --vscode-contrastBorder: #6fc3df;
+      --vscode-contrastActiveBorder: #f38518;
+      --vscode-focusBorder: #f38518;
+      --vscode-list-hoverBackground: #000000;
+      --vscode-list-activeSelectionBackground: #ffffff1f;
+      --vscode-list-activeSelectionForeground: #ffffff;
+      --vscode-badge-background: #000000;
+      --vscode-badge-foreground: #ffffff;
+      --vscode-button-background: #000000;
+      --vscode-button-foreground: #ffffff;
+      --vscode-button-border: #6fc3df;
+      --vscode-button-secondaryBackground: #000000;
+      --vscode-button-secondaryForeground: #ffffff;
+      --vscode-input-background: #000000;
+      --vscode-input-foreground: #ffffff;
+      --vscode-input-border: #6fc3df;
+      --vscode-settings-textInputBackground: #000000;
+      --vscode-settings-textInputForeground: #ffffff;
+      --vscode-settings-textInputBorder: #6fc3df;
+      --vscode-charts-blue: #75beff;
+      --vscode-charts-green: #89d185;
+      --vscode-charts-red: #f48771;
+      --vscode-charts-yellow: #ffd866;
+      --vscode-charts-orange: #ffb366;
+      --vscode-charts-purple: #d7a6ff;
+      --vscode-errorForeground: #f48771;
+      --vscode-inputValidation-warningBackground: #000000;
+    }
+  }
+`;
