@@ -52,8 +52,9 @@ describe('rehearsing the plan that is open', function () {
       lenses.some(title => title.includes(`Session ${session}: succeeded`)),
       lenses.join(),
     );
-    assert.equal(lenses.filter(title => title === '$(pass) succeeded').length, 6, lenses.join());
-    assert.equal(lenses.filter(title => title === 'Show').length, 6);
+    assert.equal(lenses.filter(title => title.startsWith('$(pass) succeeded')).length, 6, lenses.join());
+    // A gate sends it back once.
+    assert.ok(lenses.includes('$(pass) succeeded, attempt 2'), lenses.join());
   });
 
   it('tells of it over a task', async () => {
