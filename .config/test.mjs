@@ -74,16 +74,12 @@ function runCommands(commands) {
 function runMocha(name, suite) {
   const stats = path.join(scratch, `${name}.json`);
   const ignore = (suite.ignore ?? []).flatMap(glob => ['--ignore', glob]);
-  const status = run('npx', [
-    '--no-install',
-    'mocha',
-    '--reporter',
-    '.config/mochaReporter.cjs',
-    '--reporter-option',
-    `stats=${stats}`,
-    ...ignore,
-    ...suite.spec,
-  ]);
+  const mocha = ['--no-install', 'mocha', '--reporter', '.config/mochaReporter.cjs'];
+  // For suites that can fetch what they lack.
+  const env = args.includes('--install') ? {...process.env, MCPX_TEST_INSTALL: '1'} : process.env;
+  const status = run('npx', [...mocha, '--reporter-option', `stats=${stats}`, ...ignore, ...suite.spec], {
+    env,
+  });
   count(name, status, stats);
 }
 

@@ -6,9 +6,11 @@ import {addApprovalCommands} from './commands/approvals.ts';
 import {addContextCommands} from './commands/context.ts';
 import {addCoordinatorCommand} from './commands/coordinator.ts';
 import {addDoctorCommand} from './commands/doctor.ts';
+import {addDraftCommand} from './commands/draft.ts';
 import {addEndpointCommand} from './commands/endpoint.ts';
 import {addHostCommand} from './commands/host.ts';
 import {EXIT, processIo} from './commands/io.ts';
+import {addMachineCommands} from './commands/machine.ts';
 import {addMemoryCommands} from './commands/memory.ts';
 import {addPlanCommands} from './commands/plan.ts';
 import {addRunCommand} from './commands/run.ts';
@@ -36,7 +38,7 @@ async function main(): Promise<number> {
     .exitOverride()
     .configureOutput({writeOut: text => io.stdout(text), writeErr: text => io.stderr(text)});
   addRunCommand(program, io, done);
-  addPlanCommands(program, io, done);
+  addDraftCommand(addPlanCommands(program, io, done), io, done);
   addStatusCommand(program, io, done);
   addSessionCommands(program, io, done);
   addApprovalCommands(program, io, done);
@@ -44,6 +46,7 @@ async function main(): Promise<number> {
   addCoordinatorCommand(program, io, done);
   addEndpointCommand(program, io, done);
   addAgentCommand(program, io, done);
+  addMachineCommands(program, io, done);
   addTokenCommands(program, io, done);
   addMemoryCommands(program, io, done);
   addContextCommands(program, io, done);

@@ -8,6 +8,7 @@ import {registerCoordinatorCommands} from './commands/coordinatorCommands.ts';
 import {registerFleetCommands} from './commands/fleetCommands.ts';
 import {registerPageCommands} from './commands/pageCommands.ts';
 import {registerPlanCommands} from './commands/planCommands.ts';
+import {followConfiguredContext} from './connection/contexts.ts';
 import {CoordinatorLink} from './connection/coordinatorLink.ts';
 import {Program} from './connection/program.ts';
 import {CONTEXT_KEYS} from './contributions.ts';
@@ -16,6 +17,7 @@ import {PagePanels} from './panels/pagePanels.ts';
 import {isPlanFile} from './plan/planFile.ts';
 import type {Services} from './services.ts';
 import {setting} from './settings.ts';
+import {registerUriHandler} from './uri.ts';
 import {registerViews} from './views/registerViews.ts';
 
 export function activate(context: vscode.ExtensionContext): void {
@@ -26,6 +28,8 @@ export function activate(context: vscode.ExtensionContext): void {
   registerPageCommands(services);
   followState(services);
   registerViews(services);
+  registerUriHandler(services);
+  followConfiguredContext(services);
   loadLanguageWithFirstPlan(services);
 }
 

@@ -103,7 +103,8 @@ export async function planGraph(file: string, format: GraphFormat, io: PlanIo): 
   return EXIT.ok;
 }
 
-export function addPlanCommands(program: Command, io: PlanIo, done: (exit: number) => void): void {
+/** The command under which they are. */
+export function addPlanCommands(program: Command, io: PlanIo, done: (exit: number) => void): Command {
   const plan = program.command('plan').description('Checks and draws plans without running them.');
   jsonOption(
     plan
@@ -124,6 +125,7 @@ export function addPlanCommands(program: Command, io: PlanIo, done: (exit: numbe
         command.error('error: choose --dot or --mermaid', {exitCode: EXIT.usage});
       done(await planGraph(file, options.dot ? 'dot' : options.mermaid ? 'mermaid' : 'text', io));
     });
+  return plan;
 }
 
 type Read =

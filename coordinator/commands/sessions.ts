@@ -5,7 +5,7 @@ import type {CommandIo} from './io.ts';
 import type {ConnectOptions} from './local/connect.ts';
 import {connectOptions, count} from './local/options.ts';
 import {cancelSession, releaseSession, setBudget} from './sessions/controlVerbs.ts';
-import {showSession, showSessions} from './sessions/listVerbs.ts';
+import {type ShowOptions, showSession, showSessions} from './sessions/listVerbs.ts';
 import {
   type AcceptOptions,
   acceptSession,
@@ -30,9 +30,9 @@ export function addSessionCommands(program: Command, io: CommandIo, done: (exit:
   verb('list', 'Sessions, newest first; --json says too whether a process here runs agents for each.').action(
     async (options: Options) => done(await showSessions(options, io)),
   );
-  verb('show <session>', 'One session: tasks, attempts, gates, refused effects.').action(
-    async (id: string, options: Options) => done(await showSession(id, options, io)),
-  );
+  verb('show <session>', 'One session: tasks, attempts, gates, refused effects.')
+    .option('--junit <file>', 'write a JUnit report as well')
+    .action(async (id: string, options: ShowOptions) => done(await showSession(id, options, io)));
   verb(
     'budget <session> <usd>',
     'Sets what the session may spend in all; one that was paused by its budget goes on.',

@@ -33,6 +33,7 @@ interface AddOptions extends ConnectOptions, JsonOption {
 
 const TOKEN_SECONDS = 366 * 86_400;
 const END_MS = 20_000;
+const JOIN_MS = 60_000;
 
 export function addKeptAgentCommands(agent: Command, io: CommandIo, done: (exit: number) => void): void {
   const add = agent
@@ -95,7 +96,7 @@ async function addAgent(options: AddOptions, io: CommandIo): Promise<number> {
   await folders.write(name, record);
   const {pid} = await startAndHear(
     ['agent', 'keep', name],
-    {env: childEnvironment(io.env), logFile: log},
+    {env: childEnvironment(io.env), logFile: log, patienceMs: JOIN_MS},
     io,
   );
   const {slots} = options;

@@ -1,4 +1,5 @@
 /** The last tool calls of a transcript, each with how it ended. Pure. */
+import * as z from 'zod';
 import type {TranscriptEvent} from '../../../coordinator/protocol/transcript.ts';
 
 export interface ToolCall {
@@ -12,6 +13,8 @@ export interface ToolCall {
   /** The result's beginning. */
   readonly result?: string;
 }
+
+const Questions = z.object({questions: z.array(z.object({question: z.string()}))});
 
 const MOST = 50;
 const LONGEST_INPUT = 1000;
@@ -29,6 +32,9 @@ const TELLING = [
   'description',
   'prompt',
 ];
+/** Of a path, its end. */
+const PATHS: ReadonlySet<string> = new Set(['file_path', 'notebook_path', 'path']);
+const SHOWN_SEGMENTS = 3;
 
 export class ToolCalls {
   private readonly calls = new Map<string, ToolCall>();
@@ -77,10 +83,18 @@ export class ToolCalls {
 export function inputSummary(input: unknown): string {
   if (typeof input !== 'object' || input === null) return oneLine(String(input ?? ''));
   const fields = new Map<string, unknown>(Object.entries(input));
-  const telling = TELLING.map(name => fields.get(name)).find(
-    value => typeof value === 'string' && value !== '',
-  );
-  return oneLine(typeof telling === 'string' ? telling : fields.size === 0 ? '' : JSON.stringify(input));
+  for (const name of TELLING) {
+    const value = fields.get(name);
+    if (typeof value === 'string' && value !== '') return oneLine(PATHS.has(name) ? endOfPath(value) : value);
+  }
+  const asked = Questions.safeParse(input);
+  if (asked.success) return oneLine(asked.data.questions[0]?.question ?? '');
+  return oneLine(fields.size === 0 ? '' : JSON.stringify(input));
+}
+
+function endOfPath(file: string): string {
+  const segments = file.split(/[\\/]/);
+  return segments.length <= SHOWN_SEGMENTS + 1 ? file : `…/${segments.slice(-SHOWN_SEGMENTS).join('/')}`;
 }
 
 function oneLine(text: string): string {

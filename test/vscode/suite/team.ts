@@ -70,16 +70,24 @@ export class Team {
   }
 
   /** The first that waits and that fits. */
-  approval(fits: (approval: ApprovalRecord) => boolean = () => true): Promise<ApprovalRecord> {
+  async approval(
+    fits: (approval: ApprovalRecord) => boolean = () => true,
+    what = 'an approval',
+  ): Promise<ApprovalRecord> {
     const fitting = (row: Row): ApprovalRecord[] =>
       row.kind === 'approval' && row.approval.state.kind === 'waiting' && fits(row.approval)
         ? [row.approval]
         : [];
-    return found(
-      async () => (await snapshotRows(await this.client(), {view: 'approvals'})).flatMap(fitting)[0],
-      WAIT_MS,
-      'an approval',
-    );
+    let seen: readonly Row[] = [];
+    const look = async (): Promise<ApprovalRecord | undefined> => {
+      seen = await snapshotRows(await this.client(), {view: 'approvals'});
+      return seen.flatMap(fitting)[0];
+    };
+    try {
+      return await found(look, WAIT_MS, what);
+    } catch (cause) {
+      throw new Error(`${what} does not wait, but: ${JSON.stringify(seen)}`, {cause});
+    }
   }
 
   async session(sessionId: string): Promise<SessionRecord> {
