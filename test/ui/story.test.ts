@@ -24,7 +24,7 @@ describe('the packaged extension in the hands of a person', function () {
   this.timeout(STEP_LIMIT_MS);
   this.bail(true);
   this.slow(30_000);
-  const install = process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === 'true';
+  const install = process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === '1';
   let fleet: StoryFleet;
   let window: EditorWindow;
   let workbench: Workbench;
@@ -68,6 +68,8 @@ describe('the packaged extension in the hands of a person', function () {
     const agents = await workbench.view('Agents');
     await agents.row('moon').waitFor();
     for (const id of ['far-1', 'far-2']) await agents.row(id).waitFor();
+    await workbench.screenshot('agents');
+    await workbench.closeView('Agents');
     if (fleet.chosen.missing !== undefined) {
       console.log(`      ${fleet.chosen.missing}: they joined over loopback`);
       this.skip();
@@ -150,6 +152,7 @@ describe('the packaged extension in the hands of a person', function () {
     assert.equal(await stored(), 'Aloha');
     await workbench.runCommand('File: Revert File');
     await workbench.page.locator('.part.editor .view-lines', {hasText: 'Aloha'}).waitFor();
+    await workbench.closeView('Shared State');
   });
 
   it('loses nothing when the window is reloaded in the middle', async () => {
@@ -157,6 +160,7 @@ describe('the packaged extension in the hands of a person', function () {
     await workbench.showViews();
     sessions = await workbench.view('Sessions');
     await sessions.row('story').waitFor();
+    await workbench.closeView('Approvals');
     await sessions.expand('story');
     await sessions.says(/^languages/, /succeeded/);
     await sessions.says(/^explain/, /running/);
