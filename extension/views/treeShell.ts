@@ -36,7 +36,6 @@ export class TreeShell implements vscode.TreeDataProvider<TreeElement>, Disposab
   private readonly model: TreeModel;
   /** The editor tells elements apart by identity. */
   private readonly elements = new Map<string, TreeElement>();
-  private readonly expanded = new Set<string>();
   private dirt: Set<string> | 'all' = new Set();
   private timer: Disposable = noDisposable;
   private waiting = false;
@@ -56,7 +55,7 @@ export class TreeShell implements vscode.TreeDataProvider<TreeElement>, Disposab
     );
     this.lifetime.add(model.onDirty(dirt => this.soil(dirt)));
     this.lifetime.add(this.view.onDidExpandElement(({element}) => this.expand(element.id)));
-    this.lifetime.add(this.view.onDidCollapseElement(({element}) => this.collapse(element.id)));
+    this.lifetime.add(this.view.onDidCollapseElement(({element}) => model.close(element.id)));
     this.lifetime.add(this.view.onDidChangeVisibility(({visible}) => this.watch(visible)));
     this.lifetime.add(this.view.onDidChangeSelection(({selection}) => this.grow(selection)));
     model.watched(this.view.visible);
@@ -128,15 +127,9 @@ export class TreeShell implements vscode.TreeDataProvider<TreeElement>, Disposab
   }
 
   private expand(id: string): void {
-    this.expanded.add(id);
     const opened = this.model.open(id);
-    // It may have changed while it was closed, and the editor keeps what it drew.
-    void opened?.then(() => this.soil(new Set([id])));
-  }
-
-  private collapse(id: string): void {
-    this.expanded.delete(id);
-    this.model.close(id);
+    // What is below it may have changed while it was closed, and the editor keeps what it drew.
+    void opened?.then(() => this.soil(new Set(this.elements.keys())));
   }
 
   private watch(isVisible: boolean): void {

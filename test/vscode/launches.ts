@@ -25,6 +25,7 @@ export const LAUNCHES: readonly Launch[] = [
   {suite: 'commands', title: 'a team that is steered', workspace: 'empty', settings: WITHOUT_NOTICES},
   {suite: 'documents', title: 'shared memory as documents', workspace: 'empty', settings: WITHOUT_NOTICES},
   {suite: 'views', title: 'trees of a fleet at work', workspace: 'empty'},
+  {suite: 'returning', title: 'a window that opens while a session runs', workspace: 'empty'},
   {suite: 'panels', title: 'the web pages in panels', workspace: 'empty'},
   {suite: 'dying', title: 'an extension host that dies', workspace: 'empty', mustFail: true},
 ];

@@ -163,7 +163,7 @@ export class Team {
 }
 
 /** Of this person's processes: that of the extension host, without what VS Code adds. */
-function environment(): Record<string, string> {
+export function environment(): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env))
     if (value !== undefined && !name.startsWith('VSCODE_') && name !== 'NODE_OPTIONS') env[name] = value;
