@@ -23,7 +23,7 @@ const WAIT_MS = 60_000;
 const SCRIPT = `tasks:
   talker:
     turns:
-      - {text: At last., hangMs: 600000}
+      - {text: At last., hangMs: 120000}
     replies:
       - when: {promptContains: in Welsh}
         turns:
