@@ -38,6 +38,8 @@ export const PageAction = z.discriminatedUnion('kind', [
       'setBudget',
       'showDiff',
       'acceptResult',
+      'pushResult',
+      'openPullRequest',
       'exportReport',
     ]),
   }),

@@ -24,7 +24,8 @@ export interface SessionNode {
   readonly tenant: string;
   readonly id: string;
   readonly keys: TenantKeys;
-  readonly plan: Plan;
+  /** Grows when tasks are added. */
+  plan: Plan;
   readonly rule: PlacementRule;
   record: SessionRecord;
   mod: number;
@@ -43,7 +44,8 @@ export interface SessionNode {
 export interface TaskNode {
   readonly session: SessionNode;
   readonly key: string;
-  readonly spec: TaskSpecification;
+  /** Of the merge of the result it changes when tasks are added. */
+  spec: TaskSpecification;
   record: TaskRecord;
   mod: number;
   dependents: TaskNode[];
@@ -207,6 +209,14 @@ export function linkDependencies(node: TaskNode): void {
     dependency.dependents.push(node);
     if (dependency.record.state !== 'succeeded') node.missing += 1;
     if (isDoom(dependency.record.state)) node.doomed += 1;
+  }
+}
+
+/** The opposite of `linkDependencies`. */
+export function unlinkDependencies(node: TaskNode): void {
+  for (const id of needsOf(node)) {
+    const dependency = node.session.tasks.get(id);
+    if (dependency) dependency.dependents = dependency.dependents.filter(other => other !== node);
   }
 }
 

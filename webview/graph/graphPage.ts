@@ -1,5 +1,6 @@
 /** The task graph of a session, live, or of a plan that has not run: canvas, outline and details, fed by topics. */
 import {html, nothing, type PropertyValues, type TemplateResult} from 'lit';
+import type {Row} from '../../coordinator/protocol/commands/watch.ts';
 import type {Plan} from '../../coordinator/protocol/plan/plan.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {type Disposable, noDisposable} from '../../coordinator/runtime/disposable.ts';
@@ -37,6 +38,8 @@ export class GraphPage extends McpxElement {
     search: {state: true},
     outlineOpen: {state: true},
     collapsed: {state: true},
+    past: {attribute: false},
+    embedded: {type: Boolean, reflect: true},
   };
 
   static override styles = [shared, graphStyles];
@@ -48,6 +51,10 @@ export class GraphPage extends McpxElement {
   search = '';
   outlineOpen = true;
   collapsed = false;
+  /** Rows as they were, instead of those that are. */
+  past: ReadonlyMap<string, Row> | undefined;
+  /** Inside another page, which has a header of its own. */
+  embedded = false;
   private shownOf: string | undefined;
   private following: Disposable = noDisposable;
   private live = new LiveTasks('');
@@ -67,10 +74,12 @@ export class GraphPage extends McpxElement {
     this.hold({dispose: () => this.slow.dispose()});
     this.shownOf = undefined;
     this.shape = '';
+    this.outlineOpen = !this.embedded;
     this.refreshSlowly();
   }
 
   override willUpdate(changed: PropertyValues<this>): void {
+    if (changed.has('past') && this.shownOf !== undefined) this.onRows('all');
     if (!changed.has('state')) return;
     const of = this.state.page === 'graph' ? this.state.sessionId : this.state.uri;
     if (of !== this.shownOf) this.followState(of);
@@ -121,8 +130,8 @@ export class GraphPage extends McpxElement {
   }
 
   private onRows(dirty: Dirty): void {
-    if (!this.rows) return;
-    const {changed, reshaped} = this.live.apply(this.rows.rows, dirty);
+    if (!this.rows || (this.past && dirty !== 'all')) return;
+    const {changed, reshaped} = this.live.apply(this.past ?? this.rows.rows, dirty);
     if (reshaped) this.reshape();
     else for (const taskId of changed) this.refreshTask(taskId);
     this.version += 1;
@@ -361,6 +370,7 @@ export class GraphPage extends McpxElement {
 
   private renderHeaderActions(): TemplateResult | typeof nothing {
     const {feed} = this.context;
+    if (this.embedded) return nothing;
     if (this.state.page === 'draft')
       return html`<mcpx-action .feed=${feed} .action=${{kind: 'accept-draft', uri: this.state.uri}} label=${t('Run')} primary>
       </mcpx-action>`;

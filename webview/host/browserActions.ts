@@ -1,6 +1,7 @@
 /** What a person may do from a browser's page: everything that needs no editor, over the page's own connection. */
 import type {McpxClient} from '../../coordinator/client/mcpxClient.ts';
 import type {PageAction, ToPage} from '../messages.ts';
+import {t} from '../shell/l10n.ts';
 
 export type ActionOutcome = Extract<ToPage, {kind: 'answered'}>['outcome'];
 
@@ -61,6 +62,8 @@ async function performForSession(
       await client.request('mcpx.session.control', {sessionId, action: {kind: 'resume'}});
       return DONE;
     case 'cancelSession':
+      if (!window.confirm(t('Cancel the session? Running attempts are stopped; what has succeeded is kept.')))
+        return {kind: 'cancelled'};
       await client.request('mcpx.orchestrate.session.end', {sessionId, mode: 'cancel'});
       return DONE;
     default:

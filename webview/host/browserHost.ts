@@ -47,8 +47,12 @@ export class BrowserHost implements PageHost {
     document.addEventListener('visibilitychange', () => this.publisher.setVisible(!document.hidden));
   }
 
+  /** As over a wire: nothing is answered before this returns. */
   send(message: FromPage): void {
-    const parsed = FromPageSchema.parse(message);
+    queueMicrotask(() => this.take(FromPageSchema.parse(message)));
+  }
+
+  private take(parsed: FromPage): void {
     switch (parsed.kind) {
       case 'ready':
         this.publisher.closeAll();

@@ -172,7 +172,9 @@ export const shared = css`
   summary .row::before,
   summary.plain::before {
     content: '▸';
+    display: inline-block;
     width: 10px;
+    margin-right: 4px;
     color: var(--vscode-descriptionForeground);
   }
   details[open] > summary .row::before,

@@ -182,7 +182,7 @@ export function plainChange(
     case 'refusals':
       return new RowChange('refusal', rest, names.of(at), source);
     case 'approvals': {
-      const channels = [`${tenant}/approvals`, `${tenant}/approvals/${sessionId}`];
+      const channels = [`${tenant}/approvals`, `${tenant}/approvals/${sessionId}`, ...names.of(at)];
       return new RowChange('approval', `${sessionId}/${rest}`, channels, waiting(source));
     }
     case 'memory':
@@ -212,7 +212,7 @@ export function agentChange(tenant: string, agentId: string, source: RowSource |
   return new RowChange('agent', agentId, [`${tenant}/agents`], source);
 }
 
-/** `approvals` shows what waits for a person: an answered one leaves the view. */
+/** Views show what waits for a person: what is answered leaves them. */
 function waiting(source: RowSource | undefined): RowSource | undefined {
   if (!source) return undefined;
   try {
