@@ -140,6 +140,7 @@ describe('results of sessions', function () {
       await page.click({selector: row, hasText: name});
       await page.press('ArrowRight');
     }
+    await page.screenshot('gatesExpanded');
     await page.waitFor({selector: `${row}[aria-label*="lenient (Passed)"]`});
     await page.waitFor({selector: `${row}[aria-label*="strict (Failed)"]`});
     await page.screenshot('gates');
