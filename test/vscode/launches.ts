@@ -23,7 +23,12 @@ export const LAUNCHES: readonly Launch[] = [
   {suite: 'activation', title: 'a window without a plan', workspace: 'empty'},
   {suite: 'editor', title: 'a repository with a plan', workspace: {example: 'greeter'}},
   {suite: 'commands', title: 'a team that is steered', workspace: 'empty', settings: UNDISTURBED},
-  {suite: 'documents', title: 'shared memory and results', workspace: 'empty', settings: UNDISTURBED},
+  {
+    suite: 'documents',
+    title: 'shared memory and results',
+    workspace: 'empty',
+    settings: {...UNDISTURBED, 'git.enabled': true},
+  },
   {suite: 'views', title: 'trees of a fleet at work', workspace: 'empty'},
   {suite: 'dying', title: 'an extension host that dies', workspace: 'empty', mustFail: true},
 ];
