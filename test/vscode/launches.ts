@@ -30,6 +30,7 @@ export const LAUNCHES: readonly Launch[] = [
     settings: {...UNDISTURBED, 'git.enabled': true},
   },
   {suite: 'views', title: 'trees of a fleet at work', workspace: 'empty'},
+  {suite: 'panels', title: 'the web pages in panels', workspace: 'empty'},
   {suite: 'dying', title: 'an extension host that dies', workspace: 'empty', mustFail: true},
 ];
 
