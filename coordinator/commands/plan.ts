@@ -105,7 +105,7 @@ export async function planGraph(file: string, format: GraphFormat, io: PlanIo): 
 
 /** The command under which they are. */
 export function addPlanCommands(program: Command, io: PlanIo, done: (exit: number) => void): Command {
-  const plan = program.command('plan').description('Checks and draws plans without running them.');
+  const plan = program.command('plan').description('Checks, draws and drafts plans without running them.');
   jsonOption(
     plan
       .command('check <files...>')

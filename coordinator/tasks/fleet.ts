@@ -5,7 +5,7 @@
 import type {PlacementRule} from '../balancing/strategy.ts';
 import type {GateEvidence} from '../protocol/gate.ts';
 import type {AgentLive, AgentRecord} from '../protocol/model/agent.ts';
-import type {AttemptRecord} from '../protocol/model/attempt.ts';
+import type {AttemptRecord, WorktreePlace} from '../protocol/model/attempt.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
 import type {SessionRecord, TaskCounts} from '../protocol/model/session.ts';
 import {
@@ -100,6 +100,8 @@ export interface AttemptNode {
   written: string | undefined;
   /** The agent confirmed that it has it. */
   accepted: boolean;
+  /** Where its agent works on it, once it has said so. */
+  worktree: WorktreePlace | undefined;
   /** The agent would not take it, or could not make anything of it. */
   rejected: 'refused' | Failure | undefined;
   /** What is left out of the records of its end, because with it they would be too large: its gates' evidence, or its report too. */

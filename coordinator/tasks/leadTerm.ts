@@ -1,5 +1,6 @@
 /** One term of leadership: puts the parts together, loads what is unfinished, and follows the store until the lead is lost. */
 import * as z from 'zod';
+import type {WorktreePlace} from '../protocol/model/attempt.ts';
 import {ALL_TENANTS_PREFIX, SYSTEM_KEYS, tenantKeys} from '../protocol/model/keys.ts';
 import {parseRecord, recordFields} from '../protocol/model/record.ts';
 import {every} from '../runtime/clock.ts';
@@ -69,7 +70,7 @@ export class LeadTerm implements Disposable {
     this.sessions = new SessionWriter(term);
     this.approvals = new Approvals(term, task => this.conductor.evaluate(task));
     this.dispatcher = new Dispatcher(term, {
-      accepted: attempt => this.confirmed(attempt),
+      accepted: (attempt, worktree) => this.confirmed(attempt, worktree),
       refused: (attempt, reason) => this.refusedBy(attempt, reason),
       undeliverable: (attempt, failure) => this.rejected(attempt, failure),
     });
@@ -258,8 +259,9 @@ export class LeadTerm implements Disposable {
     this.tasks.reconsider(session);
   }
 
-  private confirmed(attempt: AttemptNode): void {
+  private confirmed(attempt: AttemptNode, worktree: WorktreePlace | undefined): void {
     attempt.accepted = true;
+    attempt.worktree = worktree;
     this.timekeeper.confirmed(attempt);
   }
 

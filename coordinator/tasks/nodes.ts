@@ -171,6 +171,7 @@ export function attemptNode(
     seen: undefined,
     written: undefined,
     accepted: false,
+    worktree: undefined,
     rejected: undefined,
     trimmed: undefined,
     talk: new Talk(),

@@ -31,5 +31,5 @@ export async function seriousFindings(frame: Frame): Promise<string[]> {
 
 /** The frames in which the extension's pages are drawn. */
 export function webPageFrames(page: Page): Frame[] {
-  return page.frames().filter(frame => frame.name() === 'active-frame' || frame.url().includes('fake.html'));
+  return page.frames().filter(frame => frame.name() === 'active-frame');
 }

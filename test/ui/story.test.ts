@@ -13,9 +13,9 @@ import {EditorWindow} from './editorWindow.ts';
 import {StoryFleet} from './fleet.ts';
 import {type Tree, Workbench} from './workbench.ts';
 
-const STEP_LIMIT_MS = 90_000;
+const STEP_LIMIT_MS = 180_000;
 /** From assignment to the end of a task, on a machine that does much else. */
-const TASK_LIMIT_MS = 75_000;
+const TASK_LIMIT_MS = 120_000;
 const THEMES = ['Default Light Modern', 'Default High Contrast', 'Default Dark Modern'];
 
 const Sessions = z.object({sessions: z.array(z.object({id: z.string()}))});
@@ -24,7 +24,7 @@ describe('the packaged extension in the hands of a person', function () {
   this.timeout(STEP_LIMIT_MS);
   this.bail(true);
   this.slow(30_000);
-  const install = process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === 'true';
+  const install = process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === '1';
   let fleet: StoryFleet;
   let window: EditorWindow;
   let workbench: Workbench;
@@ -62,12 +62,21 @@ describe('the packaged extension in the hands of a person', function () {
     }
   });
 
+  /** Of the page that is shown. */
+  async function assertAccessible(): Promise<void> {
+    const frames = webPageFrames(workbench.page);
+    assert.ok(frames.length > 0, 'a page is shown');
+    for (const frame of frames) assert.deepEqual(await seriousFindings(frame), []);
+  }
+
   it('joins two agents that are in another network', async function () {
     await workbench.showViews();
     await (await workbench.view('Sessions')).pane.waitFor();
     const agents = await workbench.view('Agents');
     await agents.row('moon').waitFor();
     for (const id of ['far-1', 'far-2']) await agents.row(id).waitFor();
+    await workbench.screenshot('agents');
+    await workbench.closeView('Agents');
     if (fleet.chosen.missing !== undefined) {
       console.log(`      ${fleet.chosen.missing}: they joined over loopback`);
       this.skip();
@@ -98,6 +107,7 @@ describe('the packaged extension in the hands of a person', function () {
     await task('Explain the greeter', 'running').waitFor();
     await task('List the exports', '(waiting|pending)').waitFor();
     await workbench.screenshot('graph');
+    await assertAccessible();
   });
 
   it('asks for a permission by a message, a badge and an entry, and approves it', async () => {
@@ -150,6 +160,7 @@ describe('the packaged extension in the hands of a person', function () {
     assert.equal(await stored(), 'Aloha');
     await workbench.runCommand('File: Revert File');
     await workbench.page.locator('.part.editor .view-lines', {hasText: 'Aloha'}).waitFor();
+    await workbench.closeView('Shared State');
   });
 
   it('loses nothing when the window is reloaded in the middle', async () => {
@@ -157,6 +168,7 @@ describe('the packaged extension in the hands of a person', function () {
     await workbench.showViews();
     sessions = await workbench.view('Sessions');
     await sessions.row('story').waitFor();
+    await workbench.closeView('Approvals');
     await sessions.expand('story');
     await sessions.says(/^languages/, /succeeded/);
     await sessions.says(/^explain/, /running/);
@@ -178,6 +190,7 @@ describe('the packaged extension in the hands of a person', function () {
     await input.press('Enter');
     await page.getByText('Please be brief.').first().waitFor();
     await workbench.screenshot('transcript');
+    await assertAccessible();
   });
 
   it('interrupts it, after which it does what the message said', async () => {
@@ -187,10 +200,11 @@ describe('the packaged extension in the hands of a person', function () {
     await sessions.says(/^explain/, /succeeded/, TASK_LIMIT_MS);
   });
 
-  it('has no serious finding of axe in its pages', async () => {
-    const frames = webPageFrames(workbench.page);
-    assert.ok(frames.length > 0, 'a page is open');
-    for (const frame of frames) assert.deepEqual(await seriousFindings(frame), []);
+  it('shows the health of the coordinator', async () => {
+    await workbench.runCommand('MCPX: Open Fleet Health');
+    await workbench.webPage().getByText('far-1').first().waitFor();
+    await workbench.screenshot('health');
+    await assertAccessible();
   });
 
   it('can be looked at in a light, a dark and a high-contrast theme', async () => {

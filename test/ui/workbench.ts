@@ -36,6 +36,13 @@ export class Workbench {
     return new Tree(this.page, pane);
   }
 
+  /** Leaves its room to the others. */
+  async closeView(title: string): Promise<void> {
+    const header = (await this.view(title)).pane.locator('.pane-header');
+    await header.click();
+    await this.page.locator('.part.sidebar .pane-header[aria-expanded="false"]', {hasText: title}).waitFor();
+  }
+
   async openFile(name: string): Promise<void> {
     await this.page.keyboard.press('Control+KeyP');
     await this.page.locator('.quick-input-widget input.input').fill(name);

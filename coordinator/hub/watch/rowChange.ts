@@ -137,6 +137,32 @@ export function parseViewKey(key: string): ViewKey | undefined {
   };
 }
 
+/** The row that a key is, of those that belong to a session. */
+export function sessionRow({
+  family,
+  sessionId,
+  rest,
+}: ViewKey): {readonly kind: Exclude<RowKind, 'agent'>; readonly id: string} | undefined {
+  switch (family) {
+    case 'sessions':
+      return {kind: 'session', id: rest};
+    case 'tasks':
+      return {kind: 'task', id: rest};
+    case 'attempts':
+      return {kind: 'attempt', id: storedAttemptId(sessionId, rest)};
+    case 'refs':
+      return {kind: 'ref', id: rest};
+    case 'refusals':
+      return {kind: 'refusal', id: rest};
+    case 'approvals':
+      return {kind: 'approval', id: `${sessionId}/${rest}`};
+    case 'memory':
+      return {kind: 'memory', id: rest};
+    default:
+      return undefined;
+  }
+}
+
 /** The change of any row but an agent's, which is made of two records. `names` belongs to the caller and saves making names anew. */
 export function plainChange(
   at: ViewKey,
