@@ -176,7 +176,7 @@ export class GraphOutline extends McpxElement {
   private renderStage(stage: number): TemplateResult {
     const count = this.scene?.graph.stages[stage]?.length ?? 0;
     return html`<span class="twistie" aria-hidden="true">${this.closed.has(stage) ? '▸' : '▾'}</span>
-      <span>${t('Stage {0}', stage + 1)}</span><span class="count quiet">${count}</span>`;
+      <span>${t('Stage {0}', stage + 1)}</span><span class="count quiet" aria-hidden="true">${count}</span>`;
   }
 
   private renderTask(index: number): TemplateResult {
