@@ -176,7 +176,7 @@ export class GraphOutline extends McpxElement {
   private renderStage(stage: number): TemplateResult {
     const count = this.scene?.graph.stages[stage]?.length ?? 0;
     return html`<span class="twistie" aria-hidden="true">${this.closed.has(stage) ? '▸' : '▾'}</span>
-      <span>${t('Stage {0}', stage + 1)}</span><span class="count quiet" aria-hidden="true">${count}</span>`;
+      <span>${t('Stage {0}', stage + 1)}</span><span class="count quiet">${count}</span>`;
   }
 
   private renderTask(index: number): TemplateResult {
@@ -191,7 +191,8 @@ export class GraphOutline extends McpxElement {
     const counts = [...tally(scene.looks, scene.graph.stages[stage])].map(
       ([look, count]) => `${count} ${t(LOOKS[look].label)}`,
     );
-    return `${t('Stage {0}', stage + 1)}, ${counts.join(', ')}`;
+    const tasks = plural(scene.graph.stages[stage]?.length ?? 0, '1 task', '{0} tasks');
+    return `${t('Stage {0}', stage + 1)}, ${tasks}: ${counts.join(', ')}`;
   }
 
   /** Edges as words. */

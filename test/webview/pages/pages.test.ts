@@ -1,7 +1,7 @@
 /** The pages in chromium: what they show of a real session, by keyboard and for screen readers too, in every theme. */
 import assert from 'node:assert/strict';
 import {SessionRun} from '../../support/sessionRun.ts';
-import {type OpenPage, Pages, THEMES, type Theme} from './support.ts';
+import {type OpenPage, Pages, THEMES} from './support.ts';
 
 const SLOW_PLAN = `name: slow
 workspace: none
@@ -99,7 +99,7 @@ describe('the pages in a browser', function () {
   it('show a transcript, gates with their evidence, and the session as it was', () =>
     withPage(`/session/${pages.sessionId}`, async ({page}) => {
       const header = page.locator('mcpx-session-header');
-      await header.getByText('2 of 5 tasks done').waitFor();
+      await header.getByText('2 of 4 tasks done').waitFor();
       await page.locator('mcpx-transcript .output', {hasText: 'no'}).waitFor();
       await page.getByRole('tab', {name: /Gates/}).click();
       await page.locator('mcpx-session-page summary', {hasText: 'checked'}).click();
@@ -108,9 +108,9 @@ describe('the pages in a browser', function () {
       await slider.focus();
       await slider.press('Home');
       await page.getByText(/You look at the past/).waitFor();
-      await header.getByText('0 of 5 tasks done').waitFor();
+      await header.getByText('0 of 4 tasks done').waitFor();
       await page.getByRole('button', {name: 'Back to Now'}).click();
-      await header.getByText('2 of 5 tasks done').waitFor();
+      await header.getByText('2 of 4 tasks done').waitFor();
     }));
 
   it('follow a session while it runs', async () => {
