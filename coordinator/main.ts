@@ -3,6 +3,7 @@ import {Command, CommanderError} from 'commander';
 import {addAgentCommand} from './commands/agent.ts';
 import {asksForJson, errorAnswer} from './commands/answer.ts';
 import {addApprovalCommands} from './commands/approvals.ts';
+import {addAttemptCommands} from './commands/attempts.ts';
 import {addContextCommands} from './commands/context.ts';
 import {addCoordinatorCommand} from './commands/coordinator.ts';
 import {addDoctorCommand} from './commands/doctor.ts';
@@ -41,6 +42,7 @@ async function main(): Promise<number> {
   addDraftCommand(addPlanCommands(program, io, done), io, done);
   addStatusCommand(program, io, done);
   addSessionCommands(program, io, done);
+  addAttemptCommands(program, io, done);
   addApprovalCommands(program, io, done);
   addStopCommand(program, io, done);
   addCoordinatorCommand(program, io, done);

@@ -13,6 +13,7 @@ import {CoordinatorLink} from './connection/coordinatorLink.ts';
 import {Program} from './connection/program.ts';
 import {CONTEXT_KEYS} from './contributions.ts';
 import {Fleet} from './fleet/fleet.ts';
+import {registerGates} from './gates.ts';
 import {PagePanels} from './panels/pagePanels.ts';
 import {isPlanFile} from './plan/planFile.ts';
 import type {Services} from './services.ts';
@@ -28,6 +29,7 @@ export function activate(context: vscode.ExtensionContext): void {
   registerPageCommands(services);
   followState(services);
   registerViews(services);
+  registerGates(services);
   registerUriHandler(services);
   followConfiguredContext(services);
   loadLanguageWithFirstPlan(services);

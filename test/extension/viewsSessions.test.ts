@@ -314,19 +314,34 @@ describe('tree of sessions', () => {
       {id: 'b', state: 'running'},
       {id: 'c', state: 'running'},
     ]);
-    rows.putAttempt('s', 'a', 1, {paths: ['src/one.ts', 'src/two.ts']});
-    rows.putAttempt('s', 'b', 1, {paths: ['src/three.ts']});
-    rows.putAttempt('s', 'c', 1, {paths: ['src/four.ts']});
+    rows.putAttempt('s', 'a', 1, {paths: {names: ['src/one.ts', 'src/two.ts'], truncated: false}});
+    rows.putAttempt('s', 'b', 1, {paths: {names: ['src/three.ts'], truncated: false}});
+    rows.putAttempt('s', 'c', 1, {paths: {names: ['src/four.ts'], truncated: false}});
     draw();
     for (const id of [undefined, DAY, 'session/s']) await expand(id);
     touched();
-    rows.putAttempt('s', 'b', 1, {paths: ['src/three.ts', 'src/one.ts']});
+    rows.putAttempt('s', 'b', 1, {paths: {names: ['src/three.ts', 'src/one.ts'], truncated: false}});
     assert.deepEqual([...(touched() as string[])].sort(), ['task/s/a', 'task/s/b']);
     assert.match(node('task/s/a').description ?? '', /^changes src\/one\.ts as b does · /);
     assert.equal(node('task/s/a').icon?.id, 'warning');
-    rows.putAttempt('s', 'b', 1, {paths: ['src/one.ts'], state: 'ended', outcome: 'succeeded'});
+    rows.putAttempt('s', 'b', 1, {
+      paths: {names: ['src/one.ts'], truncated: false},
+      state: 'ended',
+      outcome: 'succeeded',
+    });
     rows.putTasks('s', [{id: 'b', state: 'succeeded'}]);
     assert.equal(node('task/s/a').icon?.id, 'sync', 'what has ended does not overlap');
+  });
+
+  it('shows what disk agents keep for a session', async () => {
+    rows.putSession('s', {state: 'failed'});
+    draw();
+    for (const id of [undefined, DAY]) await expand(id);
+    const kept = (bytes: number) => ({patch: {keptWorktrees: [{sessionId: 's', attempts: 1, bytes}]}});
+    rows.putAgent('a-1', kept(1_500_000));
+    rows.putAgent('a-2', kept(500_000));
+    assert.deepEqual(touched(), ['session/s']);
+    assert.match(node('session/s').description ?? '', / · 2\.0 MB kept$/);
   });
 
   it('lets go of a session that is closed, and of everything when the coordinator goes', async () => {

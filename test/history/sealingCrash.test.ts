@@ -124,7 +124,7 @@ describe('sealing a history', () => {
     await assertWhole(revisions);
   });
 
-  it('drops what it cannot seal rather than hold it without bound, and finds it again in the store', async () => {
+  it('leaves to the store what it cannot seal rather than hold it without bound', async () => {
     const random = seededRandom(4);
     const {store} = fixture.test;
     let full = true;

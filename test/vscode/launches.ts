@@ -15,7 +15,9 @@ export const LAUNCHES: readonly Launch[] = [
   {suite: 'activation', title: 'a window without a plan', workspace: 'empty'},
   {suite: 'editor', title: 'a repository with a plan', workspace: {example: 'greeter'}},
   {suite: 'commands', title: 'a team that is steered', workspace: 'empty'},
+  {suite: 'documents', title: 'shared memory as documents', workspace: 'empty'},
   {suite: 'views', title: 'trees of a fleet at work', workspace: 'empty'},
+  {suite: 'panels', title: 'the web pages in panels', workspace: 'empty'},
   {suite: 'dying', title: 'an extension host that dies', workspace: 'empty', mustFail: true},
 ];
 

@@ -15,6 +15,8 @@ interface Followed {
   readonly listener: TopicListener;
   generation: number;
   seq: number;
+  /** The generation of which something is missing. */
+  lost?: number;
 }
 
 /** Given by a host that sends a plan before it runs. */
@@ -91,14 +93,12 @@ export class PageFeed {
       return;
     }
     const followed = this.topics.get(topicId);
-    if (!followed || generation < followed.generation) return;
+    if (!followed || generation < followed.generation || generation === followed.lost) return;
     const fresh = generation > followed.generation;
     if (seq !== (fresh ? 1 : followed.seq + 1)) {
-      // Something was lost. Late messages of this generation are passed over until the next one begins.
-      if (fresh) followed.generation = generation;
-      followed.seq = Number.POSITIVE_INFINITY;
+      // Something was lost: what is late of this generation is passed over until the next one begins.
+      followed.lost = generation;
       this.host.send({kind: 'open', topicId, topic: followed.topic});
-      followed.generation += 0.5;
       return;
     }
     followed.generation = generation;

@@ -74,6 +74,7 @@ export class GraphPage extends McpxElement {
     this.hold({dispose: () => this.slow.dispose()});
     this.shownOf = undefined;
     this.shape = '';
+    this.outlineOpen = !this.embedded;
     this.refreshSlowly();
   }
 

@@ -2,11 +2,12 @@
 import {
   coordGreedy,
   coordSimplex,
+  type Graph as Dag,
   decrossDfs,
   decrossTwoLayer,
   type GraphNode,
   graphConnect,
-  layeringLongestPath,
+  type Separation,
   sugiyama,
 } from 'd3-dag';
 
@@ -78,12 +79,23 @@ export function layOut({nodes, edges, refined}: LayoutRequest): Layout {
   };
 }
 
+/** A node stands right after the last of its inputs: in the stage that the outline names too. */
+function byStage<N, L>(graph: Dag<N, L>, separation: Separation<N, L>): number {
+  let height = 0;
+  for (const node of graph.topological()) {
+    node.y = separation(undefined, node);
+    for (const parent of node.parents()) node.y = Math.max(node.y, parent.y + separation(parent, node));
+    height = Math.max(height, node.y + separation(node, undefined));
+  }
+  return height;
+}
+
 type DagGraph = ReturnType<ReturnType<typeof graphConnect>>;
 
 function arrange(graph: DagGraph, nodes: number, refined: boolean): {width: number; height: number} {
   const size = (_node: GraphNode<string, unknown>): [number, number] => [NODE_HEIGHT, NODE_WIDTH];
   const layered = sugiyama()
-    .layering(layeringLongestPath().topDown(false))
+    .layering(byStage)
     .nodeSize(size as never)
     .gap([NODE_GAP, LAYER_GAP]);
   if (nodes <= EXACT_NODES) return layered.decross(decrossTwoLayer()).coord(coordSimplex())(graph);

@@ -126,7 +126,7 @@ export class HealthPage extends McpxElement {
           this.info = event.info;
           this.failure = undefined;
           this.latency.add(event.at, [event.latencyMs]);
-          this.queue.add(event.at, this.queued());
+          if (this.fleet?.revision !== undefined) this.queue.add(event.at, this.queued());
         } else if (event.kind === 'failed') {
           this.failure = event.message;
           this.latency.add(systemClock.wallNow(), [null]);

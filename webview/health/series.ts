@@ -24,8 +24,11 @@ export class Series {
     return this.times.length;
   }
 
-  /** Times in seconds, then the columns. */
+  /** Times in seconds, then the columns. One point alone spans no time: nothing stands before it. */
   get data(): [number[], ...(number | null)[][]] {
+    const [only] = this.times;
+    if (only !== undefined && this.times.length === 1)
+      return [[only - 1, only], ...this.values.map(of => [null, of[0] ?? null])];
     return [[...this.times], ...this.values.map(of => [...of])];
   }
 

@@ -12,8 +12,18 @@ const ROW = 22;
 const LANE_GAP = 6;
 const AXIS = 22;
 const LABEL = 110;
+/** Room of the tools over the axis. */
+const TOOLS = 112;
 const MIN_TICK_PX = 70;
 const WHEEL_STEP = 0.0016;
+
+const SIGNS = new Map<string, Path2D>();
+
+function signPath(path: string): Path2D {
+  const known = SIGNS.get(path) ?? new Path2D(path);
+  SIGNS.set(path, known);
+  return known;
+}
 
 export interface Span {
   readonly from: number;
@@ -168,7 +178,7 @@ export class Timeline extends McpxElement {
       context.stroke();
       context.globalAlpha = 1;
       context.fillStyle = palette.quiet;
-      context.fillText(axisTime(ms, step), x + 3, AXIS / 2);
+      if (x < this.width - TOOLS) context.fillText(axisTime(ms, step), x + 3, AXIS / 2);
     }
     if (this.at === undefined) return;
     const x = this.xOf(this.at);
@@ -259,7 +269,7 @@ export class Timeline extends McpxElement {
     context.scale(0.75, 0.75);
     context.lineWidth = 1.8;
     context.strokeStyle = color;
-    context.stroke(new Path2D(path));
+    context.stroke(signPath(path));
     context.restore();
   }
 

@@ -2,7 +2,9 @@
 import {formatDiagnostic, type PlanDiagnostic} from '../../protocol/plan/diagnostics.ts';
 import {planJsonSchema} from '../../protocol/plan/jsonSchema.ts';
 
-const FENCE = /^```(?:ya?ml)?[ \t]*\n([\s\S]*?)^```[ \t]*$/gm;
+/** Blocks of any language: the end of one is not to be taken for the beginning of another. */
+const FENCE = /^```([\w-]*)[ \t]*\n([\s\S]*?)^```[ \t]*$/gm;
+const PLAN_LANGUAGES = new Set(['', 'yaml', 'yml']);
 
 export function planGuide(): string {
   return `You draft a plan for a team of Claude Code instances that work at the same time, each in a clone of its own. Look at the repository first; you can read and search, and you change nothing.
@@ -35,9 +37,10 @@ ${lines.join('\n')}
 Mend it, and end your answer with the whole plan in one block that begins with \`\`\`yaml.`;
 }
 
-/** The last block of the answer, or all of it when it is nothing but a plan. */
+/** The last block of YAML in the answer, or all of it when it is nothing but a plan. */
 export function planTextOf(answer: string): string | undefined {
-  const block = [...answer.matchAll(FENCE)].at(-1)?.[1];
+  const blocks = [...answer.matchAll(FENCE)].filter(([, language = '']) => PLAN_LANGUAGES.has(language));
+  const block = blocks.at(-1)?.[2];
   if (block !== undefined) return block;
   return /^name:/m.test(answer) && /^tasks:/m.test(answer) ? answer : undefined;
 }

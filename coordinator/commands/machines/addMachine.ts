@@ -9,8 +9,7 @@ import {type CommandIo, EXIT} from '../io.ts';
 import {type ConnectOptions, namedCoordinator, withClient} from '../local/connect.ts';
 import {ensurePrivateDirectory, userDirectories} from '../local/directories.ts';
 import {ensureLocalCoordinator} from '../local/localCoordinator.ts';
-import {childEnvironment} from '../local/selfCommand.ts';
-import {startAndHear} from '../local/starter.ts';
+import {startKeeper} from '../local/startKeeper.ts';
 import {type Machine, machineFolders} from './machineRecord.ts';
 import {packProgram} from './program.ts';
 import {type Diagnosis, type Look, type RemoteMachine, remoteOf} from './remoteMachine.ts';
@@ -50,12 +49,10 @@ export async function addMachine(
   const log = path.join(directories.logs, `machine-${name}.log`);
   const {slots, region, claude} = options;
   const door = await doorOf(options, name, io);
+  // One that an earlier keeper left there is of the settings of then.
+  if (await folders.read(name)) await remote.mcpx(look.folder, ['agent', 'remove', name, '--json']);
   await folders.write(name, {v: 1, name, ...reach, folder: look.folder, slots, region, claude, ...door, log});
-  const begun = await startAndHear(
-    ['machine', 'keep', name],
-    {env: childEnvironment(io.env), logFile: log, patienceMs: JOIN_MS},
-    io,
-  );
+  const begun = await startKeeper(['machine', 'keep', name], {folders, name, log, patienceMs: JOIN_MS}, io);
   const claudeThere = diagnosis.findings.find(finding => finding.subject === 'claude');
   answer(
     io,

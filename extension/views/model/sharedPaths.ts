@@ -1,5 +1,8 @@
 /** Which running attempts of one session change the same paths. Pure. */
+import * as z from 'zod';
 import type {AttemptRecord} from '../../../coordinator/protocol/model/attempt.ts';
+
+const ChangedPaths = z.object({names: z.array(z.string())});
 
 export interface SharedPaths {
   /** The other's. */
@@ -34,6 +37,6 @@ export function sharedPaths(attempts: readonly AttemptRecord[]): ReadonlyMap<str
 
 /** What the agent has told of the files that the attempt changed so far. */
 function pathsOf(attempt: AttemptRecord): readonly string[] {
-  const {paths} = attempt;
-  return Array.isArray(paths) ? paths.filter(path => typeof path === 'string') : [];
+  const told = ChangedPaths.safeParse(attempt['paths']);
+  return told.success ? told.data.names : [];
 }

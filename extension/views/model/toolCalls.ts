@@ -37,6 +37,8 @@ const PATHS: ReadonlySet<string> = new Set(['file_path', 'notebook_path', 'path'
 const SHOWN_SEGMENTS = 3;
 
 export class ToolCalls {
+  constructor(private readonly attemptId: string) {}
+
   private readonly calls = new Map<string, ToolCall>();
 
   /** Oldest first. */
@@ -57,7 +59,7 @@ export class ToolCalls {
         this.calls.set(event.id, {
           id: event.id,
           name: event.name,
-          summary: inputSummary(event.input),
+          summary: inputSummary(event.input, this.attemptId),
           input: JSON.stringify(event.input, undefined, 2).slice(0, LONGEST_INPUT),
           state: 'running',
         });
@@ -80,19 +82,24 @@ export class ToolCalls {
 }
 
 /** One line of a tool's input, for people. */
-export function inputSummary(input: unknown): string {
+export function inputSummary(input: unknown, attemptId?: string): string {
   if (typeof input !== 'object' || input === null) return oneLine(String(input ?? ''));
   const fields = new Map<string, unknown>(Object.entries(input));
   for (const name of TELLING) {
     const value = fields.get(name);
-    if (typeof value === 'string' && value !== '') return oneLine(PATHS.has(name) ? endOfPath(value) : value);
+    if (typeof value === 'string' && value !== '')
+      return oneLine(PATHS.has(name) ? shownPath(value, attemptId) : value);
   }
   const asked = Questions.safeParse(input);
   if (asked.success) return oneLine(asked.data.questions[0]?.question ?? '');
   return oneLine(fields.size === 0 ? '' : JSON.stringify(input));
 }
 
-function endOfPath(file: string): string {
+/** From the root of the attempt's worktree, if it is in there. */
+function shownPath(file: string, attemptId: string | undefined): string {
+  const root = `/${attemptId}/worktree/`;
+  const at = attemptId === undefined ? -1 : file.indexOf(root);
+  if (at >= 0) return file.slice(at + root.length);
   const segments = file.split(/[\\/]/);
   return segments.length <= SHOWN_SEGMENTS + 1 ? file : `…/${segments.slice(-SHOWN_SEGMENTS).join('/')}`;
 }

@@ -1,6 +1,7 @@
 /** A plan that is run by one of the extension's commands, watched to its end through the bundled command. */
 import assert from 'node:assert/strict';
 import {execFile} from 'node:child_process';
+import {existsSync, readdirSync} from 'node:fs';
 import path from 'node:path';
 import {promisify} from 'node:util';
 import * as z from 'zod';
@@ -27,6 +28,14 @@ export async function runToEnd(start: () => Thenable<unknown>): Promise<{session
     `the end of session ${session}`,
   );
   return {session: String(session), state};
+}
+
+/** For rehearsals: the Claude Code that came with the packages, where there is one; else agents look on the PATH. */
+export function bundledClaude(): string | undefined {
+  const folder = path.join(variable('MCPX_TEST_ROOT'), 'node_modules/@anthropic-ai');
+  return readdirSync(folder)
+    .map(name => path.join(folder, name, 'claude'))
+    .find(file => existsSync(file));
 }
 
 /** What a verb of the bundled command prints. */

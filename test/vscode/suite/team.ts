@@ -46,8 +46,13 @@ export class Team {
   }
 
   /** Rehearses a plan of the repository in the background; resolves with its session. */
-  async rehearse(plan: string): Promise<string> {
-    const answer = await this.mcpx('run', plan, '--rehearse', '--background', '--json');
+  rehearse(plan: string): Promise<string> {
+    return this.run(plan, '--rehearse');
+  }
+
+  /** As `rehearse`, for plans without prompts. */
+  async run(plan: string, ...flags: string[]): Promise<string> {
+    const answer = await this.mcpx('run', plan, ...flags, '--background', '--json');
     return Started.parse(JSON.parse(answer.trim().split('\n').at(-1) ?? '')).session;
   }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import * as vscode from 'vscode';
+import {settled} from '../awaiting.ts';
 import {Page} from '../page.ts';
 import {workspaceFolder} from '../surroundings.ts';
 
@@ -94,6 +95,23 @@ describe('a plan in the editor', () => {
       lenses.slice(0, 3).map(({command}) => command?.command),
       ['mcpx.runPlan', 'mcpx.rehearsePlan', 'mcpx.showPlanGraph'],
     );
+  });
+
+  it('is drawn beside its text, which stays where it is', async () => {
+    await vscode.window.showTextDocument(plan, vscode.ViewColumn.One);
+    await ask('mcpx.showPlanGraph');
+    const drawn = (): vscode.Tab[] =>
+      vscode.window.tabGroups.all.flatMap(({tabs}) => tabs.filter(({label}) => label === 'greeter (plan)'));
+    const [tab] = await settled(
+      vscode.window.tabGroups.onDidChangeTabs,
+      () => (drawn().length > 0 ? drawn() : undefined),
+      'the graph',
+    );
+    assert.ok(tab);
+    assert.equal(tab.group.viewColumn, vscode.ViewColumn.Two);
+    await ask('mcpx.showPlanGraph');
+    assert.equal(drawn().length, 1);
+    await vscode.window.tabGroups.close(drawn());
   });
 
   it('is completed as a person types', async function () {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import {found} from '../../../support/waiting.ts';
 import {Page} from '../page.ts';
-import {mcpx, runToEnd} from '../planRun.ts';
+import {bundledClaude, mcpx, runToEnd} from '../planRun.ts';
 import {workspaceFolder} from '../surroundings.ts';
 
 describe('rehearsing the plan that is open', function () {
@@ -17,7 +17,7 @@ describe('rehearsing the plan that is open', function () {
   let session: string;
 
   before(async () => {
-    await vscode.workspace.getConfiguration('mcpx').update('run.uncommitted', 'never', true);
+    await settings({'run.uncommitted': 'never', 'claude.path': bundledClaude()});
     checkout = [git('rev-parse', 'HEAD'), git('branch', '--show-current'), git('status', '--short')].join();
     plan = await vscode.workspace.openTextDocument(path.join(workspaceFolder(), 'team.mcpx.yaml'));
     await vscode.window.showTextDocument(plan);
@@ -25,7 +25,7 @@ describe('rehearsing the plan that is open', function () {
 
   after(async () => {
     await vscode.commands.executeCommand('mcpx.stopCoordinator');
-    await vscode.workspace.getConfiguration('mcpx').update('run.uncommitted', undefined, true);
+    await settings({'run.uncommitted': undefined, 'claude.path': undefined});
   });
 
   it('brings a branch with its result', async () => {
@@ -43,6 +43,7 @@ describe('rehearsing the plan that is open', function () {
   });
 
   it('leaves the states of its tasks above their lines', async () => {
+    await vscode.window.showTextDocument(plan);
     const lenses = await titlesOfLenses(
       plan,
       titles => titles.filter(title => title === 'Show').length === 6,
@@ -51,8 +52,9 @@ describe('rehearsing the plan that is open', function () {
       lenses.some(title => title.includes(`Session ${session}: succeeded`)),
       lenses.join(),
     );
-    assert.equal(lenses.filter(title => title === '$(pass) succeeded').length, 6, lenses.join());
-    assert.equal(lenses.filter(title => title === 'Show').length, 6);
+    assert.equal(lenses.filter(title => title.startsWith('$(pass) succeeded')).length, 6, lenses.join());
+    // A gate sends it back once.
+    assert.ok(lenses.includes('$(pass) succeeded, attempt 2'), lenses.join());
   });
 
   it('tells of it over a task', async () => {
@@ -75,6 +77,11 @@ describe('rehearsing the plan that is open', function () {
     await page.screenshot('rehearsal');
   });
 });
+
+async function settings(values: Readonly<Record<string, string | undefined>>): Promise<void> {
+  for (const [name, value] of Object.entries(values))
+    await vscode.workspace.getConfiguration('mcpx').update(name, value, true);
+}
 
 /** Once they are what is waited for: the editor does not tell when they change. */
 function titlesOfLenses(

@@ -12,7 +12,7 @@ export class Tree {
     private readonly page: Page,
     title: string,
   ) {
-    this.rows = `.part.sidebar .pane:has(.pane-header[aria-label^="${title}"]) .monaco-list-row`;
+    this.rows = `.part.sidebar .pane:has(.pane-header[aria-label^="${title}"]) .monaco-list-row:not(.monaco-tree-sticky-row)`;
   }
 
   /** What a screen reader says of each row that is drawn. */
