@@ -46,7 +46,12 @@ describe('the packaged extension in the hands of a person', function () {
       person: fleet.person,
       vsix,
       folder: fleet.repository.folder,
-      settings: {'git.enabled': true, 'workbench.colorTheme': 'Default Dark Modern'},
+      settings: {
+        'git.enabled': true,
+        'workbench.colorTheme': 'Default Dark Modern',
+        // The pointer rests where it clicked last: tooltips would lie over what is clicked next.
+        'workbench.hover.delay': 20_000,
+      },
     });
     workbench = new Workbench(window);
   });

@@ -41,7 +41,8 @@ export class Workbench {
   /** Leaves its room to the others. */
   async closeView(title: string): Promise<void> {
     const header = (await this.view(title)).pane.locator('.pane-header');
-    await header.click();
+    await header.focus();
+    await this.page.keyboard.press('ArrowLeft');
     await this.page.locator('.part.sidebar .pane-header[aria-expanded="false"]', {hasText: title}).waitFor();
   }
 
