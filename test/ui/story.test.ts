@@ -69,7 +69,7 @@ describe('the packaged extension in the hands of a person', function () {
 
   /** Of the page that is shown. */
   async function assertAccessible(): Promise<void> {
-    const frames = webPageFrames(workbench.page);
+    const frames = await webPageFrames(workbench.page);
     assert.ok(frames.length > 0, 'a page is shown');
     for (const frame of frames) assert.deepEqual(await seriousFindings(frame), []);
   }
