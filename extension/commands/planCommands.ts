@@ -1,5 +1,6 @@
 /** Commands of plan files and of work that becomes one. What they do is in the bundle of the language, which is loaded when one is called. */
 import type {Services} from '../services.ts';
+import {addTask} from './addTask.ts';
 import {type CommandHandler, registerCommands} from './register.ts';
 
 type Language = typeof import('../plan/language.ts');
@@ -15,6 +16,7 @@ export function registerPlanCommands(services: Services): void {
     showPlanGraph: lazily((language, plan) => language.showPlanGraph(services, plan)),
     newPlan: lazily((language, folder) => language.newPlan(folder)),
     runGoal: lazily(language => language.runGoal(services)),
+    addTask: session => addTask(services, session),
     runSelection: lazily(language => language.runSelection(services)),
   });
 }

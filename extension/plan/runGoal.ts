@@ -5,7 +5,7 @@ import {askText, workingLong} from '../commands/asking.ts';
 import type {Services} from '../services.ts';
 import {isClaudeFault, offerDoctor} from './doctor.ts';
 import {showPlanGraph} from './draftGraph.ts';
-import {requireTrust} from './launch.ts';
+import {requireTrust, runEnvironment} from './launch.ts';
 import {chooseFolder, freePlanFile} from './newPlan.ts';
 
 const Draft = z.object({plan: z.string()});
@@ -36,7 +36,13 @@ export async function runGoal(services: Services): Promise<vscode.Uri> {
 async function draft(services: Services, goal: string, cwd: string): Promise<string> {
   try {
     const {plan} = await workingLong(vscode.l10n.t('Drafting a plan'), (signal, tell) =>
-      services.program.call(Draft, ['plan', 'draft', goal], {cwd, signal, onLine: tell}),
+      services.program.call(Draft, ['plan', 'draft', '-'], {
+        cwd,
+        signal,
+        stdin: goal,
+        env: runEnvironment(services),
+        onLine: tell,
+      }),
     );
     return plan;
   } catch (error) {

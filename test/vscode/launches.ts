@@ -11,8 +11,8 @@ export interface Launch {
   readonly mustFail?: boolean;
 }
 
-/** For suites that count the messages of commands. */
-const WITHOUT_NOTICES = {
+/** Whoever looks at the messages of a command wants no others. */
+const UNDISTURBED: Readonly<Record<string, unknown>> = {
   'mcpx.notifications.approvals': false,
   'mcpx.notifications.sessions': false,
   'mcpx.notifications.agents': false,
@@ -22,8 +22,13 @@ const WITHOUT_NOTICES = {
 export const LAUNCHES: readonly Launch[] = [
   {suite: 'activation', title: 'a window without a plan', workspace: 'empty'},
   {suite: 'editor', title: 'a repository with a plan', workspace: {example: 'greeter'}},
-  {suite: 'commands', title: 'a team that is steered', workspace: 'empty', settings: WITHOUT_NOTICES},
-  {suite: 'documents', title: 'shared memory as documents', workspace: 'empty', settings: WITHOUT_NOTICES},
+  {suite: 'commands', title: 'a team that is steered', workspace: 'empty', settings: UNDISTURBED},
+  {
+    suite: 'documents',
+    title: 'shared memory and results',
+    workspace: 'empty',
+    settings: {...UNDISTURBED, 'git.enabled': true},
+  },
   {suite: 'views', title: 'trees of a fleet at work', workspace: 'empty'},
   {suite: 'returning', title: 'a window that opens while a session runs', workspace: 'empty'},
   {suite: 'panels', title: 'the web pages in panels', workspace: 'empty'},

@@ -17,8 +17,13 @@ const Sessions = z.object({
 /** `start` runs a plan and answers with its session. Resolves with the session's last state, once the process that hosts it is gone. */
 export async function runToEnd(start: () => Thenable<unknown>): Promise<{session: string; state: string}> {
   const session = await start();
-  assert.equal(typeof session, 'string', 'nothing was started');
-  const state = await found(
+  assert.ok(typeof session === 'string', 'nothing was started');
+  return {session, state: await endOf(session)};
+}
+
+/** The session's last state, once the process that hosts it is gone. */
+export function endOf(session: string): Promise<string> {
+  return found(
     async () => {
       const {sessions} = Sessions.parse(JSON.parse(await mcpx('sessions', 'list', '--json')));
       const row = sessions.find(({id}) => id === session);
@@ -27,7 +32,6 @@ export async function runToEnd(start: () => Thenable<unknown>): Promise<{session
     RUN_LIMIT_MS,
     `the end of session ${session}`,
   );
-  return {session: String(session), state};
 }
 
 /** For rehearsals: the Claude Code that came with the packages, where there is one; else agents look on the PATH. */
