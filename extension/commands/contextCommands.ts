@@ -71,13 +71,13 @@ export async function useContext(services: Services, name: string | undefined): 
   const {link} = services;
   const choice = name === undefined ? ({kind: 'local'} as const) : await contextChoice(services, name);
   link.disconnect();
+  await workingLong(vscode.l10n.t('Connecting to {0}', name ?? vscode.l10n.t('this machine')), () =>
+    link.start(choice),
+  );
   const target = vscode.workspace.workspaceFolders
     ? vscode.ConfigurationTarget.Workspace
     : vscode.ConfigurationTarget.Global;
   await vscode.workspace.getConfiguration('mcpx').update('coordinator.context', name, target);
-  await workingLong(vscode.l10n.t('Connecting to {0}', name ?? vscode.l10n.t('this machine')), () =>
-    link.start(choice),
-  );
   told(vscode.l10n.t('Connected to {0}', name ?? vscode.l10n.t('this machine')));
 }
 

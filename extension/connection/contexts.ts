@@ -69,11 +69,16 @@ function secretKey(name: string): string {
   return `context/${hostname()}/${name}`;
 }
 
+function isConnecting({chosen, state}: Services['link'], name: string): boolean {
+  const isBusy = state.kind !== 'off' && state.kind !== 'failed';
+  return isBusy && chosen.kind === 'context' && chosen.name === name;
+}
+
 /** Connects to what the settings name, now and whenever they change; nothing of the coordinator before stays. */
 export function followConfiguredContext({context, link, logger}: Services): void {
   const follow = async (): Promise<void> => {
     const choice = await configuredChoice({context});
-    if (choice.kind === 'local' && link.chosen.kind === 'local') return;
+    if (choice.kind === 'local' ? link.chosen.kind === 'local' : isConnecting(link, choice.name)) return;
     link.disconnect();
     await link.start(choice).catch((error: unknown) => {
       // The state says it too, where the person looks.
