@@ -26,12 +26,12 @@ interface Named {
 async function showDiff(services: Services, results: Results, argument: unknown): Promise<void> {
   const {name, changes} = await whatChanged(services, results, argument);
   const found = await workingLong(vscode.l10n.t('Fetching the changes of {0}', name), changes);
-  const {repository, files, from, to} = found;
+  const {repository, files} = found;
   if (files.length === 0) sayAndStop(vscode.l10n.t('{0} has changed no file.', name));
   await vscode.commands.executeCommand(
     'vscode.changes',
     vscode.l10n.t('Changes of {0}', name),
-    shownChanges(repository, files, from, to),
+    shownChanges(repository, files),
   );
 }
 

@@ -8,6 +8,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import * as z from 'zod';
 import {Git} from '../../coordinator/artifacts/git/gitCommand.ts';
+import {identityEnv, MCPX_IDENTITY} from '../../coordinator/artifacts/git/identity.ts';
 import type {Failure} from '../../coordinator/protocol/model/task.ts';
 import type {Services} from '../services.ts';
 import type {ResultRepository} from './resultRepository.ts';
@@ -36,7 +37,14 @@ export async function conflictWorktree(
   });
   const git = new Git('isolated', env);
   const merge = ['merge', '--quiet', '--no-commit', '--no-ff', theirs.commit];
-  await git.run(merge, {cwd: folder, okCodes: [1], signal});
+  try {
+    const who = identityEnv(MCPX_IDENTITY, 0);
+    await git.run(merge, {cwd: folder, env: who, okCodes: [1], signal});
+  } catch (error) {
+    // Half made it would be taken for one that a person works in.
+    await repository.run(['worktree', 'remove', '--force', folder]);
+    throw error;
+  }
 }
 
 export async function openConflict(

@@ -1,4 +1,4 @@
-/** Files of results, read only: `mcpx-result:/COMMIT/PATH?REPOSITORY/OBJECT`. They never change, so they can be shown again by a later window. */
+/** Files of results, read only: `mcpx-result:/PATH?REPOSITORY/KIND/OBJECT`. They never change, so they can be shown again by a later window. */
 import * as vscode from 'vscode';
 import {describeError} from '../../coordinator/runtime/errors.ts';
 import {SCHEMES} from '../contributions.ts';
@@ -6,6 +6,8 @@ import type {Change, Side} from './rawDiff.ts';
 import type {ResultRepositories, ResultRepository} from './resultRepository.ts';
 
 const QUERY = /^([0-9a-f]{16})\/(file|module)\/([0-9a-f]{40,64})$/;
+
+const LOOKED_AT_BYTES = 8000;
 
 export class ResultDocuments implements vscode.FileSystemProvider, vscode.Disposable {
   private readonly changes = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
@@ -38,7 +40,8 @@ export class ResultDocuments implements vscode.FileSystemProvider, vscode.Dispos
     const {name, kind, object} = parsed(uri);
     if (kind === 'module') return moduleText(object);
     try {
-      return await this.repositories.known(name).read(object);
+      const content = await this.repositories.known(name).read(object);
+      return isBinary(content) ? binaryText(content, object) : content;
     } catch (error) {
       throw vscode.FileSystemError.Unavailable(describeError(error));
     }
@@ -74,25 +77,20 @@ export class ResultDocuments implements vscode.FileSystemProvider, vscode.Dispos
 /** As `vscode.changes` takes them: label, before, after. */
 export type ShownChange = [vscode.Uri, vscode.Uri | undefined, vscode.Uri | undefined];
 
-/** `from` and `to` are the commits that the sides are of. */
-export function shownChanges(
-  repository: ResultRepository,
-  changes: readonly Change[],
-  from: string,
-  to: string,
-): ShownChange[] {
+export function shownChanges(repository: ResultRepository, changes: readonly Change[]): ShownChange[] {
   return changes.flatMap(({before, after}): ShownChange[] => {
-    const left = before && sideUri(repository, from, before);
-    const right = after && sideUri(repository, to, after);
+    const left = before && sideUri(repository, before);
+    const right = after && sideUri(repository, after);
     const label = right ?? left;
     return label ? [[label, left, right]] : [];
   });
 }
 
-function sideUri({name}: ResultRepository, commit: string, {path, kind, object}: Side): vscode.Uri {
+function sideUri({name}: ResultRepository, {path, kind, object}: Side): vscode.Uri {
   return vscode.Uri.from({
     scheme: SCHEMES.result,
-    path: `/${commit.slice(0, 10)}/${path}`,
+    // The same on both sides, unless the file was renamed: by that the editor tells.
+    path: `/${path}`,
     query: `${name}/${kind}/${object}`,
   });
 }
@@ -102,6 +100,16 @@ function parsed(uri: vscode.Uri): {name: string; kind: string; object: string} {
   if (name === undefined || kind === undefined || object === undefined)
     throw vscode.FileSystemError.FileNotFound(uri);
   return {name, kind, object};
+}
+
+/** As git tells. */
+function isBinary(content: Uint8Array): boolean {
+  return content.subarray(0, LOOKED_AT_BYTES).includes(0);
+}
+
+/** Different for different contents, so that a change is seen. */
+function binaryText({length}: Uint8Array, object: string): Uint8Array {
+  return new TextEncoder().encode(`${vscode.l10n.t('Binary file, {0} bytes, {1}', length, object)}\n`);
 }
 
 function moduleText(commit: string): Uint8Array {

@@ -91,7 +91,7 @@ export class GraphStage {
 
   /** Hands so many messages over as fast as they are taken. */
   async replay(messages: number, size: number): Promise<void> {
-    const share = 100;
+    const share = 10;
     for (let sent = 0; sent < messages; sent += share) {
       const batch = this.messages(Math.min(share, messages - sent), size);
       await this.page.evaluate<void, unknown>(args => globalThis.stage.replay(args), {messages: batch});

@@ -4,7 +4,7 @@ import {changeAt, sessionRow, taskRows} from './fleetRows.ts';
 import type {GraphStage} from './graphPage.ts';
 import {OpenTree} from './treeRefresh.ts';
 
-const CHANGES_A_SECOND = 50;
+const CHANGES_A_SECOND = 10;
 const HOUR_S = 3600;
 /** Sessions of the hour, of which the newest stay. */
 const SESSIONS = 60;

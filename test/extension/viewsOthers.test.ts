@@ -62,7 +62,7 @@ describe('tree of agents', () => {
         ['b-2', 'idle · 0/1 · no Claude Code', 'agent.taking'],
         ['b-3', 'draining · 0/1', 'agent.draining'],
         ['b-4', 'paused until 12:10 · 0/1', 'agent.taking'],
-        ['c-1', 'unreachable since 2 min ago', 'agent.gone'],
+        ['c-1', 'unreachable, last seen 2 min ago', 'agent.gone'],
       ],
     );
     assert.ok(model.node('agent/b-4')?.tooltip?.includes('the account is at its limit'));

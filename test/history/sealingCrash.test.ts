@@ -47,7 +47,8 @@ class DyingStore extends FaultyStore {
   }
 }
 
-describe('sealing a history', () => {
+describe('sealing a history', function () {
+  this.timeout(60_000);
   let fixture: HistoryFixture;
   beforeEach(async () => {
     fixture = await HistoryFixture.open();

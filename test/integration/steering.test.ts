@@ -23,7 +23,7 @@ const WAIT_MS = 60_000;
 const SCRIPT = `tasks:
   talker:
     turns:
-      - {text: At last., hangMs: 600000}
+      - calls: [{tool: Bash, input: {command: tail -f README.md, description: Watch, timeout: 600000}}]
     replies:
       - when: {promptContains: in Welsh}
         turns:
@@ -77,7 +77,8 @@ describe('tasks under the hand of a person', function () {
 
   async function expect(code: number, ...args: string[]): Promise<Ended> {
     const ended = await mcpx(...args);
-    assert.equal(ended.code, code, `mcpx ${args.join(' ')}\n${ended.stdout}\n${ended.stderr}`);
+    const logs = (): string => [...fleet.agents.values()].map(agent => agent.process.log(2000)).join('\n');
+    assert.equal(ended.code, code, `mcpx ${args.join(' ')}\n${ended.stdout}\n${ended.stderr}${logs()}`);
     return ended;
   }
 
@@ -240,7 +241,9 @@ describe('tasks under the hand of a person', function () {
   });
 
   it('a running Claude Code is interrupted, told something else, and goes on with another model and mode', async () => {
-    await start('  - {id: talker, prompt: Talk., model: claude-opus-4-8}\n');
+    await start(
+      '  - {id: talker, prompt: Talk., model: claude-opus-4-8, permissions: {allow: ["Bash(tail:*)"]}}\n',
+    );
     const {id} = await run.running('talker', WAIT_MS);
     await found(() => (asked().length > 0 ? true : undefined), WAIT_MS, 'the model to be asked');
     assert.match((await expect(1, 'attempts', 'interrupt', 'last/nobody')).stderr, /has no task "nobody"/);

@@ -46,7 +46,12 @@ describe('the packaged extension in the hands of a person', function () {
       person: fleet.person,
       vsix,
       folder: fleet.repository.folder,
-      settings: {'git.enabled': true, 'workbench.colorTheme': 'Default Dark Modern'},
+      settings: {
+        'git.enabled': true,
+        'workbench.colorTheme': 'Default Dark Modern',
+        // The pointer rests where it clicked last: tooltips would lie over what is clicked next.
+        'workbench.hover.delay': 20_000,
+      },
     });
     workbench = new Workbench(window);
   });
@@ -64,7 +69,7 @@ describe('the packaged extension in the hands of a person', function () {
 
   /** Of the page that is shown. */
   async function assertAccessible(): Promise<void> {
-    const frames = webPageFrames(workbench.page);
+    const frames = await webPageFrames(workbench.page);
     assert.ok(frames.length > 0, 'a page is shown');
     for (const frame of frames) assert.deepEqual(await seriousFindings(frame), []);
   }
@@ -73,8 +78,8 @@ describe('the packaged extension in the hands of a person', function () {
     await workbench.showViews();
     await (await workbench.view('Sessions')).pane.waitFor();
     const agents = await workbench.view('Agents');
-    await agents.row('moon').waitFor();
-    for (const id of ['far-1', 'far-2']) await agents.row(id).waitFor();
+    await agents.reach('moon');
+    for (const id of ['far-1', 'far-2']) await agents.reach(id);
     await workbench.screenshot('agents');
     await workbench.closeView('Agents');
     if (fleet.chosen.missing !== undefined) {
@@ -90,7 +95,7 @@ describe('the packaged extension in the hands of a person', function () {
     await sessions.row('story').waitFor();
     await sessions.expand('story');
     for (const task of ['languages', 'runtime', 'tone', 'explain', 'api'])
-      await sessions.row(new RegExp(`^${task}`)).waitFor();
+      await sessions.reach(new RegExp(`^${task}`));
     const listed = await fleet.person.expect(0, ['sessions', 'list', '--json']);
     sessionId = Sessions.parse(JSON.parse(listed.stdout)).sessions[0]?.id ?? '';
     assert.match(sessionId, /^s-/);
@@ -123,7 +128,7 @@ describe('the packaged extension in the hands of a person', function () {
   it('asks a question and passes the answer on', async () => {
     await approvals.row(/Which tone/).waitFor();
     await approvals.act(/Which tone/, 'Answer');
-    await workbench.pick('Friendly');
+    await workbench.offered('Friendly').click();
     await approvals.row(/Which tone/).waitFor({state: 'detached'});
     await sessions.says(/^tone/, /succeeded/, TASK_LIMIT_MS);
   });
@@ -220,8 +225,9 @@ describe('the packaged extension in the hands of a person', function () {
     const {repository} = fleet;
     const before = repository.git('rev-parse', 'HEAD');
     await workbench.runCommand('MCPX: Accept Result');
-    await workbench.page.keyboard.press('Enter');
+    await workbench.offered('Squash').waitFor();
     await workbench.screenshot('accept');
+    await workbench.page.keyboard.press('Enter');
     await found(
       () => (repository.git('rev-parse', 'HEAD') === before ? undefined : true),
       TASK_LIMIT_MS,

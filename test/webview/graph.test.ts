@@ -87,15 +87,17 @@ describe('the layout of a graph', () => {
     return buildGraph(planOf(tasks), []);
   }
 
-  for (const [count, refined] of [
-    [1, false],
-    [60, false],
-    [400, false],
-    [400, true],
-  ] as const) {
-    it(`keeps ${count} nodes apart, each right of its inputs (refined: ${refined})`, () => {
+  const WAYS = [
+    {name: 'well', count: 60, lay: (graph: Graph) => layOut({nodes: 60, edges: flat(graph)})},
+    {name: 'well', count: 160, lay: (graph: Graph) => layOut({nodes: 160, edges: flat(graph)})},
+    {name: 'plainly', count: 400, lay: columns},
+    {name: 'plainly', count: 1, lay: columns},
+    {name: 'well', count: 1, lay: () => layOut({nodes: 1, edges: []})},
+  ];
+  for (const {name, count, lay} of WAYS)
+    it(`keeps ${count} nodes apart, each right of its inputs (${name})`, () => {
       const graph = randomGraph(count);
-      const {x, y, starts, points, width, height} = layOut({nodes: count, edges: flat(graph), refined});
+      const {x, y, starts, points, width, height} = lay(graph);
       for (const [index, from] of graph.inputs.entries())
         for (const input of from) assert.ok((x[input] ?? 0) + NODE_WIDTH < (x[index] ?? 0));
       const order = [...x.keys()].sort((a, b) => (x[a] ?? 0) - (x[b] ?? 0) || (y[a] ?? 0) - (y[b] ?? 0));
@@ -110,23 +112,19 @@ describe('the layout of a graph', () => {
       assert.ok([...x].every(at => at >= 0 && at <= width) && [...y].every(at => at >= 0 && at <= height));
       assert.ok(points.every(Number.isFinite));
     });
-  }
 
   it('puts every node into the column of its stage', () => {
     const graph = randomGraph(60);
-    const {x} = layOut({nodes: 60, edges: flat(graph), refined: false});
+    const {x} = layOut({nodes: 60, edges: flat(graph)});
     const byStage = graph.stages.map(nodes => new Set(nodes.map(index => Math.round(x[index] ?? 0))).size);
     assert.deepEqual([...new Set(byStage)], [1]);
   });
 
-  it('has columns to fall back on', () => {
-    const graph = buildGraph(DIAMOND, []);
-    const {x, y} = columns(graph.stages, flat(graph));
-    assert.deepEqual(
-      [...x].map(at => at > 0),
-      [true, true, true, true, true],
-    );
-    assert.notEqual(y[0], y[4]);
+  it('puts neighbours side by side, plainly too', () => {
+    const graph = buildGraph(planOf({a: [], b: [], c: [], after: ['c'], before: ['a']}), []);
+    const {y} = columns(graph);
+    const at = (id: string): number => y[graph.indexOf.get(id) ?? 0] ?? 0;
+    assert.ok(at('before') < at('after'));
   });
 });
 

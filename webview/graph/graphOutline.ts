@@ -191,7 +191,8 @@ export class GraphOutline extends McpxElement {
     const counts = [...tally(scene.looks, scene.graph.stages[stage])].map(
       ([look, count]) => `${count} ${t(LOOKS[look].label)}`,
     );
-    return `${t('Stage {0}', stage + 1)}, ${counts.join(', ')}`;
+    const tasks = plural(scene.graph.stages[stage]?.length ?? 0, '1 task', '{0} tasks');
+    return `${t('Stage {0}', stage + 1)}, ${tasks}: ${counts.join(', ')}`;
   }
 
   /** Edges as words. */

@@ -28,6 +28,7 @@ type GraphState = Extract<PageState, {page: 'graph' | 'draft'}>;
 
 /** The chain of most weight, and everything that shows elapsed time, is computed anew this often. */
 const SLOW_MS = 1000;
+const TELL_MS = 150;
 
 export class GraphPage extends McpxElement {
   static override properties = {
@@ -65,13 +66,20 @@ export class GraphPage extends McpxElement {
   private scene: Scene | undefined;
   private layouts: LayoutService | undefined;
   private slow: Disposable = noDisposable;
+  private telling: Disposable = noDisposable;
   private shape = '';
 
   override connectedCallback(): void {
     super.connectedCallback();
     this.layouts = this.hold(new LayoutService(this.context.workerUrl, layout => this.onLayout(layout)));
     this.hold({dispose: () => this.following.dispose()});
-    this.hold({dispose: () => this.slow.dispose()});
+    this.hold({
+      dispose: () => {
+        this.slow.dispose();
+        this.telling.dispose();
+        this.telling = noDisposable;
+      },
+    });
     this.shownOf = undefined;
     this.shape = '';
     this.outlineOpen = !this.embedded;
@@ -134,8 +142,17 @@ export class GraphPage extends McpxElement {
     const {changed, reshaped} = this.live.apply(this.past ?? this.rows.rows, dirty);
     if (reshaped) this.reshape();
     else for (const taskId of changed) this.refreshTask(taskId);
-    this.version += 1;
     this.canvas?.redraw();
+    this.tellSoon();
+  }
+
+  /** The canvas draws every change; words beside it follow a few times a second. */
+  private tellSoon(): void {
+    if (this.telling !== noDisposable) return;
+    this.telling = systemClock.schedule(TELL_MS, () => {
+      this.telling = noDisposable;
+      this.version += 1;
+    });
   }
 
   /** Tasks came or went, or the plan arrived. */

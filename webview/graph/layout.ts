@@ -20,8 +20,6 @@ export interface LayoutRequest {
   readonly nodes: number;
   /** From, to; from, to… */
   readonly edges: readonly number[];
-  /** Better to look at, and slower by far. */
-  readonly refined: boolean;
 }
 
 export interface Layout {
@@ -33,13 +31,14 @@ export interface Layout {
   readonly starts: Uint32Array;
   readonly width: number;
   readonly height: number;
-  readonly refined: boolean;
 }
 
 /** Positions are solved exactly up to this many nodes. */
 const EXACT_NODES = 150;
+/** Up to this many, crossings are counted and removed. */
+const CROSSING_NODES = 1500;
 
-export function layOut({nodes, edges, refined}: LayoutRequest): Layout {
+export function layOut({nodes, edges}: LayoutRequest): Layout {
   const x = new Float32Array(nodes);
   const y = new Float32Array(nodes);
   const pairs: [string, string][] = [];
@@ -53,7 +52,7 @@ export function layOut({nodes, edges, refined}: LayoutRequest): Layout {
   // A node without edges is one that is connected to itself alone.
   for (const index of alone) pairs.push([String(index), String(index)]);
   const graph = graphConnect().single(true)(pairs);
-  const {width, height} = arrange(graph, nodes, refined);
+  const {width, height} = arrange(graph, nodes);
   for (const node of graph.nodes()) {
     const index = Number(node.data);
     // Layers run downwards there, and to the right here.
@@ -75,7 +74,6 @@ export function layOut({nodes, edges, refined}: LayoutRequest): Layout {
     starts: Uint32Array.from(starts),
     width: height,
     height: width,
-    refined,
   };
 }
 
@@ -92,44 +90,74 @@ function byStage<N, L>(graph: Dag<N, L>, separation: Separation<N, L>): number {
 
 type DagGraph = ReturnType<ReturnType<typeof graphConnect>>;
 
-function arrange(graph: DagGraph, nodes: number, refined: boolean): {width: number; height: number} {
+function arrange(graph: DagGraph, nodes: number): {width: number; height: number} {
   const size = (_node: GraphNode<string, unknown>): [number, number] => [NODE_HEIGHT, NODE_WIDTH];
   const layered = sugiyama()
     .layering(byStage)
     .nodeSize(size as never)
     .gap([NODE_GAP, LAYER_GAP]);
   if (nodes <= EXACT_NODES) return layered.decross(decrossTwoLayer()).coord(coordSimplex())(graph);
-  if (refined) return layered.decross(decrossTwoLayer()).coord(coordGreedy())(graph);
+  if (nodes <= CROSSING_NODES) return layered.decross(decrossTwoLayer()).coord(coordGreedy())(graph);
   return layered.decross(decrossDfs()).coord(coordGreedy())(graph);
 }
 
-/** Where no worker runs: stages as columns. Needs no time and looks plain. */
-export function columns(stages: readonly (readonly number[])[], edges: readonly number[]): Layout {
-  const count = stages.reduce((sum, {length}) => sum + length, 0);
-  const tallest = Math.max(0, ...stages.map(({length}) => length));
-  const height = tallest * (NODE_HEIGHT + NODE_GAP);
+/** Sweeps over the stages, forwards and back in turn. */
+const SWEEPS = 6;
+
+/**
+ * Stages as columns, each in the order of the middle of its neighbours: milliseconds for thousands of nodes, where a layered layout with bends
+ * takes seconds. It is shown until that one comes, and where no worker runs.
+ */
+export function columns({inputs, outputs, stages}: Pick<Shape, 'inputs' | 'outputs' | 'stages'>): Layout {
+  const count = inputs.length;
+  const order = stages.map(nodes => [...nodes]);
   const x = new Float32Array(count);
   const y = new Float32Array(count);
-  for (const [stage, nodes] of stages.entries()) {
-    const top = (height - nodes.length * (NODE_HEIGHT + NODE_GAP)) / 2;
-    for (const [row, index] of nodes.entries()) {
-      x[index] = stage * (NODE_WIDTH + LAYER_GAP) + NODE_WIDTH / 2;
-      y[index] = top + row * (NODE_HEIGHT + NODE_GAP) + NODE_HEIGHT / 2;
+  const step = NODE_HEIGHT + NODE_GAP;
+  const height = Math.max(0, ...order.map(({length}) => length)) * step;
+  const place = (nodes: readonly number[]): void => {
+    const top = (height - nodes.length * step) / 2 + step / 2;
+    for (const [row, index] of nodes.entries()) y[index] = top + row * step;
+  };
+  for (const [stage, nodes] of order.entries()) {
+    for (const index of nodes) x[index] = stage * (NODE_WIDTH + LAYER_GAP) + NODE_WIDTH / 2;
+    place(nodes);
+  }
+  for (let sweep = 0; sweep < SWEEPS; sweep++) {
+    const forwards = sweep % 2 === 0;
+    const neighbours = forwards ? inputs : outputs;
+    for (const nodes of forwards ? order : [...order].reverse()) {
+      const wanted = new Map(
+        nodes.map(index => [index, middle(neighbours[index] ?? [], y) ?? y[index] ?? 0]),
+      );
+      nodes.sort((a, b) => (wanted.get(a) ?? 0) - (wanted.get(b) ?? 0));
+      place(nodes);
     }
   }
   const points: number[] = [];
   const starts: number[] = [0];
-  for (let at = 0; at < edges.length; at += 2) {
-    for (const index of [edges[at] ?? 0, edges[at + 1] ?? 0]) points.push(x[index] ?? 0, y[index] ?? 0);
-    starts.push(points.length);
-  }
+  for (const [to, from] of inputs.entries())
+    for (const input of from) {
+      points.push(x[input] ?? 0, y[input] ?? 0, x[to] ?? 0, y[to] ?? 0);
+      starts.push(points.length);
+    }
   return {
     x,
     y,
     points: Float32Array.from(points),
     starts: Uint32Array.from(starts),
-    width: stages.length * (NODE_WIDTH + LAYER_GAP),
+    width: Math.max(1, stages.length * (NODE_WIDTH + LAYER_GAP) - LAYER_GAP),
     height,
-    refined: true,
   };
+}
+
+interface Shape {
+  readonly inputs: readonly (readonly number[])[];
+  readonly outputs: readonly (readonly number[])[];
+  readonly stages: readonly (readonly number[])[];
+}
+
+function middle(nodes: readonly number[], y: Float32Array): number | undefined {
+  if (nodes.length === 0) return undefined;
+  return nodes.reduce((sum, index) => sum + (y[index] ?? 0), 0) / nodes.length;
 }

@@ -1,12 +1,12 @@
-/** Lays a graph out in a worker: quickly first, better after. A worker made of a blob is what an editor's page may have. */
+/** Lays a graph out: plainly at once where it is large, and well in a worker. A worker made of a blob is what an editor's page may have. */
 import type {Disposable} from '../../coordinator/runtime/disposable.ts';
 import type {Graph} from './graphModel.ts';
 import {columns, type Layout} from './layout.ts';
 import type {LayoutDone, LayoutJob} from './layoutWorker.ts';
 
-/** Small graphs are laid out well at once; of larger ones, refining takes minutes. */
-const REFINE_FROM = 150;
-const REFINE_TO = 6000;
+/** Smaller graphs are laid out well at once; larger ones are drawn plainly first, and of the largest the better layout takes minutes. */
+const PLAIN_FIRST = 150;
+const PLAIN_ONLY = 6000;
 
 export class LayoutService implements Disposable {
   private worker: Promise<Worker> | undefined;
@@ -20,22 +20,18 @@ export class LayoutService implements Disposable {
 
   /** What was asked before and has not come is not wanted any more. */
   layOut(graph: Graph): void {
-    const edges = edgesOf(graph);
     const id = ++this.wanted;
     const nodes = graph.nodes.length;
-    if (nodes === 0) {
-      this.onLayout(columns([], []));
-      return;
-    }
+    if (nodes === 0 || nodes > PLAIN_FIRST) this.onLayout(columns(graph));
+    if (nodes === 0 || nodes > PLAIN_ONLY) return;
     this.start().then(
       worker => {
         if (id !== this.wanted || this.disposed) return;
-        const first: LayoutJob = {id, nodes, edges, refined: false};
-        worker.postMessage(first);
-        if (nodes > REFINE_FROM && nodes <= REFINE_TO) worker.postMessage({...first, refined: true});
+        const job: LayoutJob = {id, nodes, edges: edgesOf(graph)};
+        worker.postMessage(job);
       },
       () => {
-        if (id === this.wanted && !this.disposed) this.onLayout(columns(graph.stages, edges));
+        if (id === this.wanted && !this.disposed && nodes <= PLAIN_FIRST) this.onLayout(columns(graph));
       },
     );
   }

@@ -71,6 +71,9 @@ export class AttemptTable extends McpxElement {
         outline: 1px solid var(--vscode-contrastActiveBorder, transparent);
         outline-offset: -1px;
       }
+      .line.chosen .quiet {
+        color: inherit;
+      }
       .number {
         text-align: right;
         font-variant-numeric: tabular-nums;

@@ -196,7 +196,7 @@ export class App extends McpxElement {
       <div class="quiet">
         ${t('In VS Code, "MCPX: Open in Browser" brings you here with one. On the command line: mcpx token create --role client.')}
       </div>
-      <vscode-textfield type="password" label=${t('Token')} autocomplete="off"
+      <vscode-textfield type="password" label=${t('Token')} placeholder=${t('Token')} autocomplete="off"
         @keydown=${(event: KeyboardEvent) => {
           if (event.key === 'Enter') use(event);
         }}></vscode-textfield>

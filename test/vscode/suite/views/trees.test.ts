@@ -176,16 +176,14 @@ describe('the trees of a fleet at work', function () {
   });
 
   it('find a session by its name, and a task on any page', async () => {
-    await page.runCommand('MCPX: Search Sessions…');
-    await page.type('careful');
-    await page.waitFor({selector: '.quick-input-list .monaco-list-row', hasText: 'succeeded'});
-    await page.press('Enter');
+    await search('careful', 'succeeded');
     await page.waitFor({
       selector: '.part.sidebar .monaco-list-row.selected[aria-label^="careful team, succeeded"]',
     });
   });
 
   it('offer to resume a session when what ran it is killed', async () => {
+    await search('wide', '1 running');
     process.kill(hostPid, 'SIGKILL');
     const session = await sessions.row(/^wide, interrupted · /, 60_000);
     assert.deepEqual(await sessions.actions(session), ['Open Session', 'Open Task Graph', 'Resume Session']);
@@ -193,6 +191,14 @@ describe('the trees of a fleet at work', function () {
     await page.waitFor({selector: '.monaco-workbench.vs-dark'});
     await page.screenshot('views-interrupted');
   });
+
+  async function search(name: string, state: string): Promise<void> {
+    await page.runCommand('MCPX: Search Sessions…');
+    await page.type(name);
+    await page.waitFor({selector: '.quick-input-list .monaco-list-row', hasText: state});
+    await page.press('Enter');
+    await page.waitFor({selector: `.part.sidebar .monaco-list-row.selected[aria-label^="${name}"]`});
+  }
 
   after(async () => {
     messages?.dispose();

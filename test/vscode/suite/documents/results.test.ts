@@ -30,8 +30,8 @@ tasks:
   - id: checked
     run: echo x > x.txt
     gates:
-      - {name: lenient, run: "true"}
-      - {name: strict, run: "echo no flag is here; exit 3"}
+      - {name: lenient, command: "true"}
+      - {name: strict, command: "echo no flag is here; exit 3"}
 `;
 const LONG = Array.from({length: 20}, (_, line) => `line ${line}`).join('\n');
 
@@ -140,6 +140,7 @@ describe('results of sessions', function () {
       await page.click({selector: row, hasText: name});
       await page.press('ArrowRight');
     }
+    await page.screenshot('gatesExpanded');
     await page.waitFor({selector: `${row}[aria-label*="lenient (Passed)"]`});
     await page.waitFor({selector: `${row}[aria-label*="strict (Failed)"]`});
     await page.screenshot('gates');
