@@ -37,6 +37,7 @@ export function addRunCommand(program: Command, io: CommandIo, done: (exit: numb
     .option('--keep', 'keep every worktree; without it those of failed tasks are kept', false)
     .option('--rehearse', 'no model is called: the real Claude Code plays the script beside the plan', false)
     .option('--isolated', 'a coordinator of its own in a temporary directory, gone at the end', false)
+    .option('--here', 'run on this machine, whatever context is current', false)
     .option('--uncommitted', 'take uncommitted work along', false)
     .option(
       '--background',
@@ -141,7 +142,13 @@ function isAtUrl({workspace}: Plan): boolean {
 
 /** What runs on this machine in any case does so whatever context is current. */
 async function whereToRun(options: RunOptions, io: CommandIo): Promise<string | undefined> {
-  const local = options.rehearse ? '--rehearse' : options.isolated ? '--isolated' : undefined;
+  const local = options.rehearse
+    ? '--rehearse'
+    : options.isolated
+      ? '--isolated'
+      : options.here
+        ? '--here'
+        : undefined;
   if (local === undefined) return namedCoordinator(options, io);
   if (options.connect === undefined) return undefined;
   throw new CoordinatorError('config', `${local} runs on this machine: it does not go with --connect`);

@@ -40,9 +40,10 @@ async function start(services: Services, {title, args, cwd, stdin, agents}: Laun
   const {program, link} = services;
   const flags = agents === undefined ? [] : ['--agents', String(agents)];
   const slots = ['--slots', String(setting('agents.slots'))];
-  const elsewhere = link.chosen.kind === 'context' ? ['--connect', link.chosen.name] : [];
+  // The window's coordinator, whatever context is current on the command line.
+  const where = link.chosen.kind === 'context' ? ['--connect', link.chosen.name] : ['--here'];
   const {session} = await workingLong(title, (signal, tell) =>
-    program.call(RunAnswer, ['run', ...args, '--background', ...elsewhere, ...flags, ...slots], {
+    program.call(RunAnswer, ['run', ...args, '--background', ...where, ...flags, ...slots], {
       cwd,
       signal,
       env: runEnvironment(services),

@@ -41,6 +41,7 @@ describe('a run in the background', function () {
     repository = UserRepository.create(path.join(person.root, 'repo'), person.env, {
       'waiting.mcpx.yaml': waiting(go),
       'waiting.rehearsal.yaml': SCRIPT,
+      'here.mcpx.yaml': 'name: here\nagents: 1\ntasks: [{id: a, run: "true"}]\n',
       'bad.mcpx.yaml': 'name: bad\ntasks: [{id: a, run: x, dependsOn: b}]\n',
       'prompt.mcpx.yaml': 'name: prompt\nagents: 1\ntasks: [{id: a, prompt: Hello.}]\n',
     });
@@ -87,6 +88,15 @@ describe('a run in the background', function () {
     await reaches(run.session, 'succeeded gone');
     assert.equal(repository.show(`mcpx/${run.session}`, 'second.txt'), 'second');
     assert.match(readFileSync(run.log, 'utf8'), /second +succeeded/);
+  });
+
+  it('stays on this machine when it is told to, whatever context is current', async () => {
+    await verb(0, 'context', 'add', 'nowhere', 'ws://127.0.0.1:9', '--token', 'none');
+    await verb(0, 'context', 'use', 'nowhere');
+    writeFileSync(go, '');
+    const run = await begin('here.mcpx.yaml', '--here');
+    await verb(0, 'context', 'use');
+    await reaches(run.session, 'succeeded gone');
   });
 
   it('is taken up again when its host was killed, repeats nothing that was done, and fetches its result', async () => {

@@ -11,6 +11,7 @@ export interface RunOptions {
   readonly keep: boolean;
   readonly rehearse: boolean;
   readonly isolated: boolean;
+  readonly here: boolean;
   readonly uncommitted: boolean;
   readonly verbose: boolean;
   readonly background: boolean;
