@@ -17,7 +17,7 @@ const common = {
   absWorkingDir: root,
   bundle: true,
   sourcemap: true,
-  // Names stay, for stack traces. keepNames would name every closure anew each time it is made: a tenth of the time of a busy hub.
+  // The command keeps its names, for stack traces. keepNames would name every closure anew each time it is made: a tenth of the time of a busy hub.
   minifyWhitespace: production,
   minifySyntax: production,
   logLevel: 'warning',
@@ -57,6 +57,8 @@ const builds = [
     outExtension: {'.js': '.cjs'},
     platform: 'node',
     format: 'cjs',
+    // It is loaded with every window that has a plan: a third smaller, it is there sooner.
+    minifyIdentifiers: production,
     external,
     plugins: [lazyChunk(/\/plan\/language\.ts$/, './language.cjs')],
   },

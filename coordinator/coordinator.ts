@@ -9,6 +9,7 @@ import {Approvals} from './effects/approvals.ts';
 import {AttemptEffects} from './effects/attemptEffects.ts';
 import {Fences} from './effects/fences.ts';
 import {LiveAttempts} from './effects/liveAttempts.ts';
+import {PathReports} from './effects/pathReports.ts';
 import {UsageReports} from './effects/usageReports.ts';
 import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
@@ -166,7 +167,8 @@ async function assemble(
   serveAgents(services);
   serveClients(services, owned);
   watches.register(hub);
-  await Promise.all([attempts.start(), agents.start(), watches.start(), history.journal.start()]);
+  await Promise.all([attempts.start(), agents.start(), watches.start()]);
+  void history.journal.start();
   await approvals.start();
   await registry.adopt();
   keepHouse(ground, services);
@@ -236,8 +238,11 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
   const attempts = owned.add(new LiveAttempts(common));
   const fences = owned.add(new Fences(common));
   const usage = owned.add(new UsageReports({fences, attempts, clock, logger}));
+  const paths = owned.add(new PathReports({fences, attempts, clock, logger}));
   const blobs = blobsOf(artifacts.tenant(TENANT));
-  const transcripts = owned.add(new TranscriptService({fences, attempts, blobs, usage, clock, logger}));
+  const transcripts = owned.add(
+    new TranscriptService({fences, attempts, blobs, usage, paths, clock, logger}),
+  );
   const flushTranscript = (attemptId: string) => transcripts.flush(attemptId);
   const agents = owned.add(new AgentDirectory({...common, attempts}));
   const pool = {...common, coordinatorId: coordinator, directory: agents, audit};

@@ -82,7 +82,7 @@ export const PAGE_VIEW_TYPE = 'mcpx.page';
 export const SCHEMES = {
   /** `mcpx-memory:/SESSION/KEY.json`: a value of shared memory. */
   memory: 'mcpx-memory',
-  /** `mcpx-result:/COMMIT/PATH?…`: a file of a result, read only. */
+  /** `mcpx-result:/PATH?…`: a file of a result, read only. */
   result: 'mcpx-result',
 } as const;
 

@@ -8,14 +8,17 @@ import {registerCoordinatorCommands} from './commands/coordinatorCommands.ts';
 import {registerFleetCommands} from './commands/fleetCommands.ts';
 import {registerPageCommands} from './commands/pageCommands.ts';
 import {registerPlanCommands} from './commands/planCommands.ts';
+import {followConfiguredContext} from './connection/contexts.ts';
 import {CoordinatorLink} from './connection/coordinatorLink.ts';
 import {Program} from './connection/program.ts';
 import {CONTEXT_KEYS} from './contributions.ts';
 import {Fleet} from './fleet/fleet.ts';
+import {registerGates} from './gates.ts';
 import {PagePanels} from './panels/pagePanels.ts';
 import {isPlanFile} from './plan/planFile.ts';
 import type {Services} from './services.ts';
 import {setting} from './settings.ts';
+import {registerUriHandler} from './uri.ts';
 import {registerViews} from './views/registerViews.ts';
 
 export function activate(context: vscode.ExtensionContext): void {
@@ -26,6 +29,9 @@ export function activate(context: vscode.ExtensionContext): void {
   registerPageCommands(services);
   followState(services);
   registerViews(services);
+  registerGates(services);
+  registerUriHandler(services);
+  followConfiguredContext(services);
   loadLanguageWithFirstPlan(services);
 }
 

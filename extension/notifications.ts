@@ -113,7 +113,7 @@ export class Notifications implements Disposable {
   private approval({row: {approval}}: Extract<Notice, {kind: 'approval'}>): Told {
     const {sessionId, id, taskId, request} = approval;
     const target: Target = {kind: 'approval', sessionId, approvalId: id};
-    const asked = approvalLabel(request);
+    const asked = approvalLabel(approval);
     const show = this.showing('approvals', approvalNodeId(sessionId, id));
     if (request.kind === 'question')
       return {

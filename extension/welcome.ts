@@ -25,6 +25,8 @@ export function registerWelcome(options: WelcomeOptions): void {
   const {services, views} = options;
   const {context, link, logger} = services;
   const start = (): void => {
+    // One elsewhere, which a setting names, is connected to in any case.
+    if (setting('coordinator.context') !== '') return;
     if (link.state.kind !== 'off' || !setting('coordinator.autoStart')) return;
     // Its failure is a state, which the views and the status bar show.
     link
@@ -54,7 +56,7 @@ export function registerWelcome(options: WelcomeOptions): void {
 /** A window that opens starts nothing; what runs already is shown. */
 async function joinLeftRunning(options: WelcomeOptions): Promise<void> {
   const {fleet, link} = options.services;
-  const joined = await link.join();
+  const joined = setting('coordinator.context') === '' ? await link.join() : undefined;
   await whenDecided(link);
   await whenWhole(fleet);
   // An idle coordinator is left alone: it ends by itself.

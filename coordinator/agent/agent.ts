@@ -14,6 +14,7 @@ import type {AgentOptions} from './agentOptions.ts';
 import {type AgentParts, acquireParts, releaseParts} from './agentParts.ts';
 import {AgentReports} from './agentReports.ts';
 import {AgentSettings} from './agentSettings.ts';
+import {KeptReports} from './keptReports.ts';
 import {AgentLink, type LinkHooks, type Registered} from './link/agentLink.ts';
 import {CompletionSender} from './link/completionSender.ts';
 import {resendRecovered} from './link/recovery.ts';
@@ -47,6 +48,7 @@ export class Agent {
   private readonly approvals: Approvals;
   private readonly gates: GateRunner;
   private readonly reports: AgentReports;
+  private readonly kept: KeptReports;
   private readonly over = deferred<AgentEnd>();
   /** Aborted when a stop is to wait for nothing any more. */
   private readonly hurry = new AbortController();
@@ -64,6 +66,7 @@ export class Agent {
     const {link} = this;
     this.approvals = new Approvals(link, random);
     this.reports = new AgentReports({...this.reportsOptions(), link});
+    this.kept = this.owned.add(this.keptReports());
     const services = this.services();
     this.attempts = new Attempts(services, options.maxConcurrentTasks);
     this.gates = new GateRunner(this.attempts, services);
@@ -241,6 +244,7 @@ export class Agent {
       startGate: new StartGate(settings.claudeStarts || os.availableParallelism()),
       environment: environment.environment,
       environmentOf: slot => environment.ofSlot(slot),
+      worktreeOf: attemptId => ({hostname: os.hostname(), path: workspaces.worktreeOf(attemptId)}),
       mcpServers: assign => options.mcpServers?.(assign),
       hubUrl: this.hubUrl,
       upload: async (content, signal) => (await artifacts.upload(content, signal)).sha256,
@@ -255,6 +259,16 @@ export class Agent {
     return {agentId, incarnation, account, clock, logger, counters, spool};
   }
 
+  private keptReports(): KeptReports {
+    const {clock, logger} = this.options;
+    const {link, incarnation, id: agentId} = this;
+    const {workspaces} = this.parts;
+    return new KeptReports({
+      ...{agentId, incarnation, workspaces, link, clock, logger},
+      measureMs: this.settings.keptMs,
+    });
+  }
+
   private load(): Promise<AgentLoad> {
     const slots = this.options.maxConcurrentTasks;
     return measureLoad(this.parts.state.path, {running: this.attempts.busy, slots}, this.options.logger);
@@ -262,6 +276,7 @@ export class Agent {
 
   private registered({stale}: Registered): void {
     this.attempts.dropStale(stale);
+    this.kept.registered();
   }
 
   private registration(): ParamsInput<'mcpx.agent.register'> {

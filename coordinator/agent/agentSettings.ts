@@ -31,6 +31,14 @@ export const AgentSettings = z.object({
   retryMinMs: ms().default(200).describe('First pause before a message that failed is sent again.'),
   retryMaxMs: ms().default(10_000).describe('Longest pause between two tries of a message.'),
   requestTimeoutMs: count().default(30_000).describe('A request without an answer is given up after this.'),
+  pathsMs: ms()
+    .default(3000)
+    .describe(
+      'Least time between two looks at what an attempt has changed in its worktree; 0: it is not looked at.',
+    ),
+  keptMs: ms()
+    .default(60_000)
+    .describe('Least time between two measurements of the worktrees that are kept for people.'),
   metricsMs: count().default(10_000).describe('Period of the metrics report.'),
   clockTickMs: count().default(500).describe('Period of the check of timeouts.'),
   clockMaxStepMs: count()

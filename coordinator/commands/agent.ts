@@ -56,7 +56,7 @@ export function addAgentCommand(program: Command, io: CommandIo, done: (exit: nu
   agent
     .enablePositionalOptions()
     .description(
-      'Runs an agent in the foreground: it joins a coordinator and works with the Claude Code of this machine.',
+      'Runs an agent in the foreground: it joins a coordinator and works with the Claude Code of this machine. "agent add" keeps one in the background.',
     )
     .option(
       '--join <url...>',

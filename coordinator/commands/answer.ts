@@ -1,5 +1,6 @@
 /** What a verb answers: text for people, or with `--json` one object on the last line of stdout and the text on stderr; errors too. */
 import {type Command, CommanderError} from 'commander';
+import * as z from 'zod';
 import {isProtocolError} from '../protocol/errors.ts';
 import {describeError, isCoordinatorError} from '../runtime/errors.ts';
 import type {CommandIo} from './io.ts';
@@ -37,6 +38,16 @@ function errorCode(error: unknown): string {
   if (isCoordinatorError(error)) return error.code;
   if (error instanceof CommanderError) return 'usage';
   return isProtocolError(error) ? error.kind : 'internal';
+}
+
+/** The code of the error on the last line of what another `mcpx` wrote to stdout; undefined when there is none. */
+export function readErrorCode(stdout: string): string | undefined {
+  const line = stdout.trimEnd().split('\n').at(-1) ?? '';
+  try {
+    return z.object({error: z.object({code: z.string()})}).parse(JSON.parse(line)).error.code;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Known before the options are parsed: a mistake in them is an answer as well. */

@@ -10,6 +10,7 @@ import {systemClock} from '../runtime/clock.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import {systemRandom} from '../runtime/random.ts';
 import {VERSION} from '../version.ts';
+import {addCoordinatorStopCommand} from './coordinatorStop.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {ensurePrivateDirectory, userDirectories} from './local/directories.ts';
 import {removeEndpoint, writeEndpoint} from './local/endpoint.ts';
@@ -32,8 +33,9 @@ interface Options {
 const STOP_GRACE_MS = 10_000;
 
 export function addCoordinatorCommand(program: Command, io: CommandIo, done: (exit: number) => void): void {
-  program
-    .command('coordinator')
+  const coordinator = program.command('coordinator');
+  addCoordinatorStopCommand(coordinator, io, done);
+  coordinator
     .description('Runs a coordinator in the foreground, for agents and clients on this and other machines.')
     .option('--data <directory>', "where everything is kept; default: this user's data directory")
     .option(

@@ -24,21 +24,21 @@ export type GraphFormat = 'text' | 'dot' | 'mermaid';
 
 export type PlanReading = PlanParse | {readonly kind: 'unreadable'; readonly message: string};
 
-/** The plan in a file; its problems and warnings have been written to stderr. */
-export async function readPlan(file: string, io: PlanIo): Promise<PlanReading> {
+/** The plan in a file; its problems and warnings have been written to stderr. `beside`: its tasks are added to this plan. */
+export async function readPlan(file: string, io: PlanIo, beside?: Plan): Promise<PlanReading> {
   const read = await readBytes(file, io);
   if (read.kind === 'unreadable') {
     io.stderr(`${file}: error: ${read.message}\n`);
     return read;
   }
-  const parsed = parsePlanBytes(read.bytes);
+  const parsed = parsePlanBytes(read.bytes, beside);
   for (const diagnostic of diagnosticsOf(parsed)) io.stderr(`${formatDiagnostic(file, diagnostic)}\n`);
   return parsed;
 }
 
 /** Undefined when it is none. */
-export async function loadPlan(file: string, io: PlanIo): Promise<LoadedPlan | undefined> {
-  const read = await readPlan(file, io);
+export async function loadPlan(file: string, io: PlanIo, beside?: Plan): Promise<LoadedPlan | undefined> {
+  const read = await readPlan(file, io, beside);
   return read.kind === 'plan' ? read : undefined;
 }
 
@@ -103,8 +103,9 @@ export async function planGraph(file: string, format: GraphFormat, io: PlanIo): 
   return EXIT.ok;
 }
 
-export function addPlanCommands(program: Command, io: PlanIo, done: (exit: number) => void): void {
-  const plan = program.command('plan').description('Checks and draws plans without running them.');
+/** The command under which they are. */
+export function addPlanCommands(program: Command, io: PlanIo, done: (exit: number) => void): Command {
+  const plan = program.command('plan').description('Checks, draws and drafts plans without running them.');
   jsonOption(
     plan
       .command('check <files...>')
@@ -124,6 +125,7 @@ export function addPlanCommands(program: Command, io: PlanIo, done: (exit: numbe
         command.error('error: choose --dot or --mermaid', {exitCode: EXIT.usage});
       done(await planGraph(file, options.dot ? 'dot' : options.mermaid ? 'mermaid' : 'text', io));
     });
+  return plan;
 }
 
 type Read =

@@ -5,7 +5,8 @@ import type {CommandIo} from './io.ts';
 import type {ConnectOptions} from './local/connect.ts';
 import {connectOptions, count} from './local/options.ts';
 import {cancelSession, releaseSession, setBudget} from './sessions/controlVerbs.ts';
-import {showSession, showSessions} from './sessions/listVerbs.ts';
+import {type HistoryOptions, showHistory} from './sessions/history.ts';
+import {type ShowOptions, showSession, showSessions} from './sessions/listVerbs.ts';
 import {
   type AcceptOptions,
   acceptSession,
@@ -30,9 +31,12 @@ export function addSessionCommands(program: Command, io: CommandIo, done: (exit:
   verb('list', 'Sessions, newest first; --json says too whether a process here runs agents for each.').action(
     async (options: Options) => done(await showSessions(options, io)),
   );
-  verb('show <session>', 'One session: tasks, attempts, gates, refused effects.').action(
-    async (id: string, options: Options) => done(await showSession(id, options, io)),
-  );
+  verb('show <session>', 'One session: tasks, attempts, gates, refused effects.')
+    .option('--junit <file>', 'write a JUnit report as well')
+    .action(async (id: string, options: ShowOptions) => done(await showSession(id, options, io)));
+  verb('history <session>', 'What changed in it and when; with --at, what its tasks were like then.')
+    .option('--at <revision>', 'show the tasks as they were at this revision')
+    .action(async (id: string, options: HistoryOptions) => done(await showHistory(id, options, io)));
   verb(
     'budget <session> <usd>',
     'Sets what the session may spend in all; one that was paused by its budget goes on.',

@@ -28,6 +28,8 @@ export interface AttemptEffectsOptions {
   readonly flushTranscript?: (attemptId: string) => Promise<void> | undefined;
 }
 
+/** Characters of a report beside which a record has room for what its attempt changed. */
+const ROOMY_REPORT = 8192;
 /** A result waits no longer for its transcript, in ms. */
 const FLUSH_PATIENCE_MS = 2000;
 
@@ -158,9 +160,12 @@ function reported(
   params: z.infer<typeof TaskComplete>,
   principal: Principal,
 ): AttemptRecord {
-  const {unreachableSince: _reached, ...rest} = attempt;
+  const {unreachableSince: _reached, paths, ...rest} = attempt;
+  // A large report leaves no room for them, and says what was changed by its commit.
+  const small = paths && JSON.stringify(params.report).length < ROOMY_REPORT;
   return {
     ...rest,
+    ...(small && {paths}),
     principal: principal.id,
     state: 'reported',
     report: params.report,

@@ -6,6 +6,7 @@ export function serveAgents(services: Services): void {
   const {hub, lead, registry, pauses, effects, memory, approvals, usage, transcripts} = services;
   hub.handle('mcpx.agent.register', (params, {principal}) => registry.register(params, principal));
   hub.handle('mcpx.agent.goodbye', (params, {principal}) => registry.goodbye(params, principal));
+  hub.handle('mcpx.agent.kept', (params, {principal}) => registry.kept(params, principal));
   hub.handle('mcpx.agent.rateLimited', (params, {principal}) => pauses.rateLimited(params, principal));
   hub.handle('mcpx.metrics.report', (params, {principal}) => {
     usage.metrics(params, principal);

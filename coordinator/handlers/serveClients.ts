@@ -49,8 +49,8 @@ export function serveClients(services: Services, owned: DisposableStore): void {
     ...(await clusterInfo(services, caller)),
     clients: hub.clientCount,
   }));
-  hub.handle('mcpx.history.read', params => history.reader.read(params));
-  hub.handle('mcpx.history.state', params => history.reader.state(params));
+  hub.handle('mcpx.history.read', async (params, {principal}) => history.readerFor(principal).read(params));
+  hub.handle('mcpx.history.state', async (params, {principal}) => history.readerFor(principal).state(params));
   hub.handle('mcpx.commits.known', (params, {principal}) => knownCommits(services, params, principal.tenant));
 
   owned.add(

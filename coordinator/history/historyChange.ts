@@ -88,7 +88,8 @@ export function applyChanges(rows: HistoryRows, changes: Iterable<HistoryChange>
   }
 }
 
-const DIGEST = /\b[0-9a-f]{64}\b/g;
+/** As records name artifacts. */
+const DIGEST = /"([0-9a-f]{64})"/g;
 const LIST = /"bundleList":"([0-9a-f]{64})"/g;
 
 /** Artifacts that these changes took out of the rows; lists are artifacts that name others. */
@@ -97,7 +98,8 @@ export function pastArtifacts(changes: readonly HistoryChange[]): {digests: stri
   const lists = new Set<string>();
   for (const {before, after = ''} of changes) {
     if (before === undefined) continue;
-    for (const [digest] of before.matchAll(DIGEST)) if (!after.includes(digest)) digests.add(digest);
+    for (const [, digest = ''] of before.matchAll(DIGEST)) if (!after.includes(digest)) digests.add(digest);
+    if (!before.includes('"bundleList"')) continue;
     for (const [, list = ''] of before.matchAll(LIST)) if (digests.has(list)) lists.add(list);
   }
   return {digests: [...digests].filter(digest => !lists.has(digest)), lists: [...lists]};

@@ -41,6 +41,8 @@ export class HistoryJournal implements Disposable {
   private lastAt = 0;
   private heldBytes = 0;
   private failures = 0;
+  /** It holds as much as it may, and follows again when some is sealed. */
+  private paused = false;
   /** Before this revision it reads what happened earlier. */
   private replayingTo = 0;
   private caughtUp: Deferred<void> = deferred();
@@ -77,24 +79,26 @@ export class HistoryJournal implements Disposable {
     const resumable = known !== undefined && known >= compactRevision;
     const from = resumable ? known : revision;
     this.lastAt = stored?.at ?? 0;
-    this.delivered = from;
-    this.replayingTo = Number.POSITIVE_INFINITY;
-    this.watching = store.watch(this.options.keys.base, {fromRevision: from + 1}, message =>
-      this.onMessage(message),
-    );
     if (!resumable) await sealer.bridge(from, known ?? 0, this.now());
-    // Its own write is the last thing that the watch tells of the past.
-    const claimed = await sealer.claim({
-      revision: from,
-      modRevision: stored?.modRevision ?? 0,
-      at: this.lastAt,
-    });
+    await sealer.dropOrphans();
+    const {modRevision = 0} = stored ?? {};
+    const claimed = await sealer.claim({revision: from, modRevision, at: this.lastAt});
     if (generation !== this.generation) return;
     this.position = claimed;
-    this.replayingTo = this.position.modRevision;
-    if (this.delivered >= this.replayingTo) this.caughtUp.resolve();
+    this.delivered = from;
+    // Its own write is the last thing that the watch tells of the past.
+    this.replayingTo = claimed.modRevision;
+    this.follow();
     await this.caughtUp.promise;
-    this.plan();
+  }
+
+  private follow(): void {
+    this.paused = false;
+    this.watching = this.options.store.watch(
+      this.options.keys.base,
+      {fromRevision: this.delivered + 1},
+      message => this.onMessage(message),
+    );
   }
 
   dispose(): void {
@@ -142,8 +146,9 @@ export class HistoryJournal implements Disposable {
     if (revision >= this.replayingTo) this.caughtUp.resolve();
     const {maxHeldBytes, maxLagRevisions} = this.options.settings;
     if (this.heldBytes > maxHeldBytes) {
-      this.again(new CoordinatorError('limit', 'too many changes wait to be sealed'));
-      return;
+      // The store keeps the rest meanwhile.
+      this.paused = true;
+      this.watching.dispose();
     }
     if (revision - this.position.revision > maxLagRevisions) this.plan(0);
   }
@@ -160,7 +165,7 @@ export class HistoryJournal implements Disposable {
       return;
     }
     const at = revision <= this.replayingTo ? this.timeOfPast(kv?.value) : this.now();
-    const change = changeOf(event.key, kv, event.previous, revision, at);
+    const change = changeOf(view, kv, event.previous, revision, at);
     if (!change) return;
     const before = buffer.bytes;
     buffer.add(change);
@@ -271,6 +276,7 @@ export class HistoryJournal implements Disposable {
       // Nothing was sealed of it, or what was is gone.
       if (buffer.isClean && !buffer.sealed) this.buffers.delete(sessionId);
     }
+    if (this.paused && this.heldBytes < settings.maxHeldBytes / 2) this.follow();
   }
 
   /** Begins anew from what is sealed. */
@@ -284,6 +290,7 @@ export class HistoryJournal implements Disposable {
 
   private forget(): void {
     this.generation += 1;
+    this.paused = false;
     this.watching.dispose();
     this.watching = noDisposable;
     this.timer?.handle.dispose();

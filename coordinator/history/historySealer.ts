@@ -1,4 +1,5 @@
 /** Seals what journals hold: artifacts first, then one transaction that names them and moves the position. Also what is written after a gap. */
+import {parseViewKey} from '../hub/watch/rowChange.ts';
 import type {Logger} from '../observability/logger.ts';
 import {HistoryPosition} from '../protocol/model/history.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
@@ -90,9 +91,7 @@ export class HistorySealer {
     const {store, keys, segments, logger} = this.options;
     const {kvs} = await store.range(keys.sessions, {atRevision: revision});
     const present = new Set(kvs.map(({key}) => key.slice(keys.sessions.length)));
-    for await (const sessionId of this.journals())
-      if (since === 0 || !present.has(sessionId))
-        await store.txn({then: [{kind: 'deletePrefix', prefix: keys.history(sessionId)}]});
+    if (since === 0) for await (const sessionId of this.journals()) await this.deleteJournal(sessionId);
     for (const sessionId of present) {
       const {rows} = await stateAt(segments, sessionId, since);
       if (await isUnchangedSince(rows, this.changes(sessionId, revision), since)) continue;
@@ -102,9 +101,24 @@ export class HistorySealer {
     }
   }
 
+  /** Deletes the journals of which no row is left: nobody saw their sessions go. */
+  async dropOrphans(): Promise<void> {
+    const {store, keys} = this.options;
+    for await (const sessionId of this.journals()) {
+      if (await store.get(keys.session(sessionId))) continue;
+      const {kvs} = await store.range(keys.tasks(sessionId), {limit: 1});
+      if (kvs.length === 0) await this.deleteJournal(sessionId);
+    }
+  }
+
+  private async deleteJournal(sessionId: string): Promise<void> {
+    const {store, keys} = this.options;
+    await store.txn({then: [{kind: 'deletePrefix', prefix: keys.history(sessionId)}]});
+  }
+
   private async *changes(sessionId: string, revision: number) {
     for await (const kv of this.options.segments.storedRows(sessionId, revision)) {
-      const change = changeOf(kv.key, kv, undefined, revision, 0);
+      const change = changeOf(parseViewKey(kv.key), kv, undefined, revision, 0);
       if (change) yield {change, modRevision: kv.modRevision};
     }
   }

@@ -1,7 +1,7 @@
 /** The sealed part of journals: segment records in the store, each naming a gzipped artifact of lines. When to seal, and what, is left to others. */
 import {promisify} from 'node:util';
 import {type constants, gunzip, gzip} from 'node:zlib';
-import {parseViewKey, plainChange} from '../hub/watch/rowChange.ts';
+import {parseViewKey, sessionRow, type ViewKey} from '../hub/watch/rowChange.ts';
 import {HistorySegment, MAX_LISTED_DIGESTS} from '../protocol/model/history.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
@@ -9,13 +9,7 @@ import {assert} from '../runtime/assert.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import {putRecord, storedRecord} from '../store/records.ts';
 import type {KeyValue, Op, Store} from '../store/store.ts';
-import {
-  changeLines,
-  type HistoryChange,
-  type HistoryKind,
-  parseChangeLines,
-  pastArtifacts,
-} from './historyChange.ts';
+import {changeLines, type HistoryChange, parseChangeLines, pastArtifacts} from './historyChange.ts';
 import type {SealedPart} from './sessionBuffer.ts';
 
 /** Keeps artifacts; `put` resolves once one is as durable as a record that names it has to be. */
@@ -27,6 +21,7 @@ export interface HistoryBlobs {
 
 const PAGE = 500;
 const RECORDS_PAGE = 32;
+const MAX_LOADED = 2;
 /** Rows repeat themselves so much that the fastest level is nearly as good as the best. */
 const GZIP_LEVEL: typeof constants.Z_BEST_SPEED = 1;
 
@@ -34,6 +29,9 @@ const compress = promisify(gzip);
 const expand = promisify(gunzip);
 
 export class HistorySegments {
+  /** The pages of a reader come from few segments, which do not change. */
+  private readonly loaded = new Map<string, readonly HistoryChange[]>();
+
   constructor(
     private readonly store: Store,
     private readonly keys: TenantKeys,
@@ -79,7 +77,7 @@ export class HistorySegments {
   ): Promise<{op: Op; textBytes: number}> {
     const changes: HistoryChange[] = [];
     for await (const kv of this.storedRows(sessionId, revision)) {
-      const change = changeOf(kv.key, kv, undefined, revision, at);
+      const change = changeOf(parseViewKey(kv.key), kv, undefined, revision, at);
       if (change) changes.push(change);
     }
     return this.segment(sessionId, changeLines(changes), {
@@ -129,10 +127,18 @@ export class HistorySegments {
   }
 
   /** Errors: `corrupt`, `notFound`. */
-  async load({artifact}: HistorySegment): Promise<HistoryChange[]> {
+  async load({artifact}: HistorySegment): Promise<readonly HistoryChange[]> {
+    const known = this.loaded.get(artifact);
+    if (known) return known;
     const bytes = await this.blobs.get(artifact);
     try {
-      return parseChangeLines((await expand(bytes)).toString('utf8'));
+      const changes = parseChangeLines((await expand(bytes)).toString('utf8'));
+      this.loaded.set(artifact, changes);
+      for (const oldest of this.loaded.keys()) {
+        if (this.loaded.size <= MAX_LOADED) break;
+        this.loaded.delete(oldest);
+      }
+      return changes;
     } catch (error) {
       throw new CoordinatorError('corrupt', `the journal ${artifact} cannot be read`, {cause: error});
     }
@@ -191,22 +197,14 @@ export class HistorySegments {
 
 /** What an event of the store says of a session's rows; undefined when nothing. */
 export function changeOf(
-  key: string,
+  view: ViewKey | undefined,
   kv: KeyValue | undefined,
   previous: KeyValue | undefined,
   revision: number,
   at: number,
 ): HistoryChange | undefined {
-  const view = parseViewKey(key);
-  const row = view && plainChange(view, undefined);
+  const row = view && sessionRow(view);
   if (!row) return undefined;
-  return {
-    revision,
-    at,
-    kind: row.kind as HistoryKind,
-    id: row.id,
-    version: kv?.version ?? 0,
-    before: previous?.value,
-    after: kv?.value,
-  };
+  const {kind, id} = row;
+  return {revision, at, kind, id, version: kv?.version ?? 0, before: previous?.value, after: kv?.value};
 }

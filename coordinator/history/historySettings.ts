@@ -4,7 +4,7 @@ export interface HistorySettings {
   readonly sealIntervalMs: number;
   /** Unsealed changes of one session of this size are sealed at once. */
   readonly sealBytes: number;
-  /** Unsealed changes of all sessions that are kept; beyond, the journal starts anew from what is sealed. */
+  /** Unsealed changes of all sessions in memory; beyond, the journal leaves them to the store until some are sealed. */
   readonly maxHeldBytes: number;
   /** Revisions that the sealed position may lag behind: well below what the store keeps for watches. */
   readonly maxLagRevisions: number;

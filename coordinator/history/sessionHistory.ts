@@ -1,7 +1,9 @@
 /** The histories of a tenant's sessions: a journal that writes and a reader, made of their parts. */
 import type {Logger} from '../observability/logger.ts';
+import {ProtocolError} from '../protocol/errors.ts';
 import {tenantKeys} from '../protocol/model/keys.ts';
 import type {Clock} from '../runtime/clock.ts';
+import type {Principal} from '../security/principal.ts';
 import type {KeyValue, Store} from '../store/store.ts';
 import {HistoryJournal} from './historyJournal.ts';
 import {HistoryReader} from './historyReader.ts';
@@ -24,6 +26,7 @@ export class SessionHistory {
   readonly journal: HistoryJournal;
   readonly reader: HistoryReader;
   private readonly prefix: string;
+  private readonly tenant: string;
   private readonly store: Store;
 
   constructor(options: SessionHistoryOptions) {
@@ -35,7 +38,14 @@ export class SessionHistory {
     this.journal = new HistoryJournal({store, keys, segments, sealer, clock, logger, settings});
     this.reader = new HistoryReader({store, keys, segments, journal: this.journal, logger, settings});
     this.prefix = keys.histories;
+    this.tenant = tenant;
     this.store = store;
+  }
+
+  /** For a caller of this tenant. Throws `notFound` for one of another, who has no session here. */
+  readerFor({tenant}: Principal): HistoryReader {
+    if (tenant !== this.tenant) throw new ProtocolError('notFound', 'there is no such session');
+    return this.reader;
   }
 
   /**

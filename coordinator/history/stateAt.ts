@@ -19,7 +19,7 @@ export async function stateAt(
   revision: number,
 ): Promise<SealedState> {
   const rows: HistoryRows = new Map();
-  const parts: HistoryChange[][] = [];
+  const parts: (readonly HistoryChange[])[] = [];
   let sealed = 0;
   for await (const segment of segments.before(sessionId, revision)) {
     sealed = Math.max(sealed, segment.lastRevision);

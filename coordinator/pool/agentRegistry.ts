@@ -7,6 +7,7 @@ import type {Logger} from '../observability/logger.ts';
 import type {
   AgentDrain,
   AgentGoodbye,
+  AgentKept,
   AgentRegister,
   AgentRegistered,
   AgentRemove,
@@ -191,6 +192,17 @@ export class AgentRegistry implements Disposable {
     this.checkAgent(agentId, principal);
     await this.states.queue.run(agentId, () => this.states.leave(agentId, incarnation, 'offline'));
     if (this.sessions.get(agentId)?.incarnation === incarnation) this.sessions.delete(agentId);
+    return {};
+  }
+
+  /** Takes what an agent keeps on its disk. What a process says that was replaced changes nothing. Errors: `notFound`, `forbidden`. */
+  async kept({agentId, incarnation, kept}: AgentKept, principal: Principal): Promise<Record<string, never>> {
+    this.checkAgent(agentId, principal);
+    await this.states.queue.run(agentId, () =>
+      this.states.update(agentId, record =>
+        record.incarnation === incarnation ? {...record, keptWorktrees: kept} : record,
+      ),
+    );
     return {};
   }
 

@@ -12,6 +12,7 @@ import type {TenantKeys} from '../protocol/model/keys.ts';
 import {type Clock, every} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
+import {canonicalJson} from '../runtime/json.ts';
 import type {AuditLog} from '../security/audit.ts';
 import type {Principal} from '../security/principal.ts';
 import {absent, found, putRecord, unchanged} from '../store/records.ts';
@@ -289,7 +290,9 @@ function sameState(a: AgentRecord, b: AgentRecord): boolean {
     a.draining === b.draining &&
     a.pausedUntil === b.pausedUntil &&
     a.pausedBy === b.pausedBy &&
-    a.pauseReason === b.pauseReason
+    a.pauseReason === b.pauseReason &&
+    (a.keptWorktrees === b.keptWorktrees ||
+      canonicalJson(a.keptWorktrees ?? []) === canonicalJson(b.keptWorktrees ?? []))
   );
 }
 

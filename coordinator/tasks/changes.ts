@@ -85,7 +85,10 @@ export function nextAttemptId({session, spec, record}: TaskNode): string {
 export function started(task: TaskNode, attempt: AttemptNode, now: Now): Change & {attempt: AttemptRecord} {
   return {
     task: taskTransition(task.record, 'start', {wished: undefined}),
-    attempt: attemptTransition(attempt.record, 'start', {startedAt: now.wall}),
+    attempt: attemptTransition(attempt.record, 'start', {
+      startedAt: now.wall,
+      ...(attempt.worktree && {worktree: attempt.worktree}),
+    }),
   };
 }
 

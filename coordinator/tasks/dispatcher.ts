@@ -2,7 +2,7 @@
 import type {TaskAssign} from '../protocol/commands/attempt.ts';
 import type {ParamsInput} from '../protocol/commands/table.ts';
 import {isProtocolError} from '../protocol/errors.ts';
-import type {AttemptRecord} from '../protocol/model/attempt.ts';
+import type {AttemptRecord, WorktreePlace} from '../protocol/model/attempt.ts';
 import type {Failure} from '../protocol/model/task.ts';
 import {assert} from '../runtime/assert.ts';
 import {delay} from '../runtime/clock.ts';
@@ -14,7 +14,7 @@ import {nowOf, type Term} from './term.ts';
 export type RefusalReason = 'draining' | 'noSlot' | 'stopped';
 
 export interface DeliveryOutcome {
-  accepted(attempt: AttemptNode): void;
+  accepted(attempt: AttemptNode, worktree: WorktreePlace | undefined): void;
   refused(attempt: AttemptNode, reason: RefusalReason, message: string): void;
   /** The agent got it and can make nothing of it. */
   undeliverable(attempt: AttemptNode, failure: Failure): void;
@@ -56,7 +56,7 @@ export class Dispatcher {
         });
         if (attempt.talk.isOver) return;
         if (answer.kind === 'refused') this.outcome.refused(attempt, answer.reason, answer.message);
-        else this.outcome.accepted(attempt);
+        else this.outcome.accepted(attempt, answer.worktree);
         return;
       } catch (error) {
         if (attempt.talk.isOver || signal.aborted) return;

@@ -5,7 +5,7 @@
 import type {PlacementRule} from '../balancing/strategy.ts';
 import type {GateEvidence} from '../protocol/gate.ts';
 import type {AgentLive, AgentRecord} from '../protocol/model/agent.ts';
-import type {AttemptRecord} from '../protocol/model/attempt.ts';
+import type {AttemptRecord, WorktreePlace} from '../protocol/model/attempt.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
 import type {SessionRecord, TaskCounts} from '../protocol/model/session.ts';
 import {
@@ -24,7 +24,8 @@ export interface SessionNode {
   readonly tenant: string;
   readonly id: string;
   readonly keys: TenantKeys;
-  readonly plan: Plan;
+  /** Grows when tasks are added. */
+  plan: Plan;
   readonly rule: PlacementRule;
   record: SessionRecord;
   mod: number;
@@ -43,7 +44,8 @@ export interface SessionNode {
 export interface TaskNode {
   readonly session: SessionNode;
   readonly key: string;
-  readonly spec: TaskSpecification;
+  /** Of the merge of the result it changes when tasks are added. */
+  spec: TaskSpecification;
   record: TaskRecord;
   mod: number;
   dependents: TaskNode[];
@@ -98,6 +100,8 @@ export interface AttemptNode {
   written: string | undefined;
   /** The agent confirmed that it has it. */
   accepted: boolean;
+  /** Where its agent works on it, once it has said so. */
+  worktree: WorktreePlace | undefined;
   /** The agent would not take it, or could not make anything of it. */
   rejected: 'refused' | Failure | undefined;
   /** What is left out of the records of its end, because with it they would be too large: its gates' evidence, or its report too. */
@@ -205,6 +209,14 @@ export function linkDependencies(node: TaskNode): void {
     dependency.dependents.push(node);
     if (dependency.record.state !== 'succeeded') node.missing += 1;
     if (isDoom(dependency.record.state)) node.doomed += 1;
+  }
+}
+
+/** The opposite of `linkDependencies`. */
+export function unlinkDependencies(node: TaskNode): void {
+  for (const id of needsOf(node)) {
+    const dependency = node.session.tasks.get(id);
+    if (dependency) dependency.dependents = dependency.dependents.filter(other => other !== node);
   }
 }
 

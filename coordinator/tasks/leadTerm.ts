@@ -1,5 +1,6 @@
 /** One term of leadership: puts the parts together, loads what is unfinished, and follows the store until the lead is lost. */
 import * as z from 'zod';
+import type {WorktreePlace} from '../protocol/model/attempt.ts';
 import {ALL_TENANTS_PREFIX, SYSTEM_KEYS, tenantKeys} from '../protocol/model/keys.ts';
 import {parseRecord, recordFields} from '../protocol/model/record.ts';
 import {every} from '../runtime/clock.ts';
@@ -22,6 +23,7 @@ import {SessionEnds} from './sessionEnds.ts';
 import {removeTasks, SessionStarts} from './sessionStarts.ts';
 import {SessionWriter} from './sessions.ts';
 import {StoreEvents} from './storeEvents.ts';
+import {TaskAdditions} from './taskAdditions.ts';
 import {TaskControls} from './taskControls.ts';
 import {guarded, type Term} from './term.ts';
 import {createTerm, type TermOptions} from './termParts.ts';
@@ -68,7 +70,7 @@ export class LeadTerm implements Disposable {
     this.sessions = new SessionWriter(term);
     this.approvals = new Approvals(term, task => this.conductor.evaluate(task));
     this.dispatcher = new Dispatcher(term, {
-      accepted: attempt => this.confirmed(attempt),
+      accepted: (attempt, worktree) => this.confirmed(attempt, worktree),
       refused: (attempt, reason) => this.refusedBy(attempt, reason),
       undeliverable: (attempt, failure) => this.rejected(attempt, failure),
     });
@@ -114,6 +116,9 @@ export class LeadTerm implements Disposable {
       sessions,
       approvals,
       tasks: this.tasks,
+      additions: new TaskAdditions(term, conductor, sessions, this.tasks, added =>
+        this.timekeeper.adopt(added),
+      ),
       loader,
       releases,
       adopt,
@@ -162,6 +167,7 @@ export class LeadTerm implements Disposable {
       logger.info('the start of a session was cut off; its tasks are removed', {session: id});
       await removeTasks(this.term, tenantKeys(tenant), id);
     }
+    await this.removeStrays();
     for (const session of [...this.term.fleet.sessions.values()]) {
       try {
         this.adopt(session);
@@ -172,6 +178,17 @@ export class LeadTerm implements Disposable {
     }
     for (const {tenant, attemptId} of lateUsages) this.lateUsages.note(tenant, attemptId);
     for (const agent of this.term.fleet.agents.values()) this.releases.agentChanged(agent);
+  }
+
+  private async removeStrays(): Promise<void> {
+    const {strays} = this.loader;
+    if (strays.length > 0)
+      this.term.logger.info('an addition of tasks was cut off; they are removed', {tasks: strays.length});
+    while (strays.length > 0)
+      await this.term.committer.run(
+        [],
+        strays.splice(0, 100).map(key => ({kind: 'delete', key})),
+      );
   }
 
   private tick(): void {
@@ -231,7 +248,7 @@ export class LeadTerm implements Disposable {
     this.tenants.add(session.tenant);
     session.held = false;
     this.term.fleet.addSession(session);
-    this.timekeeper.adopt(session);
+    this.timekeeper.adopt(session.tasks.values());
     for (const task of session.tasks.values()) {
       for (const incarnation of task.lostOn) this.conductor.noteLoss(task, incarnation);
       const {attempt} = task;
@@ -242,8 +259,9 @@ export class LeadTerm implements Disposable {
     this.tasks.reconsider(session);
   }
 
-  private confirmed(attempt: AttemptNode): void {
+  private confirmed(attempt: AttemptNode, worktree: WorktreePlace | undefined): void {
     attempt.accepted = true;
+    attempt.worktree = worktree;
     this.timekeeper.confirmed(attempt);
   }
 

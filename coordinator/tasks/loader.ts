@@ -53,6 +53,9 @@ export interface Loaded {
 }
 
 export class Loader {
+  /** Keys of tasks that were to be added to a session when that was cut off: they are in no plan. */
+  readonly strays: string[] = [];
+
   constructor(
     private readonly term: Pick<Term, 'store' | 'plans' | 'fleet' | 'budgets' | 'allotments' | 'logger'>,
     private readonly approvals: Approvals,
@@ -102,6 +105,10 @@ export class Loader {
       nodes.push(taskNode(session, spec, stored.record, stored.mod));
     }
     nodes.push(...mergeNodes(session, nodes, tasks, attempts));
+    const known = new Set(nodes.map(node => node.key));
+    this.strays.push(
+      ...[...tasks.keys()].map(id => session.keys.task(session.id, id)).filter(key => !known.has(key)),
+    );
     linkSession(session, nodes);
     fleet.addSession(session);
     try {

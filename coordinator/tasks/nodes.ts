@@ -4,7 +4,7 @@ import {AttemptRecord} from '../protocol/model/attempt.ts';
 import {tenantKeys} from '../protocol/model/keys.ts';
 import {parseRecord, RECORD_VERSION} from '../protocol/model/record.ts';
 import type {SessionRecord} from '../protocol/model/session.ts';
-import type {Failure, TaskRecord} from '../protocol/model/task.ts';
+import {type Failure, RESULT_TASK_ID, type TaskRecord} from '../protocol/model/task.ts';
 import type {Plan, TaskSpecification} from '../protocol/plan/plan.ts';
 import {NO_USAGE} from '../protocol/usage.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
@@ -18,6 +18,7 @@ import {
   linkDependencies,
   type SessionNode,
   type TaskNode,
+  unlinkDependencies,
 } from './fleet.ts';
 import {resultTask} from './implicitTasks.ts';
 import {Talk} from './talk.ts';
@@ -117,6 +118,31 @@ export function linkSession(
 ): void {
   for (const node of nodes) addTask(node);
   for (const node of nodes) linkDependencies(node);
+  rankTasks(session, durations);
+}
+
+/** Takes added tasks into a session whose merge of the result has not begun. */
+export function growSession(
+  session: SessionNode,
+  plan: Plan,
+  added: readonly TaskNode[],
+  durations: DurationModel = constantDurations,
+): void {
+  session.plan = plan;
+  for (const node of added) addTask(node);
+  for (const node of added) linkDependencies(node);
+  const result = session.tasks.get(RESULT_TASK_ID);
+  const spec = result && resultTask(plan);
+  if (spec) {
+    unlinkDependencies(result);
+    result.spec = spec;
+    linkDependencies(result);
+  }
+  rankTasks(session, durations);
+}
+
+function rankTasks(session: SessionNode, durations: DurationModel): void {
+  const nodes = [...session.tasks.values()];
   const specs = nodes.map(node => node.spec);
   const ranks = upwardRanks(specs, index => durations(specs[index] as TaskSpecification));
   nodes.forEach((node, index) => {
@@ -145,6 +171,7 @@ export function attemptNode(
     seen: undefined,
     written: undefined,
     accepted: false,
+    worktree: undefined,
     rejected: undefined,
     trimmed: undefined,
     talk: new Talk(),

@@ -1,4 +1,4 @@
-/** What people do to sessions: end, pause, resume, retry and cancel tasks, raise the budget, release what was kept. */
+/** What people do to sessions: end, pause, resume, cancel tasks, raise the budget, release what was kept. Other things done to tasks are taskControls.ts and taskAdditions.ts. */
 import type {SessionControl, SessionEnd} from '../protocol/commands/session.ts';
 import {isProtocolError, ProtocolError} from '../protocol/errors.ts';
 import {tenantKeys} from '../protocol/model/keys.ts';
@@ -12,6 +12,7 @@ import {isFinalTask, type SessionNode, type TaskNode} from './fleet.ts';
 import type {Loader} from './loader.ts';
 import type {Releases} from './releases.ts';
 import {type AuditAction, commitAudited, type SessionWriter} from './sessions.ts';
+import type {TaskAdditions} from './taskAdditions.ts';
 import {type RevivingAction, type TaskControls, taskOf} from './taskControls.ts';
 import type {Term} from './term.ts';
 import {endUnloadable} from './unloadable.ts';
@@ -22,11 +23,15 @@ export interface ControlParts {
   readonly sessions: SessionWriter;
   readonly approvals: Approvals;
   readonly tasks: TaskControls;
+  readonly additions: TaskAdditions;
   readonly loader: Loader;
   readonly releases: Releases;
   /** A session that had ended runs again. */
   readonly adopt: (session: SessionNode) => void;
 }
+
+/** Of many added tasks an audit record names the first. */
+const TASKS_NAMED = 100;
 
 type Action<K extends SessionControl['action']['kind']> = Extract<SessionControl['action'], {kind: K}>;
 
@@ -69,7 +74,10 @@ export class SessionControls {
     const audit: AuditAction = {
       action: `session.${action.kind}`,
       principal: principal.id,
-      detail: {...action},
+      detail:
+        action.kind === 'addTasks'
+          ? {kind: action.kind, tasks: action.tasks.slice(0, TASKS_NAMED).map(({id}) => id)}
+          : {...action},
     };
     if (!session) {
       if (action.kind === 'release') return this.release(sessionId, principal, audit);
@@ -101,6 +109,9 @@ export class SessionControls {
       case 'rerunGates':
       case 'waiveGate':
         return this.parts.tasks.act(session, action, audit);
+      case 'addTasks':
+        checkBudget(this.parts.term, session);
+        return this.parts.additions.add(session, action.tasks, audit);
       case 'cancelTask':
         return this.cancelTask(session, action, audit);
       case 'budget':
@@ -133,7 +144,7 @@ export class SessionControls {
   private async resume(session: SessionNode, audit: AuditAction): Promise<SessionRecord> {
     if (session.record.state === 'ending')
       throw new ProtocolError('conflict', `session ${session.id} is ending`);
-    this.checkBudget(session);
+    checkBudget(this.parts.term, session);
     const patch = {state: 'running', pauseReason: undefined, failure: undefined} as const;
     await this.reopenTasks(session, () => failedTasks(session, true), audit, patch);
     for (const task of session.tasks.values())
@@ -194,7 +205,7 @@ export class SessionControls {
       const patch = {state: 'running', endedAt: undefined, failure: undefined, result: undefined} as const;
       let record: SessionRecord;
       try {
-        if (action.kind === 'resume' || action.kind === 'retryTask') this.checkBudget(session);
+        if (action.kind === 'resume' || action.kind === 'retryTask') checkBudget(this.parts.term, session);
         if (action.kind === 'resume') {
           await tasks.storeReopened(failedTasks(session, ended.value.state === 'cancelled'));
           record = await sessions.update(session, () => patch, audit);
@@ -243,14 +254,6 @@ export class SessionControls {
     this.parts.conductor.evaluate(task);
   }
 
-  private checkBudget(session: SessionNode): void {
-    if (this.parts.term.budgets.isSessionSpent(session))
-      throw new ProtocolError('conflict', `the budget of session ${session.id} is spent: raise it first`, {
-        budgetUsd: session.record.budgetUsd,
-        spentUsd: session.spentUsd,
-      });
-  }
-
   private async ended(sessionId: string, {tenant}: Principal): Promise<Stored<SessionRecord>> {
     const stored = await readRecord(
       this.parts.term.store,
@@ -282,6 +285,14 @@ export class SessionControls {
       return record;
     });
   }
+}
+
+function checkBudget({budgets}: Term, session: SessionNode): void {
+  if (budgets.isSessionSpent(session))
+    throw new ProtocolError('conflict', `the budget of session ${session.id} is spent: raise it first`, {
+      budgetUsd: session.record.budgetUsd,
+      spentUsd: session.spentUsd,
+    });
 }
 
 /** Failed tasks and those that were held back by them; with `cancelled` also those that a person or the session's end cancelled. */

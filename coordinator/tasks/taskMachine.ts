@@ -12,6 +12,8 @@ export const TASK_TRANSITIONS = {
   release: {from: ['pending'], to: 'ready'},
   /** Stays ready: a person decides, or the reason of its waiting changed. */
   wait: {from: ['pending', 'ready'], to: 'ready'},
+  /** More was put before it. */
+  defer: {from: ['pending', 'ready'], to: 'pending'},
   assign: {from: ['ready'], to: 'assigned'},
   /** The agent took it. */
   start: {from: ['assigned'], to: 'running'},

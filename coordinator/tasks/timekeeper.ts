@@ -38,8 +38,8 @@ export class Timekeeper {
     this.silent.add(attempt);
   }
 
-  adopt(session: SessionNode): void {
-    for (const task of session.tasks.values())
+  adopt(tasks: Iterable<TaskNode>): void {
+    for (const task of tasks)
       if (task.spec.deadline !== undefined && !isFinalTask(task)) this.deadlines.push(task);
   }
 

@@ -6,6 +6,7 @@ import type * as z from 'zod';
 import type {Fences} from '../effects/fences.ts';
 import {staleFence} from '../effects/fences.ts';
 import type {LiveAttempts} from '../effects/liveAttempts.ts';
+import type {PathReports} from '../effects/pathReports.ts';
 import type {UsageReports} from '../effects/usageReports.ts';
 import type {Logger} from '../observability/logger.ts';
 import type {StatusUpdate, StatusUpdated} from '../protocol/commands/attempt.ts';
@@ -47,6 +48,8 @@ export interface TranscriptServiceOptions {
   readonly blobs: BlobSink & BlobSource;
   /** Takes the usage that comes with events. */
   readonly usage?: UsageReports;
+  /** Takes the changed paths that come with events. */
+  readonly paths?: PathReports;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly settings?: Partial<TranscriptSettings>;
@@ -111,6 +114,7 @@ export class TranscriptService implements Disposable {
     await fences.attemptOf(fence, principal);
     await this.checkFence(fence);
     if (params.usage) this.options.usage?.note(attemptId, params.usage, principal);
+    if (params.paths) this.options.paths?.note(attemptId, params.paths);
     if (events.length === 0 && !this.open.has(attemptId))
       return {ackedSeq: await this.segments.lastSeq(attemptId, 'local')};
     const transcript = await this.opened(fence, principal);

@@ -1,7 +1,9 @@
 /** Commands about agents and the fleet: add, drain, remove, stop everything. */
 import * as vscode from 'vscode';
 import type {AgentRow} from '../../coordinator/client/mirror/fleetMirror.ts';
+import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import type {Services} from '../services.ts';
+import {addAgent, addMachine, removeAdded} from './addAgents.ts';
 import {confirm, told, working} from './asking.ts';
 import {chooseAgent} from './choosing.ts';
 import {registerCommands} from './register.ts';
@@ -12,6 +14,8 @@ const STOP_SLACK_MS = 20_000;
 
 export function registerAgentCommands(services: Services): void {
   registerCommands(services, {
+    addAgent: () => addAgent(services),
+    addMachine: destination => addMachine(services, destination),
     drainAgent: argument => drain(services, argument, true),
     undrainAgent: argument => drain(services, argument, false),
     removeAgent: argument => removeAgent(services, argument),
@@ -50,7 +54,17 @@ async function removeAgent(services: Services, argument: unknown): Promise<void>
       : vscode.l10n.t('It is gone and is forgotten. Nothing that it delivered is lost.'),
     title,
   );
-  await working(title, () => services.link.requireClient().request('mcpx.agent.remove', {agentId}));
+  await working(title, async () => {
+    const {metadata} = row.agent.instance;
+    const isAdded = metadata.reservedFor === undefined && (await removeAdded(services, agentId));
+    // One that was added here has said goodbye by then, and is forgotten as any other.
+    await services.link
+      .requireClient()
+      .request('mcpx.agent.remove', {agentId})
+      .catch((error: unknown) => {
+        if (!isAdded || !isProtocolError(error, 'notFound')) throw error;
+      });
+  });
   told(vscode.l10n.t('{0} is removed', agentId));
 }
 

@@ -1,15 +1,26 @@
-/** Every command about what runs: sessions, tasks, attempts, what they ask, and the agents. */
+/** Every command about what runs and what came of it: sessions, tasks, attempts, what they ask, agents, results, shared memory, coordinators. */
+import {openDocuments} from '../documents/documents.ts';
 import type {Services} from '../services.ts';
 import {registerAgentCommands} from './agentCommands.ts';
 import {registerApprovalCommands} from './approvalCommands.ts';
 import {registerAttemptCommands} from './attemptCommands.ts';
+import {registerContextCommands} from './contextCommands.ts';
+import {registerDiffCommands} from './diffCommands.ts';
+import {registerResultCommands} from './resultCommands.ts';
 import {registerSessionCommands} from './sessionCommands.ts';
+import {registerStateCommands} from './stateCommands.ts';
 import {registerTaskCommands} from './taskCommands.ts';
+import {registerWorktreeCommands} from './worktreeCommands.ts';
 
 export function registerFleetCommands(services: Services): void {
   registerSessionCommands(services);
   registerTaskCommands(services);
   registerAttemptCommands(services);
+  registerWorktreeCommands(services);
   registerApprovalCommands(services);
   registerAgentCommands(services);
+  registerResultCommands(services);
+  registerStateCommands(services);
+  registerContextCommands(services);
+  registerDiffCommands(services, openDocuments(services).results);
 }

@@ -20,7 +20,8 @@ export function registerCommands(
     );
 }
 
-async function guarded(services: Services, name: string, work: () => unknown): Promise<unknown> {
+/** As a command: a failure is shown and logged, and nothing is thrown. */
+export async function guarded(services: Services, name: string, work: () => unknown): Promise<unknown> {
   try {
     return await work();
   } catch (error) {

@@ -126,14 +126,12 @@ export class CoordinatorLink implements Disposable {
   async join(): Promise<McpxClient | undefined> {
     const {epoch} = this;
     if (this.current.kind !== 'off' || this.choice.kind !== 'local') return undefined;
-    try {
-      const endpoint = await this.findEndpoint(false);
-      if (epoch !== this.epoch) return undefined;
-      return await this.connectTo({kind: 'local'}, () => Promise.resolve(endpoint));
-    } catch (error) {
-      if (isCoordinatorError(error, 'unavailable') && epoch === this.epoch) return undefined;
+    const endpoint = await this.findEndpoint(false).catch((error: unknown) => {
+      if (isCoordinatorError(error, 'unavailable')) return undefined;
       throw error;
-    }
+    });
+    if (!endpoint || epoch !== this.epoch) return undefined;
+    return this.connectTo({kind: 'local'}, () => Promise.resolve(endpoint));
   }
 
   private async connectTo(choice: Choice, find: () => Promise<EndpointAnswer>): Promise<McpxClient> {

@@ -18,6 +18,8 @@ type Stored = Result<'mcpx.memory.get'>;
 /** Query of the read-only document that shows what is stored now. */
 const CURRENT = 'current';
 
+const FOLDER: vscode.FileStat = {type: vscode.FileType.Directory, ctime: 0, mtime: 0, size: 0};
+
 export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposable {
   private readonly versions = new StateVersions();
   /** The editor looks at time and content at once: one after the other, the content is never older than the time. */
@@ -29,13 +31,7 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
 
   constructor(private readonly services: Services) {
     this.watches = new StateWatches(services.fleet, services.link, changed => {
-      const uris = changed.map(({sessionId, key}) => stateUri({sessionId, key}));
-      this.changes.fire(
-        uris.flatMap(uri => [
-          {type: vscode.FileChangeType.Changed, uri},
-          {type: vscode.FileChangeType.Changed, uri: currentUri(uri)},
-        ]),
-      );
+      for (const {key, version} of changed) void this.tell(stateUri(key), version);
     });
   }
 
@@ -50,6 +46,7 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
   }
 
   stat(uri: vscode.Uri): Promise<vscode.FileStat> {
+    if (!uri.path.endsWith('.json')) return Promise.resolve(FOLDER);
     return this.lock.run(uri.path, async () => {
       const {record, version} = await this.get(uri);
       const permissions = isCurrent(uri) ? vscode.FilePermission.Readonly : undefined;
@@ -98,9 +95,8 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
     return [];
   }
 
-  createDirectory(uri: vscode.Uri): void {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  }
+  /** Keys have no folders: whatever looks like one is there. */
+  createDirectory(): void {}
 
   delete(uri: vscode.Uri): void {
     throw vscode.FileSystemError.NoPermissions(uri);
@@ -113,6 +109,16 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
   /** Another coordinator's values have versions of their own. */
   reset(): void {
     this.versions.distrust();
+  }
+
+  /** Not of what the editor knows, such as its own saves: one that is under way ends first. */
+  private async tell(uri: vscode.Uri, version: number): Promise<void> {
+    const known = await this.lock.run(uri.path, () => Promise.resolve(this.versions.last(uri.path)?.version));
+    if (known === version) return;
+    this.changes.fire([
+      {type: vscode.FileChangeType.Changed, uri},
+      {type: vscode.FileChangeType.Changed, uri: currentUri(uri)},
+    ]);
   }
 
   /**

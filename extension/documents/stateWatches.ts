@@ -8,6 +8,11 @@ import type {CoordinatorLink} from '../connection/coordinatorLink.ts';
 import type {Fleet} from '../fleet/fleet.ts';
 import type {StateKey} from './stateUri.ts';
 
+export interface Written {
+  readonly key: StateKey;
+  readonly version: number;
+}
+
 interface Watched {
   users: number;
   view: ViewWatch | undefined;
@@ -22,7 +27,7 @@ export class StateWatches implements Disposable {
   constructor(
     fleet: Fleet,
     private readonly link: CoordinatorLink,
-    private readonly tell: (changed: readonly StateKey[]) => void,
+    private readonly tell: (changed: readonly Written[]) => void,
   ) {
     this.following = fleet.onChange(({part}) => {
       if (part === 'reset') this.reopen();
@@ -63,13 +68,13 @@ export class StateWatches implements Disposable {
   }
 
   private compare(sessionId: string, {view, versions}: Watched, dirty: DirtyRows): void {
-    const changed: StateKey[] = [];
+    const changed: Written[] = [];
     const rows = [...(view?.rows.values() ?? [])];
     for (const row of rows) {
       if (row.kind !== 'memory' || (dirty !== 'all' && !dirty.has(rowKey(row)))) continue;
       if (versions.get(row.key) === row.version) continue;
       versions.set(row.key, row.version);
-      changed.push({sessionId, key: row.key});
+      changed.push({key: {sessionId, key: row.key}, version: row.version});
     }
     if (changed.length > 0) this.tell(changed);
   }

@@ -48,32 +48,32 @@ export class PagePanels implements Disposable {
   }
 
   /** Opens the page, or brings the one that shows it to the front. */
-  show(state: PageState): void {
+  show(state: PageState, column: vscode.ViewColumn = vscode.ViewColumn.Active): void {
     const found = this.panels.get(keyOf(state));
     if (found) {
       found.panel.reveal();
       found.show(state);
       return;
     }
-    const panel = vscode.window.createWebviewPanel(
-      PAGE_VIEW_TYPE,
-      this.titleOf(state),
-      vscode.ViewColumn.Active,
-      {
-        enableScripts: true,
-        enableFindWidget: true,
-        localResourceRoots: [webFolder(this.options.extensionUri)],
-      },
-    );
+    const panel = vscode.window.createWebviewPanel(PAGE_VIEW_TYPE, this.titleOf(state), column, {
+      enableScripts: true,
+      enableFindWidget: true,
+      localResourceRoots: [webFolder(this.options.extensionUri)],
+    });
     this.take(panel, state);
   }
 
-  /** Draws a plan that has not run; again to draw it anew. Nothing starts until a person accepts it there. */
+  /** Draws a plan that has not run, beside its text. Nothing starts until a person accepts it there. */
   showDraft(uri: vscode.Uri, title: string, plan: Plan, accept?: AcceptDraft): void {
     const state: PageState = {page: 'draft', uri: uri.toString(), title};
     if (accept) this.accepts.set(state.uri, accept);
-    this.show(state);
+    this.show(state, vscode.ViewColumn.Beside);
     this.panels.get(keyOf(state))?.showDraft(plan);
+  }
+
+  /** Draws an open draft anew, where it is: whoever types goes on typing. */
+  redrawDraft(uri: vscode.Uri, plan: Plan): void {
+    this.panels.get(keyOf({page: 'draft', uri: uri.toString(), title: ''}))?.showDraft(plan);
   }
 
   /** Whether a draft of this plan is drawn. */

@@ -2,12 +2,16 @@
 import * as vscode from 'vscode';
 import type {PlanDiagnostic, PlanPosition} from '../../coordinator/protocol/plan/diagnostics.ts';
 import {type PlanParse, parsePlan} from '../../coordinator/protocol/plan/parse.ts';
+import {type Disposable, noDisposable} from '../../coordinator/runtime/disposable.ts';
 import type {Services} from '../services.ts';
 import {isPlanDocument, PLAN_DOCUMENTS} from './planDocuments.ts';
 import {type UnmetRequirement, unmetRequirements} from './unmetRequirements.ts';
 
 /** Agents that come and go do not check every plan each time. */
 const RECHECK_MS = 1000;
+/** Characters above which a plan is checked once typing pauses, and the pause. */
+const LONG_PLAN = 200_000;
+const PAUSE_MS = 500;
 
 class PlanFinding extends vscode.Diagnostic {
   constructor(
@@ -38,6 +42,13 @@ export function checkPlans({context, fleet, clock}: Services): void {
   const checkAll = (): void => {
     for (const document of vscode.workspace.textDocuments) check(document);
   };
+  let pause: Disposable = noDisposable;
+  const checkTyped = (document: vscode.TextDocument): void => {
+    if (!isPlanDocument(document)) return;
+    pause.dispose();
+    if (document.getText().length < LONG_PLAN) check(document);
+    else pause = clock.schedule(PAUSE_MS, () => check(document));
+  };
   let isPending = false;
   const recheck = (): void => {
     isPending = false;
@@ -46,8 +57,9 @@ export function checkPlans({context, fleet, clock}: Services): void {
   checkAll();
   context.subscriptions.push(
     diagnostics,
+    {dispose: () => pause.dispose()},
     vscode.workspace.onDidOpenTextDocument(check),
-    vscode.workspace.onDidChangeTextDocument(event => check(event.document)),
+    vscode.workspace.onDidChangeTextDocument(event => checkTyped(event.document)),
     vscode.workspace.onDidCloseTextDocument(forget),
     fleet.onChange(({part}) => {
       if ((part !== 'agents' && part !== 'reset') || isPending) return;

@@ -45,7 +45,7 @@ async function start(services: Services, {title, args, cwd, stdin, agents}: Laun
     program.call(RunAnswer, ['run', ...args, '--background', ...elsewhere, ...flags, ...slots], {
       cwd,
       signal,
-      env: environmentOf(services),
+      env: runEnvironment(services),
       onLine: line => {
         services.log.info(line);
         tell(line);
@@ -56,7 +56,8 @@ async function start(services: Services, {title, args, cwd, stdin, agents}: Laun
   return session;
 }
 
-function environmentOf({program, link: {chosen}}: Services): Record<string, string> {
+/** Of verbs that run Claude Code, here or at the chosen coordinator. */
+export function runEnvironment({program, link: {chosen}}: Services): Record<string, string> {
   const claude = setting('claude.path');
   const token = chosen.kind === 'context' ? chosen.token : undefined;
   const {PATH = ''} = program.environment();

@@ -4,13 +4,13 @@ import * as z from 'zod';
 import {askText, workingLong} from '../commands/asking.ts';
 import type {Services} from '../services.ts';
 import {isClaudeFault, offerDoctor} from './doctor.ts';
-import {type DraftPages, showPlanGraph} from './draftGraph.ts';
-import {requireTrust} from './launch.ts';
+import {showPlanGraph} from './draftGraph.ts';
+import {requireTrust, runEnvironment} from './launch.ts';
 import {chooseFolder, freePlanFile} from './newPlan.ts';
 
 const Draft = z.object({plan: z.string()});
 
-export async function runGoal(services: Services, pages: DraftPages | undefined): Promise<vscode.Uri> {
+export async function runGoal(services: Services): Promise<vscode.Uri> {
   const {t} = vscode.l10n;
   await requireTrust();
   const folder = await chooseFolder();
@@ -29,14 +29,20 @@ export async function runGoal(services: Services, pages: DraftPages | undefined)
   edit.insert(uri, new vscode.Position(0, 0), text);
   await vscode.workspace.applyEdit(edit);
   await vscode.window.showTextDocument(document, {preview: false});
-  if (pages) await showPlanGraph(services, pages, uri);
+  await showPlanGraph(services, uri);
   return uri;
 }
 
 async function draft(services: Services, goal: string, cwd: string): Promise<string> {
   try {
     const {plan} = await workingLong(vscode.l10n.t('Drafting a plan'), (signal, tell) =>
-      services.program.call(Draft, ['plan', 'draft', goal], {cwd, signal, onLine: tell}),
+      services.program.call(Draft, ['plan', 'draft', '-'], {
+        cwd,
+        signal,
+        stdin: goal,
+        env: runEnvironment(services),
+        onLine: tell,
+      }),
     );
     return plan;
   } catch (error) {

@@ -6,6 +6,7 @@ import {Notifications, type Reveal} from '../notifications.ts';
 import type {Services} from '../services.ts';
 import {registerStatus} from '../status.ts';
 import {registerWelcome} from '../welcome.ts';
+import {showConnection} from './connectionMessage.ts';
 import {memoryWatch} from './memoryWatch.ts';
 import {ActiveWork} from './model/activeWork.ts';
 import {AgentsModel} from './model/agentsModel.ts';
@@ -76,6 +77,7 @@ function makeTrees(
     ),
   };
   badge(trees.approvals, approvals);
+  context.subscriptions.push(showConnection(link, trees.sessions.view));
   return trees;
 }
 

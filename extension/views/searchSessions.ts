@@ -38,7 +38,7 @@ export function registerSearch(
 function sessionPicks({fleet: {mirror}}: Services, words: Words): SessionPick[] {
   return (mirror?.sessions ?? []).map(({session}) => {
     const isInterrupted = isAbandoned(session, mirror?.agents ?? [], words.now());
-    const look = {session, isInterrupted, waiting: []};
+    const look = {session, isInterrupted, waiting: [], keptBytes: 0};
     const icon = sessionIcon(look);
     return {
       label: session.name,

@@ -165,8 +165,10 @@ function treeItem(node: TreeNode): vscode.TreeItem {
   item.tooltip = node.tooltip?.join('\n') ?? node.label;
   item.contextValue = node.contextValue;
   item.command = node.click && clickCommand(node.click);
+  // The description often says it better.
+  const spoken = node.description?.startsWith(node.spoken ?? '') ? undefined : node.spoken;
   item.accessibilityInformation = {
-    label: [node.label, node.spoken, node.description]
+    label: [node.label, spoken, node.description]
       .filter(text => text !== undefined && text !== '')
       .join(', '),
   };

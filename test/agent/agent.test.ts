@@ -44,7 +44,7 @@ describe('agent', function () {
     assert.deepEqual(register?.instance.metadata.claude, {kind: 'disabled'});
     assert.equal(register?.instance.metadata.region, 'eu');
     const assign = assignment('hello', run('echo hello $MCPX_TASK_ID $MCPX_ATTEMPT $MCPX_TASK_KEY; pwd'));
-    assert.deepEqual(await hub.send('mcpx.orchestrate.task.assign', assign), {kind: 'accepted'});
+    assert.equal((await hub.send('mcpx.orchestrate.task.assign', assign)).kind, 'accepted');
     const completion = await hub.completion(assign.attemptId);
     assert.equal(completion.report.outcome, 'succeeded');
     assert.deepEqual(completion.fence, assign.fence);
@@ -67,10 +67,10 @@ describe('agent', function () {
     await start();
     const mark = path.join(folder.path, 'mark');
     const assign = assignment('twice', run(`echo x >> ${mark}; sleep 0.3`));
-    assert.deepEqual(await hub.send('mcpx.orchestrate.task.assign', assign), {kind: 'accepted'});
-    assert.deepEqual(await hub.send('mcpx.orchestrate.task.assign', assign), {kind: 'known'});
+    assert.equal((await hub.send('mcpx.orchestrate.task.assign', assign)).kind, 'accepted');
+    assert.equal((await hub.send('mcpx.orchestrate.task.assign', assign)).kind, 'known');
     await hub.completion(assign.attemptId);
-    assert.deepEqual(await hub.send('mcpx.orchestrate.task.assign', assign), {kind: 'known'});
+    assert.equal((await hub.send('mcpx.orchestrate.task.assign', assign)).kind, 'known');
     const {readFileSync} = await import('node:fs');
     assert.equal(readFileSync(mark, 'utf8'), 'x\n');
   });
@@ -85,7 +85,7 @@ describe('agent', function () {
     await hub.send('mcpx.attempt.cancel', {attemptId: first.attemptId, reason: 'test'});
     assert.equal((await hub.completion(first.attemptId)).report.outcome, 'cancelled');
     await until('the slot is free', () => agent.attempts.busy === 0);
-    assert.deepEqual(await hub.send('mcpx.orchestrate.task.assign', second), {kind: 'accepted'});
+    assert.equal((await hub.send('mcpx.orchestrate.task.assign', second)).kind, 'accepted');
     assert.equal((await hub.completion(second.attemptId)).report.outcome, 'succeeded');
   });
 
@@ -164,9 +164,8 @@ describe('agent', function () {
     assert.equal((await hub.send('mcpx.health.check', {})).status, 'draining');
     assert.equal((await hub.completion(running.attemptId)).report.outcome, 'succeeded');
     await hub.send('mcpx.agent.drain', {agentId: 'agent-1', drain: false});
-    assert.deepEqual(await hub.send('mcpx.orchestrate.task.assign', assignment('again', run('true'))), {
-      kind: 'accepted',
-    });
+    const taken = await hub.send('mcpx.orchestrate.task.assign', assignment('again', run('true')));
+    assert.equal(taken.kind, 'accepted');
   });
 
   it('stops everything on demand and says how many attempts it ended', async () => {

@@ -209,6 +209,7 @@ export class FakeHub {
       case 'mcpx.agent.drain':
       case 'mcpx.agent.goodbye':
       case 'mcpx.agent.rateLimited':
+      case 'mcpx.agent.kept':
         return {};
       default:
         throw new ProtocolError('methodNotFound', call.method);

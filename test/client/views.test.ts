@@ -352,12 +352,19 @@ describe('views of a client', () => {
       test.store.txn({then: [putRecord(keys.approval('s', 'p1'), {...approval, state})]});
     const {revision} = await put({kind: 'waiting'});
     const client = connect();
-    const [all, one] = [client.watch({view: 'approvals'}), client.watch({view: 'approvals', sessionId: 's'})];
-    for (const watch of [all, one]) await reached(watch, revision);
-    assert.deepEqual([all.rows.size, one.rows.size], [1, 1]);
+    const watches = [
+      client.watch({view: 'approvals'}),
+      client.watch({view: 'approvals', sessionId: 's'}),
+      client.watch({view: 'session', sessionId: 's'}),
+    ];
+    for (const watch of watches) await reached(watch, revision);
+    for (const {rows} of watches) assert.deepEqual([...rows.keys()], ['approval/s/p1']);
     const answered = await put({kind: 'withdrawn', at: 2});
-    for (const watch of [all, one]) await reached(watch, answered.revision);
-    assert.deepEqual([all.rows.size, one.rows.size], [0, 0]);
+    for (const watch of watches) await reached(watch, answered.revision);
+    for (const {rows} of watches) assert.equal(rows.size, 0);
+    const asked = await put({kind: 'waiting'});
+    for (const watch of watches) await reached(watch, asked.revision);
+    for (const {rows} of watches) assert.equal(rows.size, 1);
   });
 
   it('carries the cursor of a quiet view forward', async () => {

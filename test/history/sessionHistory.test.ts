@@ -5,14 +5,15 @@ import {TranscriptSegment} from '../../coordinator/protocol/model/facts.ts';
 import {ManualClock} from '../../coordinator/runtime/clock.ts';
 import {seededRandom, systemRandom} from '../../coordinator/runtime/random.ts';
 import {putRecord} from '../../coordinator/store/records.ts';
-import {keys, TENANT} from '../fixtures/attempts.ts';
+import {client, keys, TENANT} from '../fixtures/attempts.ts';
 import {eventually} from '../fixtures/eventually.ts';
 import {assertStateIsStored, HistoryFixture, wholeState} from './historyFixture.ts';
 import {attemptRow, changeSomething, sessionRow, taskRow} from './randomSession.ts';
 
 const SESSIONS = ['s-1', 's-2'];
 
-describe('session history', () => {
+describe('session history', function () {
+  this.timeout(60_000);
   let fixture: HistoryFixture;
   beforeEach(async () => {
     fixture = await HistoryFixture.open();
@@ -142,6 +143,45 @@ describe('session history', () => {
         ['task', undefined],
       ],
     );
+  });
+
+  it('shows a session of thousands of tasks in pages', async () => {
+    const tasks = 5000;
+    const {store} = fixture.test;
+    const history = await fixture.start();
+    await store.txn({then: [sessionRow('s-1', 'running', systemRandom)]});
+    for (const state of ['ready', 'succeeded'])
+      for (let at = 0; at < tasks; at += 100) {
+        const ids = Array.from({length: 100}, (_, index) => `t-${at + index}`);
+        await store.txn({then: ids.map(id => taskRow('s-1', id, state, systemRandom))});
+      }
+    const last = store.status().revision;
+    for (const sealed of [false, true]) {
+      if (sealed) await history.journal.flush();
+      const ids = new Set<string>();
+      let pages = 0;
+      for (let offset: number | undefined = 0; offset !== undefined; pages++) {
+        const page = await history.reader.state({
+          sessionId: 's-1',
+          revision: last - 1,
+          offset,
+          limit: 10_000,
+        });
+        assert.ok(JSON.stringify(page).length < 2 * 1024 ** 2);
+        assert.equal(page.total, tasks + 1);
+        for (const row of page.rows) ids.add(row.id);
+        offset = page.nextOffset;
+      }
+      assert.ok(pages > 1);
+      assert.equal(ids.size, tasks + 1);
+    }
+    assert.equal((await fixture.marks(history, 's-1', 5000)).length, 2 * tasks + 1);
+  });
+
+  it('belongs to its tenant', async () => {
+    const history = await fixture.start();
+    assert.equal(history.readerFor(client), history.reader);
+    assert.throws(() => history.readerFor({...client, tenant: 'other'}), /there is no such session/);
   });
 
   it('seals a session at most once in a while, and its end at once', async () => {

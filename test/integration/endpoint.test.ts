@@ -184,6 +184,42 @@ describe('mcpx endpoint', function () {
   function foreign(environment: ReadonlyMap<string, string>, allowed: readonly string[]): string[] {
     return [...environment.keys()].filter(name => Object.hasOwn(EDITOR, name) && !allowed.includes(name));
   }
+
+  it('ends a coordinator that nothing here needs, and says when there is none', async () => {
+    const {pid} = await endpoint('--start');
+    assert.ok(pid);
+    const stop = async (): Promise<unknown> =>
+      lastLine((await person.expect(0, ['coordinator', 'stop', '--json'])).stdout);
+    assert.deepEqual(await stop(), {stopped: true});
+    assert.throws(() => process.kill(pid, 0), {code: 'ESRCH'});
+    assert.deepEqual(await stop(), {stopped: false});
+  });
+
+  it('does not end a coordinator whose run would start it again', async () => {
+    const repository = UserRepository.create(person.folder('project'), person.env, {
+      'wait.mcpx.yaml':
+        'name: wait\ntasks:\n  - id: wait\n    run: until test -e "$GO"; do sleep 0.1; done\n    env: {GO: ' +
+        person.folder('gate') +
+        '/go}\n',
+    });
+    const plan = path.join(repository.folder, 'wait.mcpx.yaml');
+    const started = await person.expect(0, ['run', plan, '--agents', '1', '--background', '--json']);
+    const {session} = z.looseObject({session: z.string()}).parse(lastLine(started.stdout));
+    const {code, message} = await refused(1, 'coordinator', 'stop', '--json');
+    assert.deepEqual([code, message.includes(session)], ['conflict', true]);
+    await endpoint();
+    writeFileSync(path.join(person.folder('gate'), 'go'), '');
+    const Rows = z.looseObject({
+      sessions: z.array(z.looseObject({id: z.string(), state: z.string(), host: z.string()})),
+    });
+    const rows = async () =>
+      Rows.parse(lastLine((await person.expect(0, ['sessions', 'list', '--json'])).stdout)).sessions;
+    const ended = async () => (await rows()).find(({id, host}) => id === session && host === 'gone')?.state;
+    assert.equal(await found(ended, 60_000, 'the end of the run'), 'succeeded');
+    assert.deepEqual(lastLine((await person.expect(0, ['coordinator', 'stop', '--json'])).stdout), {
+      stopped: true,
+    });
+  });
 });
 
 /** A supervisor has an environment of its own choice, without the mark of its person. */

@@ -69,7 +69,7 @@ describe('an added agent', function () {
     writeFileSync(script, 'tasks: {}\n');
     const coordinator = person.start(['coordinator']);
     await coordinator.saw(/the coordinator is ready/);
-    await verb(0, 'agent', 'add', '--name', 'trial', '--rehearsal', script, '--gone-after', '2s');
+    await verb(0, 'agent', 'add', '--name', 'trial', '--rehearsal', script, '--gone-after', '5s');
     assert.deepEqual(
       List.parse(await verb(0, 'agent', 'list')).agents.map(({agent, rehearsal}) => [agent, rehearsal]),
       [['trial', true]],
@@ -77,7 +77,7 @@ describe('an added agent', function () {
     assert.match((await person.expect(0, ['status'])).stdout, /trial {2}idle .*claude: rehearsal/);
     coordinator.signal('SIGTERM');
     await coordinator.ended;
-    await person.assertNothingRuns(30_000);
+    await person.assertNothingRuns(60_000);
     assert.equal(List.parse(await verb(0, 'agent', 'list')).agents[0]?.pid, null);
   });
 });

@@ -8,6 +8,7 @@ import {
   startRehearsalServer,
 } from '../../coordinator/agent/rehearsal/rehearsalServer.ts';
 import {parseRehearsalScript} from '../../coordinator/agent/rehearsal/script.ts';
+import {snapshotRows} from '../../coordinator/commands/local/connect.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
 import type {TaskRecord} from '../../coordinator/protocol/model/task.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
@@ -15,10 +16,19 @@ import {Fleet} from '../support/fleet.ts';
 import {createProject, git} from '../support/gitProject.ts';
 import {SessionRun} from '../support/sessionRun.ts';
 import {BUNDLE} from '../support/verbProcess.ts';
+import {found} from '../support/waiting.ts';
 import {type Ended, Running} from './person.ts';
 
 const WAIT_MS = 60_000;
 const SCRIPT = `tasks:
+  talker:
+    turns:
+      - calls: [{tool: Bash, input: {command: tail -f README.md, description: Watch, timeout: 600000}}]
+    replies:
+      - when: {promptContains: in Welsh}
+        turns:
+          - calls: [{tool: Write, input: {file_path: "{{worktree}}/said.txt", content: "Shwmae\\n"}}]
+          - Said in Welsh.
   writer:
     cases:
       - when: {promptContains: in Welsh}
@@ -67,7 +77,8 @@ describe('tasks under the hand of a person', function () {
 
   async function expect(code: number, ...args: string[]): Promise<Ended> {
     const ended = await mcpx(...args);
-    assert.equal(ended.code, code, `mcpx ${args.join(' ')}\n${ended.stdout}\n${ended.stderr}`);
+    const logs = (): string => [...fleet.agents.values()].map(agent => agent.process.log(2000)).join('\n');
+    assert.equal(ended.code, code, `mcpx ${args.join(' ')}\n${ended.stdout}\n${ended.stderr}${logs()}`);
     return ended;
   }
 
@@ -93,6 +104,8 @@ describe('tasks under the hand of a person', function () {
 
   const resultFile = async (name: string): Promise<string> =>
     git(project, 'show', `${await run.fetchResult()}:${name}`);
+
+  const asked = () => rehearsal.requests.filter(({taskId}) => taskId === 'talker');
 
   const file = (name: string): string => path.join(fleet.folder, name);
 
@@ -193,5 +206,71 @@ describe('tasks under the hand of a person', function () {
     assert.equal(await resultFile('greeting.txt'), 'Shwmae');
     const shown = await expect(0, 'sessions', 'show', 'last');
     assert.match(shown.stdout, /writer: note of client\S*: Write it in Welsh\./);
+  });
+
+  it('tasks are added to a session that runs, after tasks that it has, and are in its result', async () => {
+    const go = file('go-on');
+    await start(`
+  - {id: first, run: "echo first > first.txt"}
+  - {id: slow, run: "while [ ! -e ${go} ]; do sleep 0.05; done; echo slow > slow.txt"}
+`);
+    await run.running('slow', WAIT_MS);
+    const wrong = file('wrong.mcpx.yaml');
+    writeFileSync(wrong, 'name: more\ntasks:\n  - {id: third, run: "true", dependsOn: [frist]}\n');
+    const mistaken = await expect(2, 'sessions', 'add-tasks', 'last', wrong);
+    assert.match(
+      mistaken.stderr,
+      /wrong\.mcpx\.yaml:3:\d+: error: .*no task is called "frist"; did you mean "first"/,
+    );
+    const more = file('more.mcpx.yaml');
+    writeFileSync(
+      more,
+      'name: more\ntasks:\n  - {id: third, run: "cat first.txt slow.txt > third.txt", dependsOn: [slow, first]}\n  - {id: fourth, run: "echo fourth > fourth.txt"}\n',
+    );
+    const added = await expect(0, 'sessions', 'add-tasks', 'last', more, '--json');
+    assert.deepEqual(JSON.parse(added.stdout), {session: run.id, added: ['third', 'fourth']});
+    await fleet.coordinator.kill();
+    await fleet.startCoordinator();
+    assert.match((await expect(0, 'sessions', 'add-tasks', 'last', more)).stdout, /2 tasks added/);
+    writeFileSync(go, '');
+    await succeeded();
+    assert.equal(run.state.tasks.size, 5);
+    assert.equal(await resultFile('third.txt'), 'first\nslow');
+    assert.equal(await resultFile('fourth.txt'), 'fourth');
+    assert.match((await expect(1, 'sessions', 'add-tasks', 'last', more)).stderr, /has ended: succeeded/);
+  });
+
+  it('a running Claude Code is interrupted, told something else, and goes on with another model and mode', async () => {
+    await start(
+      '  - {id: talker, prompt: Talk., model: claude-opus-4-8, permissions: {allow: ["Bash(tail:*)"]}}\n',
+    );
+    const {id} = await run.running('talker', WAIT_MS);
+    await found(() => (asked().length > 0 ? true : undefined), WAIT_MS, 'the model to be asked');
+    assert.match((await expect(1, 'attempts', 'interrupt', 'last/nobody')).stderr, /has no task "nobody"/);
+    assert.match(
+      (await expect(2, 'attempts', 'interrupt', 'talker')).stderr,
+      /neither an attempt nor SESSION\/TASK/,
+    );
+    await expect(0, 'attempts', 'model', id, 'claude-sonnet-5');
+    await expect(0, 'attempts', 'mode', 'last/talker', 'ask');
+    assert.match((await expect(2, 'attempts', 'mode', 'last/talker', 'never')).stderr, /never/);
+    assert.equal((await expect(0, 'attempts', 'interrupt', 'last/talker')).stdout, `${id} is interrupted\n`);
+    await expect(0, 'attempts', 'message', 'last/talker', 'Say it', 'in Welsh.');
+    // In its new mode it asks, and the session's own rows say so.
+    const approval = await found(
+      async () =>
+        (await snapshotRows(run.client, {view: 'session', sessionId: run.id})).flatMap(row =>
+          row.kind === 'approval' ? [row.approval] : [],
+        )[0],
+      WAIT_MS,
+      'the permission',
+    );
+    assert.deepEqual([approval.attemptId, approval.request.kind], [id, 'permission']);
+    await expect(0, 'approvals', 'approve', approval.id);
+    await succeeded();
+    assert.equal(await resultFile('said.txt'), 'Shwmae');
+    assert.equal(asked().at(-1)?.model, 'claude-sonnet-5');
+    const late = await expect(1, 'attempts', 'message', 'last/talker', 'Too late.');
+    assert.match(late.stderr, /is succeeded: no attempt of it runs/);
   });
 });

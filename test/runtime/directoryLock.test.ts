@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
-import {lockDirectory} from '../../coordinator/runtime/directoryLock.ts';
+import {lockDirectory, lockHolder} from '../../coordinator/runtime/directoryLock.ts';
 import {systemRandom} from '../../coordinator/runtime/random.ts';
 
 describe('directory lock', () => {
@@ -28,6 +28,18 @@ describe('directory lock', () => {
     await first.release();
     await lock();
     assert.equal(locks().length, 1);
+  });
+
+  it('names its living holder to whoever looks, and nobody before, after, or when the holder is dead', async () => {
+    assert.equal(await lockHolder(folder), undefined);
+    const first = await lock();
+    assert.equal(await lockHolder(folder), process.pid);
+    assert.equal(locks().length, 1, 'a look changes nothing');
+    const own = holder();
+    await first.release();
+    assert.equal(await lockHolder(folder), undefined);
+    writeFileSync(path.join(folder, 'LOCK.9'), JSON.stringify({released: false, ...own, pid: 2 ** 22 + 1}));
+    assert.equal(await lockHolder(folder), undefined);
   });
 
   const dead: {name: string; change: (own: {pid: number; start: string; boot: string}) => object}[] = [

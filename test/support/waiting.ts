@@ -26,13 +26,14 @@ export async function within<T>(
 export async function found<T>(
   look: () => T | undefined | Promise<T | undefined>,
   timeoutMs: number,
-  what: string,
+  what: string | (() => string),
 ): Promise<T> {
   const until = performance.now() + timeoutMs;
   for (;;) {
     const result = await look();
     if (result !== undefined) return result;
-    if (performance.now() > until) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
+    if (performance.now() > until)
+      throw new Error(`waited ${timeoutMs} ms in vain for ${typeof what === 'string' ? what : what()}`);
     await pause(POLL_MS);
   }
 }

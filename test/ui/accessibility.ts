@@ -29,7 +29,14 @@ export async function seriousFindings(frame: Frame): Promise<string[]> {
     );
 }
 
-/** The frames in which the extension's pages are drawn. */
-export function webPageFrames(page: Page): Frame[] {
-  return page.frames().filter(frame => frame.name() === 'active-frame' || frame.url().includes('fake.html'));
+/** The frames in which the extension's pages are drawn at present. */
+export async function webPageFrames(page: Page): Promise<Frame[]> {
+  const shown: Frame[] = [];
+  for (const frame of page.frames()) {
+    if (frame.parentFrame() === null) continue;
+    const element = await frame.frameElement();
+    if ((await element.getAttribute('id')) === 'active-frame' && (await element.isVisible()))
+      shown.push(frame);
+  }
+  return shown;
 }

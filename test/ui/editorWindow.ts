@@ -7,7 +7,7 @@ import {QUIET_SETTINGS} from '../vscode/launches.ts';
 import {CodeServer, installExtension} from '../vscode/standIn/codeServer.ts';
 import type {Parts} from '../vscode/standIn/parts.ts';
 
-const VIEWPORT = {width: 1440, height: 900};
+const VIEWPORT = {width: 1440, height: 1000};
 const LAUNCH_LIMIT_MS = 120_000;
 /** Of one action; a machine with two cores draws slowly while six Claude Codes work. */
 export const ACTION_LIMIT_MS = 45_000;

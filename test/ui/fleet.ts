@@ -1,5 +1,5 @@
 /** The story's people and machines: one person with an editor and a coordinator, and two agents of another person in another network. */
-import {copyFileSync} from 'node:fs';
+import {copyFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {Person, ROOT, type Running} from '../integration/person.ts';
 import {UserRepository} from '../integration/userRepository.ts';
@@ -12,7 +12,7 @@ const STOP_MS = 30_000;
 export const REGION = 'moon';
 
 export class StoryFleet {
-  readonly person = new Person({PATH: searchedWithClaude()});
+  readonly person = new Person();
   readonly repository = makeRepository(this.person);
   private coordinator: Running | undefined;
   private far: FarAgents | undefined;
@@ -34,6 +34,7 @@ export class StoryFleet {
 
   private async begin(): Promise<void> {
     const {person, chosen, repository} = this;
+    giveClaude(person);
     this.coordinator = person.start(coordinatorArguments(chosen.network));
     await this.coordinator.saw(/the coordinator is ready/);
     this.far = await FarAgents.join({
@@ -50,6 +51,8 @@ export class StoryFleet {
     const failures: unknown[] = [];
     const tried = (work: Promise<unknown> | undefined): Promise<unknown> =>
       Promise.resolve(work).catch((error: unknown) => failures.push(error));
+    // Whatever a failed story left running.
+    if (this.coordinator) await tried(this.person.mcpx(['stop', '--all', '--grace', '1']));
     await tried(this.far?.leave());
     this.coordinator?.signal('SIGTERM');
     await tried(this.coordinator && within(this.coordinator.ended, STOP_MS, 'the coordinator to end'));
@@ -59,13 +62,11 @@ export class StoryFleet {
   }
 }
 
-/** The extension brings no Claude Code: a person has one on the PATH. */
-function searchedWithClaude(): string {
-  const own = path.join(
-    ROOT,
-    `node_modules/@anthropic-ai/claude-agent-sdk-${process.platform}-${process.arch}`,
-  );
-  return [own, process.env['PATH'] ?? ''].join(path.delimiter);
+/** The extension brings no Claude Code: a person's shell finds one, and the editor asks the shell. */
+function giveClaude(person: Person): void {
+  const name = `claude-agent-sdk-${process.platform}-${process.arch}`;
+  const folder = path.join(ROOT, 'node_modules/@anthropic-ai', name);
+  writeFileSync(path.join(person.home, '.profile'), `PATH="${folder}:$PATH"\n`);
 }
 
 function makeRepository(person: Person): UserRepository {

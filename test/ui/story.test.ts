@@ -13,9 +13,9 @@ import {EditorWindow} from './editorWindow.ts';
 import {StoryFleet} from './fleet.ts';
 import {type Tree, Workbench} from './workbench.ts';
 
-const STEP_LIMIT_MS = 90_000;
+const STEP_LIMIT_MS = 180_000;
 /** From assignment to the end of a task, on a machine that does much else. */
-const TASK_LIMIT_MS = 75_000;
+const TASK_LIMIT_MS = 120_000;
 const THEMES = ['Default Light Modern', 'Default High Contrast', 'Default Dark Modern'];
 
 const Sessions = z.object({sessions: z.array(z.object({id: z.string()}))});
@@ -24,7 +24,7 @@ describe('the packaged extension in the hands of a person', function () {
   this.timeout(STEP_LIMIT_MS);
   this.bail(true);
   this.slow(30_000);
-  const install = process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === 'true';
+  const install = process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === '1';
   let fleet: StoryFleet;
   let window: EditorWindow;
   let workbench: Workbench;
@@ -46,7 +46,12 @@ describe('the packaged extension in the hands of a person', function () {
       person: fleet.person,
       vsix,
       folder: fleet.repository.folder,
-      settings: {'git.enabled': true, 'workbench.colorTheme': 'Default Dark Modern'},
+      settings: {
+        'git.enabled': true,
+        'workbench.colorTheme': 'Default Dark Modern',
+        // The pointer rests where it clicked last: tooltips would lie over what is clicked next.
+        'workbench.hover.delay': 20_000,
+      },
     });
     workbench = new Workbench(window);
   });
@@ -62,12 +67,21 @@ describe('the packaged extension in the hands of a person', function () {
     }
   });
 
+  /** Of the page that is shown. */
+  async function assertAccessible(): Promise<void> {
+    const frames = await webPageFrames(workbench.page);
+    assert.ok(frames.length > 0, 'a page is shown');
+    for (const frame of frames) assert.deepEqual(await seriousFindings(frame), []);
+  }
+
   it('joins two agents that are in another network', async function () {
     await workbench.showViews();
     await (await workbench.view('Sessions')).pane.waitFor();
     const agents = await workbench.view('Agents');
-    await agents.row('moon').waitFor();
-    for (const id of ['far-1', 'far-2']) await agents.row(id).waitFor();
+    await agents.reach('moon');
+    for (const id of ['far-1', 'far-2']) await agents.reach(id);
+    await workbench.screenshot('agents');
+    await workbench.closeView('Agents');
     if (fleet.chosen.missing !== undefined) {
       console.log(`      ${fleet.chosen.missing}: they joined over loopback`);
       this.skip();
@@ -81,7 +95,7 @@ describe('the packaged extension in the hands of a person', function () {
     await sessions.row('story').waitFor();
     await sessions.expand('story');
     for (const task of ['languages', 'runtime', 'tone', 'explain', 'api'])
-      await sessions.row(new RegExp(`^${task}`)).waitFor();
+      await sessions.reach(new RegExp(`^${task}`));
     const listed = await fleet.person.expect(0, ['sessions', 'list', '--json']);
     sessionId = Sessions.parse(JSON.parse(listed.stdout)).sessions[0]?.id ?? '';
     assert.match(sessionId, /^s-/);
@@ -98,6 +112,7 @@ describe('the packaged extension in the hands of a person', function () {
     await task('Explain the greeter', 'running').waitFor();
     await task('List the exports', '(waiting|pending)').waitFor();
     await workbench.screenshot('graph');
+    await assertAccessible();
   });
 
   it('asks for a permission by a message, a badge and an entry, and approves it', async () => {
@@ -113,13 +128,13 @@ describe('the packaged extension in the hands of a person', function () {
   it('asks a question and passes the answer on', async () => {
     await approvals.row(/Which tone/).waitFor();
     await approvals.act(/Which tone/, 'Answer');
-    await workbench.pick('Friendly');
+    await workbench.offered('Friendly').click();
     await approvals.row(/Which tone/).waitFor({state: 'detached'});
     await sessions.says(/^tone/, /succeeded/, TASK_LIMIT_MS);
   });
 
   it('shows what a finished task changed', async () => {
-    await sessions.menu(/^languages/, 'Show Result Diff');
+    await sessions.menu(/^languages/, 'Show Changes');
     await workbench.page.locator('.multiDiffEntry, .monaco-diff-editor').first().waitFor();
     await workbench.page.locator('.part.editor', {hasText: 'Hallo'}).first().waitFor();
     await workbench.screenshot('diff');
@@ -150,6 +165,7 @@ describe('the packaged extension in the hands of a person', function () {
     assert.equal(await stored(), 'Aloha');
     await workbench.runCommand('File: Revert File');
     await workbench.page.locator('.part.editor .view-lines', {hasText: 'Aloha'}).waitFor();
+    await workbench.closeView('Shared State');
   });
 
   it('loses nothing when the window is reloaded in the middle', async () => {
@@ -157,6 +173,7 @@ describe('the packaged extension in the hands of a person', function () {
     await workbench.showViews();
     sessions = await workbench.view('Sessions');
     await sessions.row('story').waitFor();
+    await workbench.closeView('Approvals');
     await sessions.expand('story');
     await sessions.says(/^languages/, /succeeded/);
     await sessions.says(/^explain/, /running/);
@@ -178,19 +195,21 @@ describe('the packaged extension in the hands of a person', function () {
     await input.press('Enter');
     await page.getByText('Please be brief.').first().waitFor();
     await workbench.screenshot('transcript');
+    await assertAccessible();
   });
 
   it('interrupts it, after which it does what the message said', async () => {
     await sessions.expand(/^explain/);
-    await sessions.menu(/^Attempt 1|^attempt 1|^#?1\b/, 'Interrupt');
+    await sessions.menu(/^Attempt 1/, 'Interrupt');
     await workbench.webPage().getByText('The greeter says hello.').first().waitFor({timeout: TASK_LIMIT_MS});
     await sessions.says(/^explain/, /succeeded/, TASK_LIMIT_MS);
   });
 
-  it('has no serious finding of axe in its pages', async () => {
-    const frames = webPageFrames(workbench.page);
-    assert.ok(frames.length > 0, 'a page is open');
-    for (const frame of frames) assert.deepEqual(await seriousFindings(frame), []);
+  it('shows the health of the coordinator', async () => {
+    await workbench.runCommand('MCPX: Open Fleet Health');
+    await workbench.webPage().getByText('far-1').first().waitFor();
+    await workbench.screenshot('health');
+    await assertAccessible();
   });
 
   it('can be looked at in a light, a dark and a high-contrast theme', async () => {
@@ -206,8 +225,9 @@ describe('the packaged extension in the hands of a person', function () {
     const {repository} = fleet;
     const before = repository.git('rev-parse', 'HEAD');
     await workbench.runCommand('MCPX: Accept Result');
-    await workbench.page.keyboard.press('Enter');
+    await workbench.offered('Squash').waitFor();
     await workbench.screenshot('accept');
+    await workbench.page.keyboard.press('Enter');
     await found(
       () => (repository.git('rev-parse', 'HEAD') === before ? undefined : true),
       TASK_LIMIT_MS,

@@ -9,6 +9,8 @@ import {ACTION_LIMIT_MS, type EditorWindow} from './editorWindow.ts';
 
 const PALETTE_ROW = '.quick-input-list .monaco-list-row';
 const ATTEMPTS = 3;
+const SCROLL_PIXELS = 66;
+const SCROLL_MS = 150;
 
 export class Workbench {
   constructor(readonly window: EditorWindow) {}
@@ -36,6 +38,14 @@ export class Workbench {
     return new Tree(this.page, pane);
   }
 
+  /** Leaves its room to the others. */
+  async closeView(title: string): Promise<void> {
+    const header = (await this.view(title)).pane.locator('.pane-header');
+    await header.focus();
+    await this.page.keyboard.press('ArrowLeft');
+    await this.page.locator('.part.sidebar .pane-header[aria-expanded="false"]', {hasText: title}).waitFor();
+  }
+
   async openFile(name: string): Promise<void> {
     await this.page.keyboard.press('Control+KeyP');
     await this.page.locator('.quick-input-widget input.input').fill(name);
@@ -61,33 +71,13 @@ export class Workbench {
     return this.page.locator('.part.editor .codelens-decoration a', {hasText: title}).first();
   }
 
-  /** Chooses in a quick pick that is open. */
-  async pick(label: string | RegExp): Promise<void> {
-    await this.page.locator(PALETTE_ROW, {hasText: label}).first().click();
-  }
-
-  /** Types into an input box that is open. */
-  async enter(text: string): Promise<void> {
-    const input = this.page.locator('.quick-input-widget input.input');
-    await input.waitFor({state: 'visible'});
-    await input.fill(text);
-    await this.page.keyboard.press('Enter');
+  /** An entry of a quick pick that is open. */
+  offered(label: string | RegExp): Locator {
+    return this.page.locator(PALETTE_ROW, {hasText: label}).first();
   }
 
   toast(text: string | RegExp): Locator {
     return this.page.locator('.notifications-toasts .notification-toast', {hasText: text}).first();
-  }
-
-  async dismissToasts(): Promise<void> {
-    await this.runCommand('Notifications: Clear All Notifications');
-  }
-
-  dialog(): Locator {
-    return this.page.locator('.monaco-dialog-box');
-  }
-
-  statusItem(text: string | RegExp): Locator {
-    return this.page.locator('.part.statusbar .statusbar-item', {hasText: text}).first();
   }
 
   /** The web page in the editor that is shown. */
@@ -138,6 +128,26 @@ export class Tree {
     return this.pane.locator('.monaco-list-row', {hasText: text}).first();
   }
 
+  /** Lists draw what is in view only: the row, after scrolling to where it is. */
+  async reach(text: string | RegExp, timeoutMs = ACTION_LIMIT_MS): Promise<Locator> {
+    const row = this.row(text);
+    let down = true;
+    await found(
+      async () => {
+        if (await row.isVisible()) return true;
+        await this.pane.locator('.pane-body').hover();
+        const first = (await this.texts()).join();
+        await this.page.mouse.wheel(0, down ? SCROLL_PIXELS : -10 * SCROLL_PIXELS);
+        await this.page.waitForTimeout(SCROLL_MS);
+        if ((await this.texts()).join() === first) down = !down;
+        return undefined;
+      },
+      timeoutMs,
+      `${text} to be among ${(await this.texts()).join(' | ')}`,
+    );
+    return row;
+  }
+
   async texts(): Promise<string[]> {
     return await this.pane
       .locator('.monaco-list-row')
@@ -146,7 +156,7 @@ export class Tree {
 
   /** Waits until the row's own words, which a screen reader says, fit. */
   async says(text: string | RegExp, words: RegExp, timeoutMs = ACTION_LIMIT_MS): Promise<void> {
-    const row = this.row(text);
+    const row = await this.reach(text, timeoutMs);
     const heard = (): Promise<string | null> => row.getAttribute('aria-label', {timeout: timeoutMs});
     await found(
       async () => (words.test((await heard()) ?? '') ? true : undefined),
@@ -156,8 +166,7 @@ export class Tree {
   }
 
   async expand(text: string | RegExp): Promise<void> {
-    const row = this.row(text);
-    await row.waitFor();
+    const row = await this.reach(text);
     for (let attempt = 0; (await row.getAttribute('aria-expanded')) === 'false'; attempt++) {
       assert.ok(attempt < ATTEMPTS, `${text} does not open`);
       await row.click({position: {x: 60, y: 8}});
@@ -168,14 +177,14 @@ export class Tree {
 
   /** An action that the row shows while the pointer is on it. */
   async act(text: string | RegExp, action: string): Promise<void> {
-    const row = this.row(text);
+    const row = await this.reach(text);
     await row.hover();
     await row.locator(`.actions .action-label[aria-label^="${action}"]`).first().click();
   }
 
   /** From the row's context menu. */
   async menu(text: string | RegExp, item: string): Promise<void> {
-    await this.row(text).click({button: 'right'});
+    await (await this.reach(text)).click({button: 'right'});
     await this.page.locator('.context-view .action-item', {hasText: item}).first().click();
   }
 }

@@ -11,10 +11,25 @@ export interface Launch {
   readonly mustFail?: boolean;
 }
 
+/** Whoever looks at the messages of a command wants no others. */
+const UNDISTURBED: Readonly<Record<string, unknown>> = {
+  'mcpx.notifications.approvals': false,
+  'mcpx.notifications.sessions': false,
+  'mcpx.notifications.agents': false,
+  'mcpx.notifications.overlaps': false,
+};
+
 export const LAUNCHES: readonly Launch[] = [
   {suite: 'activation', title: 'a window without a plan', workspace: 'empty'},
   {suite: 'editor', title: 'a repository with a plan', workspace: {example: 'greeter'}},
-  {suite: 'commands', title: 'a team that is steered', workspace: 'empty'},
+  {suite: 'commands', title: 'a team that is steered', workspace: 'empty', settings: UNDISTURBED},
+  {
+    suite: 'documents',
+    title: 'shared memory and results',
+    workspace: 'empty',
+    settings: {...UNDISTURBED, 'git.enabled': true},
+  },
+  {suite: 'views', title: 'trees of a fleet at work', workspace: 'empty'},
   {suite: 'panels', title: 'the web pages in panels', workspace: 'empty'},
   {suite: 'dying', title: 'an extension host that dies', workspace: 'empty', mustFail: true},
 ];

@@ -20,6 +20,8 @@ export const PageAction = z.discriminatedUnion('kind', [
   /** Of every element that matches. */
   z.object({kind: z.literal('texts'), target: Target}),
   z.object({kind: z.literal('attribute'), target: Target, name: z.string()}),
+  /** Of every element that matches; empty where it has none. */
+  z.object({kind: z.literal('attributes'), target: Target, name: z.string()}),
   /** As Playwright names keys: `F1`, `Control+Enter`. */
   z.object({kind: z.literal('press'), keys: z.string()}),
   z.object({kind: z.literal('type'), text: z.string()}),
@@ -27,7 +29,7 @@ export const PageAction = z.discriminatedUnion('kind', [
 ]);
 export type PageAction = z.infer<typeof PageAction>;
 
-/** `texts` answers with all, `attribute` with one or none, everything else with none. */
+/** `texts` and `attributes` answer with all, `attribute` with one or none, everything else with none. */
 export const PageAnswer = z.discriminatedUnion('kind', [
   z.object({kind: z.literal('done'), values: z.array(z.string())}),
   z.object({kind: z.literal('failed'), message: z.string()}),

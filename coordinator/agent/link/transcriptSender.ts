@@ -1,6 +1,7 @@
 /** Sends the transcript of one attempt in order, one message in flight; an event is forgotten only once the hub has acknowledged it. */
 import type {Logger} from '../../observability/logger.ts';
 import {isProtocolError} from '../../protocol/errors.ts';
+import type {ChangedPaths} from '../../protocol/model/attempt.ts';
 import type {Usage} from '../../protocol/usage.ts';
 import {type Clock, delay} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
@@ -26,6 +27,7 @@ export class TranscriptSender {
   private armed = false;
   private sending = false;
   private usage: Usage | undefined;
+  private paths: ChangedPaths | undefined;
   private readonly ended = new AbortController();
   private drained: Deferred<void> | undefined;
 
@@ -44,6 +46,12 @@ export class TranscriptSender {
   /** Travels with the next message. */
   setUsage(usage: Usage): void {
     this.usage = usage;
+    this.wake();
+  }
+
+  /** Travels with the next message. */
+  setPaths(paths: ChangedPaths): void {
+    this.paths = paths;
     this.wake();
   }
 
@@ -74,7 +82,7 @@ export class TranscriptSender {
   }
 
   private get isIdle(): boolean {
-    return this.options.spool.isDrained && this.usage === undefined;
+    return this.options.spool.isDrained && this.usage === undefined && this.paths === undefined;
   }
 
   private flush(): void {
@@ -103,11 +111,12 @@ export class TranscriptSender {
     const {signal} = this.ended;
     await link.whenUp(signal);
     const {firstSeq, events} = await spool.batch(settings.batchEvents, settings.batchBytes);
-    const {usage} = this;
+    const {usage, paths} = this;
     this.usage = undefined;
+    this.paths = undefined;
     const before = spool.ackedSeq;
     const final = this.drained !== undefined;
-    const update = {attemptId, fence: spool.fence, firstSeq, events, usage, final};
+    const update = {attemptId, fence: spool.fence, firstSeq, events, usage, paths, final};
     const {ackedSeq} = await link.deliver('mcpx.status.update', update, {
       signal,
       maxFaults: PATIENT_FAULTS,

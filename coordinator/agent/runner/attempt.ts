@@ -1,7 +1,7 @@
 /** One attempt on this agent, from its assignment until the hub needs nothing more of it. The steps of its work are attemptWork.ts. */
 import type {TaskAssign, TaskComplete} from '../../protocol/commands/attempt.ts';
 import {isProtocolError} from '../../protocol/errors.ts';
-import type {AttemptReport} from '../../protocol/model/attempt.ts';
+import type {AttemptReport, ChangedPaths} from '../../protocol/model/attempt.ts';
 import type {TranscriptEvent} from '../../protocol/transcript.ts';
 import {NO_USAGE, type Usage} from '../../protocol/usage.ts';
 import {delay} from '../../runtime/clock.ts';
@@ -221,6 +221,10 @@ export class Attempt implements DriverHost {
   usage(usage: Usage): void {
     this.spent = usage;
     this.sender.setUsage(usage);
+  }
+
+  changed({names, truncated}: ChangedPaths): void {
+    this.sender.setPaths({names: names.map(name => this.mask.text(name)), truncated});
   }
 
   rateLimited(limit: {readonly resetAt?: number | undefined; readonly message: string}): void {

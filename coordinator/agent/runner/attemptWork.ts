@@ -6,6 +6,7 @@ import type {Driver, DriverHost, DriverTask} from '../driver.ts';
 import type {Attempt} from './attempt.ts';
 import {failed, reportOf, succeeded} from './attemptReport.ts';
 import {collectResult} from './collectResult.ts';
+import {PathWatch} from './pathWatch.ts';
 import {prepareAttempt, type ReadyAttempt} from './prepareAttempt.ts';
 import {promptText, systemPromptAppend} from './promptText.ts';
 import type {RunnerServices} from './runnerServices.ts';
@@ -44,9 +45,15 @@ async function runDriver(
     case 'prompt':
       return await runClaude(attempt, ready, services);
     case 'run':
-      return await started(attempt, services.drivers.run, {kind: 'run', command: work.command}, ready);
+      return await started(
+        attempt,
+        services.drivers.run,
+        {kind: 'run', command: work.command},
+        ready,
+        services,
+      );
     case 'noop':
-      return await started(attempt, services.drivers.noop, {kind: 'noop'}, ready);
+      return await started(attempt, services.drivers.noop, {kind: 'noop'}, ready, services);
   }
 }
 
@@ -75,7 +82,7 @@ async function runClaude(
   const place = await services.startGate.enter(attempt.work.signal).finally(() => hold.dispose());
   const timer = services.clock.schedule(services.settings.claudeStartMs, () => place.dispose());
   try {
-    return await started(attempt, driver, {kind: 'prompt', prompt, options}, ready, place);
+    return await started(attempt, driver, {kind: 'prompt', prompt, options}, ready, services, place);
   } finally {
     timer.dispose();
     place.dispose();
@@ -88,11 +95,16 @@ async function started(
   driver: Driver,
   work: DriverTask['work'],
   {workspace, env}: ReadyAttempt,
+  services: RunnerServices,
   place?: Disposable,
 ): Promise<AttemptReport> {
   const {attemptId, sessionId, taskId, taskKey, number} = attempt.assign;
+  const paths = new PathWatch(attempt, workspace, services);
   const host: DriverHost = {
-    event: event => attempt.event(event),
+    event: event => {
+      attempt.event(event);
+      if (event.kind === 'toolResult' || event.kind === 'output') paths.touched();
+    },
     usage: usage => attempt.usage(usage),
     ask: async (request, signal) => {
       // A driver may ask before its start has returned, and so before the attempt counts as running.
@@ -120,7 +132,11 @@ async function started(
     host,
   );
   attempt.begin(run);
-  return reportOf(await run.outcome);
+  try {
+    return reportOf(await run.outcome);
+  } finally {
+    await paths.stop();
+  }
 }
 
 function mergeSummary({assign: {task, workspace}}: Attempt): string {

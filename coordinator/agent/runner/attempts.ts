@@ -36,20 +36,21 @@ export class Attempts {
 
   assign(assign: TaskAssign): Assigned {
     const {attemptId} = assign;
-    if (this.live.has(attemptId) || this.noops.has(attemptId) || this.remembered.has(attemptId))
-      return {kind: 'known'};
+    if (this.live.has(attemptId)) return {kind: 'known', worktree: this.services.worktreeOf(attemptId)};
+    if (this.noops.has(attemptId) || this.remembered.has(attemptId)) return {kind: 'known'};
     if (this.stopping) return refused('stopped', 'every attempt of this agent is being stopped');
     if (this.draining) return refused('draining', 'this agent takes no more attempts');
     const slot = this.freeSlot();
     if (slot === undefined) return refused('noSlot', `all ${this.slots} slots are taken`);
     const {task, workspace} = assign;
-    if (task.work.kind === 'noop' && workspace.kind === 'none') this.start(attemptId, this.runNoop(assign));
-    else {
-      const attempt = new Attempt(assign, slot, this.services);
-      this.live.set(attemptId, attempt);
-      this.start(attemptId, attempt.run());
+    if (task.work.kind === 'noop' && workspace.kind === 'none') {
+      this.start(attemptId, this.runNoop(assign));
+      return {kind: 'accepted'};
     }
-    return {kind: 'accepted'};
+    const attempt = new Attempt(assign, slot, this.services);
+    this.live.set(attemptId, attempt);
+    this.start(attemptId, attempt.run());
+    return {kind: 'accepted', worktree: this.services.worktreeOf(attemptId)};
   }
 
   get(attemptId: string): Attempt | undefined {

@@ -1,6 +1,7 @@
 /** What attempts share on one agent; assembled once by agent.ts. */
 import type {Logger} from '../../observability/logger.ts';
 import type {TaskAssign} from '../../protocol/commands/attempt.ts';
+import type {WorktreePlace} from '../../protocol/model/attempt.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import type {Random} from '../../runtime/random.ts';
 import type {AgentSettings} from '../agentSettings.ts';
@@ -40,6 +41,8 @@ export interface RunnerServices {
   readonly environment: Readonly<Record<string, string>>;
   /** The environment that every attempt in this slot starts from. */
   environmentOf(slot: number): Readonly<Record<string, string>>;
+  /** Where an attempt has its folder, whether it is there yet or not. */
+  worktreeOf(attemptId: string): WorktreePlace;
   /** MCP servers of the hub that the attempt may use. */
   mcpServers(assign: TaskAssign): Readonly<Record<string, McpEndpoint>> | undefined;
   /** The coordinator that the agent talks to now. */

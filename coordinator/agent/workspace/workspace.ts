@@ -5,10 +5,12 @@ import type {ArtifactClient} from '../../artifacts/artifactClient.ts';
 import {writeBundle} from '../../artifacts/git/bundle.ts';
 import type {GitRepository} from '../../artifacts/git/gitRepository.ts';
 import {KeyedLock} from '../../artifacts/keyedLock.ts';
+import type {ChangedPaths} from '../../protocol/model/attempt.ts';
 import type {CommitBundle} from '../../protocol/model/session.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import type {AttemptFolder, AttemptGit} from './attemptFolder.ts';
 import {worktreeEnv} from './attemptRepository.ts';
+import {changedPaths} from './changedPaths.ts';
 import {
   type CommitRequest,
   type CommitResult,
@@ -65,6 +67,14 @@ export class Workspace {
    */
   checkpoint(request: CommitRequest, signal?: AbortSignal): Promise<CommitResult> {
     return this.commit(request, 'checkpoint', signal);
+  }
+
+  /** What the work has changed so far, committed or not, and what it added; it does not notice. Undefined without a repository. */
+  async changedPaths(signal?: AbortSignal): Promise<ChangedPaths | undefined> {
+    const {git} = this;
+    const {cache, folder} = this.parts;
+    if (!git || !cache) return undefined;
+    return this.lock.run('index', () => changedPaths(cache, folder, signal));
   }
 
   /** Files that differ between the attempt's start and `commit`, which `commitResult` or `checkpoint` gave. */

@@ -12,6 +12,7 @@ import {includedPaths, unpackIncluded} from '../../artifacts/includeArchive.ts';
 import type {Logger} from '../../observability/logger.ts';
 import type {CommitBundle} from '../../protocol/model/session.ts';
 import type {Clock} from '../../runtime/clock.ts';
+import {Emitter} from '../../runtime/emitter.ts';
 import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {Random} from '../../runtime/random.ts';
 import {
@@ -95,6 +96,11 @@ export class Workspaces {
   private readonly setups: SetupCache;
   /** Prepared or reopened by this process and not released: never removed by a sweep. */
   private readonly open = new Set<string>();
+
+  private readonly keptChanges = new Emitter<void>();
+
+  /** What `kept` answers may have changed. */
+  readonly onKept = this.keptChanges.event;
 
   constructor(private readonly options: WorkspacesOptions) {
     const {folder, git, artifacts, clock, random, logger, runCommand} = options;
@@ -181,6 +187,11 @@ export class Workspaces {
     return this.workspace(attemptId, folder, file.git, cache);
   }
 
+  /** Absolute path of an attempt's worktree, whether it is there or not. */
+  worktreeOf(attemptId: string): string {
+    return this.folders.of(attemptId).worktree;
+  }
+
   /**
    * The attempt is over and its processes are gone. `keep` leaves the worktree for a person until `discard`. Resolves to whether it is there
    * then, and whole.
@@ -191,9 +202,11 @@ export class Workspaces {
     const file = await folder.load();
     if (!options.keep || !file) {
       await this.remove(folder, file);
+      if (file?.kept) this.keptChanges.emit();
       return false;
     }
     await folder.save({...file, kept: true});
+    this.keptChanges.emit();
     return isWhole(file);
   }
 
@@ -202,10 +215,11 @@ export class Workspaces {
     await this.release(attemptId, {keep: false});
   }
 
-  /** Worktrees that were kept for a person. */
+  /** Worktrees that were kept for a person, of attempts that are over. */
   async kept(): Promise<(AttemptIdentity & {readonly path: string})[]> {
     const found: (AttemptIdentity & {path: string})[] = [];
     for (const folder of await this.folders.list()) {
+      if (this.open.has(folder.name)) continue;
       const file = await folder.load();
       if (!file?.kept) continue;
       const {sessionId, taskId, attemptId} = file;

@@ -34,7 +34,8 @@ export function readSession(rows: Iterable<Row>, sessionId: string, plan?: Plan)
   let session: SessionRecord | undefined;
   const tasks: TaskRecord[] = [];
   const attempts = new Map<string, AttemptRecord[]>();
-  const approvals: ApprovalRecord[] = [];
+  /** By id: more than one view shows them. */
+  const approvals = new Map<string, ApprovalRecord>();
   const refusals: RefusalRecord[] = [];
   const agents: {record: AgentRecord; online: boolean}[] = [];
   for (const row of rows) {
@@ -45,7 +46,7 @@ export function readSession(rows: Iterable<Row>, sessionId: string, plan?: Plan)
       ofTask.push(row.attempt);
       attempts.set(row.attempt.taskId, ofTask);
     } else if (row.kind === 'approval' && row.approval.sessionId === sessionId) {
-      if (row.approval.state.kind === 'waiting') approvals.push(row.approval);
+      if (row.approval.state.kind === 'waiting') approvals.set(row.approval.id, row.approval);
     } else if (row.kind === 'refusal' && row.refusal.attemptId.startsWith(`${sessionId}.`)) {
       refusals.push(row.refusal);
     } else if (row.kind === 'agent') agents.push({record: row.agent, online: row.online});
@@ -55,7 +56,7 @@ export function readSession(rows: Iterable<Row>, sessionId: string, plan?: Plan)
   return {
     session,
     tasks: taskReports(tasks, attempts, plan),
-    approvals: approvals.sort((a, b) => a.askedAt - b.askedAt),
+    approvals: [...approvals.values()].sort((a, b) => a.askedAt - b.askedAt),
     refusals: refusals.sort((a, b) => a.at - b.at),
     agents: agents.sort((a, b) => compareText(a.record.instance.id, b.record.instance.id)),
   };

@@ -14,8 +14,7 @@ import {endProcess} from '../local/endProcess.ts';
 import {ensureLocalCoordinator} from '../local/localCoordinator.ts';
 import {connectOptions, count} from '../local/options.ts';
 import {readText} from '../local/readText.ts';
-import {childEnvironment} from '../local/selfCommand.ts';
-import {startAndHear} from '../local/starter.ts';
+import {startKeeper} from '../local/startKeeper.ts';
 import {keepAgent} from './keepAgent.ts';
 import {type KeptAgent, keptAgents} from './keptAgent.ts';
 
@@ -33,6 +32,7 @@ interface AddOptions extends ConnectOptions, JsonOption {
 
 const TOKEN_SECONDS = 366 * 86_400;
 const END_MS = 20_000;
+const JOIN_MS = 60_000;
 
 export function addKeptAgentCommands(agent: Command, io: CommandIo, done: (exit: number) => void): void {
   const add = agent
@@ -93,11 +93,7 @@ async function addAgent(options: AddOptions, io: CommandIo): Promise<number> {
     log,
   };
   await folders.write(name, record);
-  const {pid} = await startAndHear(
-    ['agent', 'keep', name],
-    {env: childEnvironment(io.env), logFile: log},
-    io,
-  );
+  const {pid} = await startKeeper(['agent', 'keep', name], {folders, name, log, patienceMs: JOIN_MS}, io);
   const {slots} = options;
   answer(io, options, {agent: name, pid, log, slots}, `Agent ${name} is there: ${slots} slots, log ${log}\n`);
   return EXIT.ok;

@@ -9,23 +9,23 @@ const LOOK_MS = 100;
 export class LinkWatch {
   private readonly owned = new DisposableStore();
   private readonly end = new AbortController();
-  private lastUp: number;
+  private lastUp = 0;
 
   constructor(
     /** Undefined: it waits for as long as it takes. */
     private readonly goneAfterMs: number | undefined,
     private readonly clock: Clock,
     private readonly onGone: () => void,
-  ) {
-    this.lastUp = clock.now();
-  }
+  ) {}
 
   get gone(): AbortSignal {
     return this.end.signal;
   }
 
+  /** Connecting has just begun. */
   start(agent: Agent): void {
     let told = false;
+    this.lastUp = this.clock.now();
     this.owned.add(
       every(this.clock, LOOK_MS, () => {
         if (!agent.link.isUp) return this.checkGone();

@@ -12,6 +12,13 @@ export function connectOptions(command: Command): Command {
     .option('--ca-pin <pin>', 'sha256:… of the authority behind the address');
 }
 
+/** For options that are amounts of money. */
+export function dollars(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new CoordinatorError('config', `"${text}" is not an amount of dollars`);
+  return value;
+}
+
 /** For options that are times; 0 is one. */
 export function milliseconds(text: string): number {
   const value = Number(text);

@@ -2,7 +2,9 @@
 import type {ChildProcess} from 'node:child_process';
 import {readFile} from 'node:fs/promises';
 import * as z from 'zod';
-import {deferred} from '../../runtime/deferred.ts';
+import {systemClock} from '../../runtime/clock.ts';
+import {type Deferred, deferred} from '../../runtime/deferred.ts';
+import {noDisposable} from '../../runtime/disposable.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import type {CommandIo} from '../io.ts';
 import {HostFault, hostErrorOf} from './hostFault.ts';
@@ -24,25 +26,38 @@ export interface Begun {
 
 const LOG_TAIL = 2000;
 
+export interface StartOptions {
+  readonly env: Record<string, string>;
+  readonly logFile: string;
+  /** How long its beginning is waited for. Default: as long as it takes. */
+  readonly patienceMs?: number | undefined;
+}
+
 /** Resolves once it has begun; rejects with its own error. It goes on in any case, unless we are interrupted first. */
 export async function startAndHear(
   args: readonly string[],
-  {env, logFile}: {env: Record<string, string>; logFile: string},
+  {env, logFile, patienceMs}: StartOptions,
   io: CommandIo,
 ): Promise<Begun> {
   const child = spawnVerb(args, {env, logFile, detached: true, tells: true});
   const interrupt = (): void => void child.kill('SIGTERM');
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt);
+  const heard = hearBeginning(child, logFile, io);
+  const late =
+    patienceMs === undefined
+      ? noDisposable
+      : systemClock.schedule(patienceMs, () => heard.reject(tooLate(patienceMs, logFile)));
   try {
-    return {agents: await hearBeginning(child, logFile, io), pid: child.pid ?? 0};
+    return {agents: await heard.promise, pid: child.pid ?? 0};
   } finally {
+    late.dispose();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupt);
     if (child.connected) child.disconnect();
     child.unref();
   }
 }
 
-function hearBeginning(child: ChildProcess, log: string, io: CommandIo): Promise<number> {
+function hearBeginning(child: ChildProcess, log: string, io: CommandIo): Deferred<number> {
   const heard = deferred<number>();
   child.on('message', raw => {
     const message = StarterMessage.parse(raw);
@@ -65,7 +80,17 @@ function hearBeginning(child: ChildProcess, log: string, io: CommandIo): Promise
       (error: unknown) => heard.reject(error instanceof Error ? error : new Error(String(error))),
     );
   });
-  return heard.promise;
+  return heard;
+}
+
+function tooLate(patienceMs: number, log: string): CoordinatorError {
+  return new CoordinatorError(
+    'timeout',
+    `it has not joined within ${patienceMs / 1000} s, and goes on trying`,
+    {
+      hint: `Its log says why: ${log}`,
+    },
+  );
 }
 
 async function endOfLog(log: string): Promise<string> {

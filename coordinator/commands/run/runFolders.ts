@@ -90,6 +90,20 @@ export async function hostPid(directories: Directories, session: string): Promis
   }
 }
 
+/** Sessions that processes of this machine host now. */
+export async function hostedSessions(directories: Directories): Promise<string[]> {
+  let names: string[];
+  try {
+    names = await readdir(directories.runs);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+  const hosted: string[] = [];
+  for (const name of names) if ((await hostPid(directories, name)) !== undefined) hosted.push(name);
+  return hosted.sort();
+}
+
 /** Undefined when the session was not run here, or too long ago. */
 export async function readRun(directories: Directories, session: string): Promise<RunRequest | undefined> {
   const text = await readIfThere(path.join(folderOf(directories, session), REQUEST));

@@ -137,6 +137,32 @@ export function parseViewKey(key: string): ViewKey | undefined {
   };
 }
 
+/** The row that a key is, of those that belong to a session. */
+export function sessionRow({
+  family,
+  sessionId,
+  rest,
+}: ViewKey): {readonly kind: Exclude<RowKind, 'agent'>; readonly id: string} | undefined {
+  switch (family) {
+    case 'sessions':
+      return {kind: 'session', id: rest};
+    case 'tasks':
+      return {kind: 'task', id: rest};
+    case 'attempts':
+      return {kind: 'attempt', id: storedAttemptId(sessionId, rest)};
+    case 'refs':
+      return {kind: 'ref', id: rest};
+    case 'refusals':
+      return {kind: 'refusal', id: rest};
+    case 'approvals':
+      return {kind: 'approval', id: `${sessionId}/${rest}`};
+    case 'memory':
+      return {kind: 'memory', id: rest};
+    default:
+      return undefined;
+  }
+}
+
 /** The change of any row but an agent's, which is made of two records. `names` belongs to the caller and saves making names anew. */
 export function plainChange(
   at: ViewKey,
@@ -156,7 +182,7 @@ export function plainChange(
     case 'refusals':
       return new RowChange('refusal', rest, names.of(at), source);
     case 'approvals': {
-      const channels = [`${tenant}/approvals`, `${tenant}/approvals/${sessionId}`];
+      const channels = [`${tenant}/approvals`, `${tenant}/approvals/${sessionId}`, ...names.of(at)];
       return new RowChange('approval', `${sessionId}/${rest}`, channels, waiting(source));
     }
     case 'memory':
@@ -186,7 +212,7 @@ export function agentChange(tenant: string, agentId: string, source: RowSource |
   return new RowChange('agent', agentId, [`${tenant}/agents`], source);
 }
 
-/** `approvals` shows what waits for a person: an answered one leaves the view. */
+/** Views show what waits for a person: what is answered leaves them. */
 function waiting(source: RowSource | undefined): RowSource | undefined {
   if (!source) return undefined;
   try {

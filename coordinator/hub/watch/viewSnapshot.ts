@@ -69,6 +69,7 @@ function prefixes(keys: TenantKeys, selector: ViewSelector): string[] {
         keys.attempts(sessionId),
         keys.refs(sessionId),
         keys.refusals(sessionId),
+        keys.approvals(sessionId),
       ];
     }
     case 'approvals':

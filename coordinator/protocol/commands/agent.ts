@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import {AgentId, AttemptId, Fence, Identifier, WallTime} from '../ids.ts';
 import {AgentLoad, ClaudeCodeInstance} from '../instance.ts';
+import {KeptWorktrees} from '../model/agent.ts';
 import {Usage} from '../usage.ts';
 
 /** An attempt that the agent still has: running, or finished and not yet acknowledged. */
@@ -58,6 +59,10 @@ export const MetricsReport = z.object({
   /** Spend of the running attempts so far. */
   attempts: z.array(z.object({attemptId: AttemptId, usage: Usage})).max(4096),
 });
+
+/** What the agent keeps for people, whenever that has changed. */
+export const AgentKept = z.object({agentId: AgentId, incarnation: z.string(), kept: KeptWorktrees});
+export type AgentKept = z.infer<typeof AgentKept>;
 
 /** The account behind the agent hit its limit. */
 export const RateLimitReport = z.object({

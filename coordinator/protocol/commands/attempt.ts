@@ -3,7 +3,7 @@ import * as z from 'zod';
 import {ApprovalAnswer, ApprovalRequest} from '../approval.ts';
 import {GateEvidence, QualityGateConfig} from '../gate.ts';
 import {AttemptId, CommitId, Fence, Identifier, SessionId, Sha256, TaskId, WallTime} from '../ids.ts';
-import {AttemptReport} from '../model/attempt.ts';
+import {AttemptReport, ChangedPaths, WorktreePlace} from '../model/attempt.ts';
 import {MemoryKey, MemoryRecord} from '../model/facts.ts';
 import {CommitBundle} from '../model/session.ts';
 import {TaskResult} from '../model/task.ts';
@@ -49,9 +49,13 @@ export const TaskAssign = z.object({
 });
 export type TaskAssign = z.infer<typeof TaskAssign>;
 export const TaskAssigned = z.discriminatedUnion('kind', [
-  z.object({kind: z.literal('accepted')}),
+  z.object({
+    kind: z.literal('accepted'),
+    /** Where it is going to work; absent for what needs no folder. */
+    worktree: WorktreePlace.optional(),
+  }),
   /** The agent has it already: the assignment was sent twice. */
-  z.object({kind: z.literal('known')}),
+  z.object({kind: z.literal('known'), worktree: WorktreePlace.optional()}),
   z.object({
     kind: z.literal('refused'),
     reason: z.enum(['draining', 'noSlot', 'stopped']),
@@ -83,6 +87,8 @@ export const StatusUpdate = z.object({
   firstSeq: z.number().int().positive(),
   events: z.array(TranscriptEvent).max(1024),
   usage: Usage.optional(),
+  /** What it has changed so far, when that is new. */
+  paths: ChangedPaths.optional(),
   /** The attempt is about to complete: what has come is made durable at once instead of with what would follow. */
   final: z.boolean().optional(),
 });

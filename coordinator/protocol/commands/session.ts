@@ -4,7 +4,10 @@ import {GateWaiver} from '../gate.ts';
 import {AgentId, SessionId, Sha256, TaskId} from '../ids.ts';
 import {SessionRecord, WorkspaceSource} from '../model/session.ts';
 import {MAX_NOTE_CHARS} from '../model/task.ts';
-import {Plan} from '../plan/plan.ts';
+import {Plan, TaskSpecification} from '../plan/plan.ts';
+
+/** In one request. */
+export const MAX_ADDED_TASKS = 1000;
 
 export const SessionStart = z.object({
   /** Chosen by the client, so that a repeated request starts one session. */
@@ -55,6 +58,8 @@ export const SessionControl = z.object({
       gate: z.string().min(1).max(64).optional(),
       reason: GateWaiver.shape.reason,
     }),
+    /** More tasks for a session that runs or is paused. Tasks that it has already, word for word, are passed over. */
+    z.object({kind: z.literal('addTasks'), tasks: z.array(TaskSpecification).min(1).max(MAX_ADDED_TASKS)}),
     z.object({kind: z.literal('budget'), budgetUsd: z.number().positive()}),
     /** Tells the coordinator what became of the result branch; the worktrees of a kept session are cleaned. */
     z.object({kind: z.literal('release')}),

@@ -99,6 +99,7 @@ export const METHODS = {
     result: agent.AgentRegistered,
   },
   'mcpx.agent.goodbye': {direction: 'agentToHub', params: agent.AgentGoodbye, result: Empty},
+  'mcpx.agent.kept': {direction: 'agentToHub', params: agent.AgentKept, result: Empty},
   'mcpx.agent.drain': {direction: 'both', params: agent.AgentDrain, result: Empty},
   'mcpx.agent.remove': {direction: 'clientToHub', params: agent.AgentRemove, result: Empty},
   'mcpx.agent.rateLimited': {direction: 'agentToHub', params: agent.RateLimitReport, result: Empty},

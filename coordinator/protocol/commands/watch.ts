@@ -14,7 +14,7 @@ export const ViewSelector = z.discriminatedUnion('view', [
   z.object({view: z.literal('agents')}),
   /** One row a session. */
   z.object({view: z.literal('sessions')}),
-  /** A session with its tasks, attempts, refs and refusals. */
+  /** A session with its tasks, attempts, refs, refusals, and what of it waits for a person. */
   z.object({view: z.literal('session'), sessionId: SessionId}),
   /** Whatever waits for a person, in all sessions or one. */
   z.object({view: z.literal('approvals'), sessionId: SessionId.optional()}),

@@ -1,11 +1,27 @@
 /** The stored record of an agent: its instance, its present incarnation and why it may not take work. */
 import * as z from 'zod';
-import {AttemptId, WallTime} from '../ids.ts';
+import {AttemptId, SessionId, WallTime} from '../ids.ts';
 import {ClaudeCodeInstance} from '../instance.ts';
 import {recordFields} from './record.ts';
 
 /** More completions than these do not wait for an agent that starts anew. */
 export const MAX_FINISHED = 256;
+
+/** Sessions that one record can name. */
+export const MAX_KEPT_SESSIONS = 256;
+
+/** The disk that worktrees take which an agent keeps for people, by session, the largest first. */
+export const KeptWorktrees = z
+  .array(
+    z.object({
+      sessionId: SessionId,
+      attempts: z.number().int().positive(),
+      /** On the disk, when each was kept. */
+      bytes: z.number().int().nonnegative(),
+    }),
+  )
+  .max(MAX_KEPT_SESSIONS);
+export type KeptWorktrees = z.infer<typeof KeptWorktrees>;
 
 export const AgentRecord = z.looseObject({
   ...recordFields,
@@ -19,6 +35,8 @@ export const AgentRecord = z.looseObject({
   draining: z.boolean().default(false),
   /** The incarnation that said goodbye, and with it gave up what it ran. */
   departed: z.string().max(64).optional(),
+  /** As the agent said last; absent: it never did. */
+  keptWorktrees: KeptWorktrees.optional(),
   /** Takes no new work until this wall time (ms), with the reason. */
   pausedUntil: WallTime.optional(),
   pauseReason: z.string().max(1024).optional(),

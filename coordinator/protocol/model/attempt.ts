@@ -19,6 +19,22 @@ export const AttemptReport = z.discriminatedUnion('outcome', [
 ]);
 export type AttemptReport = z.infer<typeof AttemptReport>;
 
+/** Paths in one record, in all of their characters. */
+export const MAX_CHANGED_PATHS = 200;
+export const MAX_CHANGED_CHARACTERS = 8192;
+
+/** What an attempt has changed in its worktree so far, against where it started: paths from its root, sorted. */
+export const ChangedPaths = z.object({
+  names: z.array(z.string().max(1024)).max(MAX_CHANGED_PATHS),
+  /** There are more. */
+  truncated: z.boolean(),
+});
+export type ChangedPaths = z.infer<typeof ChangedPaths>;
+
+/** Where an attempt works: an editor on that machine can open it while the worktree is there. */
+export const WorktreePlace = z.object({hostname: z.string().max(255), path: z.string().max(4096)});
+export type WorktreePlace = z.infer<typeof WorktreePlace>;
+
 export const AttemptRecord = z.looseObject({
   ...recordFields,
   id: AttemptId,
@@ -52,6 +68,10 @@ export const AttemptRecord = z.looseObject({
   counted: Usage.optional(),
   /** Dollars that it was allotted. Absent: nothing limits it. */
   budgetUsd: z.number().positive().optional(),
+  /** As its agent saw it last while it worked, seconds ago at most. */
+  paths: ChangedPaths.optional(),
+  /** Set when it starts to run, where it has a folder. */
+  worktree: WorktreePlace.optional(),
   /** Set while its agent is silent: wall time in ms since when. */
   unreachableSince: WallTime.optional(),
   /** Effects that were refused because the fence had fallen. */

@@ -1,9 +1,9 @@
 /** What a schema cannot say of a plan: references, cycles, and keys that exclude each other. */
 import {closest, didYouMean} from './closest.ts';
 import {formatPath, MAX_DIAGNOSTICS, type PlanDiagnostic, quoted} from './diagnostics.ts';
-import {graphProblems} from './graph.ts';
+import {type GraphNode, graphProblems} from './graph.ts';
 import type {Locator} from './locate.ts';
-import {gateName, RESULT_GATE_OWNER} from './plan.ts';
+import {gateName, type Plan, RESULT_GATE_OWNER} from './plan.ts';
 import {type PlanFile, type PlanGate, type PlanTask, RESERVED_TASK_KEYS} from './schema.ts';
 
 type Report = (
@@ -12,7 +12,8 @@ type Report = (
   options?: {severity?: PlanDiagnostic['severity']; at?: 'key' | 'value'; suggestion?: string | undefined},
 ) => void;
 
-export function crossChecks(plan: PlanFile, locator: Locator): PlanDiagnostic[] {
+/** `beside`: the plan to which the tasks are added. What of it they replace is for whoever adds them to say. */
+export function crossChecks(plan: PlanFile, locator: Locator, beside?: Plan): PlanDiagnostic[] {
   const found: PlanDiagnostic[] = [];
   const report: Report = (path, message, {severity = 'error', at = 'value', suggestion} = {}) => {
     if (found.length >= MAX_DIAGNOSTICS) return;
@@ -25,7 +26,9 @@ export function crossChecks(plan: PlanFile, locator: Locator): PlanDiagnostic[] 
       ...(suggestion === undefined ? {} : {suggestion}),
     });
   };
-  const ids = new Set(plan.tasks.map(task => task.id));
+  const own = new Set(plan.tasks.map(task => task.id));
+  const others = beside?.tasks.filter(task => !own.has(task.id)) ?? [];
+  const ids = new Set([...own, ...others.map(task => task.id)]);
   plan.tasks.forEach((task, index) => {
     checkWork(task, ['tasks', index], report);
     checkAffinity(task.affinity, ['tasks', index], ids, report);
@@ -36,7 +39,7 @@ export function crossChecks(plan: PlanFile, locator: Locator): PlanDiagnostic[] 
   checkEnv(plan.defaults?.env, ['defaults', 'env'], locator, report);
   checkGateNames(plan.gates, [], RESULT_GATE_OWNER, report);
   checkTaskGates(plan, report);
-  checkGraph(plan, locator, report);
+  checkGraph(plan, others, locator, report);
   return found;
 }
 
@@ -121,8 +124,9 @@ function checkEnv(
   }
 }
 
-function checkGraph(plan: PlanFile, locator: Locator, report: Report): void {
-  const nodes = plan.tasks.map(task => ({id: task.id, dependsOn: task.dependsOn ?? []}));
+function checkGraph(plan: PlanFile, others: readonly GraphNode[], locator: Locator, report: Report): void {
+  const own = plan.tasks.map(task => ({id: task.id, dependsOn: task.dependsOn ?? []}));
+  const nodes = [...own, ...others];
   for (const problem of graphProblems(nodes)) {
     const id = nodes[problem.node]?.id ?? '';
     if (problem.kind === 'duplicate') {

@@ -27,7 +27,8 @@ export type PlanParse =
     }
   | {readonly kind: 'invalid'; readonly diagnostics: readonly PlanDiagnostic[]};
 
-export function parsePlan(text: string): PlanParse {
+/** `beside`: the tasks are added to this plan, and may depend on its tasks. */
+export function parsePlan(text: string, beside?: Plan): PlanParse {
   const composed = composePlan(text.startsWith('\uFEFF') ? text.slice(1) : text);
   if (composed.kind === 'invalid') return invalid(composed.diagnostics);
   const {contents, lines} = composed;
@@ -42,11 +43,11 @@ export function parsePlan(text: string): PlanParse {
     return invalid(
       parsed.error.issues.slice(0, MAX_DIAGNOSTICS).flatMap(issue => issueDiagnostics(issue, value, locator)),
     );
-  const diagnostics = sortDiagnostics(crossChecks(parsed.data, locator));
+  const diagnostics = sortDiagnostics(crossChecks(parsed.data, locator, beside));
   if (diagnostics.some(diagnostic => diagnostic.severity === 'error')) return invalid(diagnostics);
   return {
     kind: 'plan',
-    plan: resolvePlan(parsed.data),
+    plan: resolvePlan(parsed.data, beside),
     file: parsed.data,
     warnings: diagnostics,
     positionOf: path => locator.value(path),
@@ -54,9 +55,9 @@ export function parsePlan(text: string): PlanParse {
 }
 
 /** As `parsePlan`, for the bytes of a file, which must be UTF-8. */
-export function parsePlanBytes(bytes: Uint8Array): PlanParse {
+export function parsePlanBytes(bytes: Uint8Array, beside?: Plan): PlanParse {
   const decoded = decodePlan(bytes);
-  return decoded.kind === 'text' ? parsePlan(decoded.text) : invalid([decoded.diagnostic]);
+  return decoded.kind === 'text' ? parsePlan(decoded.text, beside) : invalid([decoded.diagnostic]);
 }
 
 function invalid(diagnostics: readonly PlanDiagnostic[]): PlanParse {

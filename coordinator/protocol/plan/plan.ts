@@ -62,6 +62,8 @@ export const TaskSpecification = z.object({
 });
 export type TaskSpecification = z.infer<typeof TaskSpecification>;
 
+export const MAX_PLAN_TASKS = 100_000;
+
 export const Plan = z.object({
   name: z.string().max(256),
   description: z.string().max(65_536).optional(),
@@ -88,7 +90,7 @@ export const Plan = z.object({
   }),
   /** Plan-level gates: run on the merged result. */
   gates: z.array(QualityGateConfig).max(32),
-  tasks: z.array(TaskSpecification).min(1).max(100_000),
+  tasks: z.array(TaskSpecification).min(1).max(MAX_PLAN_TASKS),
 });
 export type Plan = z.infer<typeof Plan>;
 
@@ -102,10 +104,11 @@ export const PLAN_DEFAULTS = {
 /** Names the plan's own gates. */
 export const RESULT_GATE_OWNER = 'result';
 
-/** Fills in every default. The file must have passed `parsePlan`. */
-export function resolvePlan(file: PlanFile): Plan {
+/** Fills in every default. The file must have passed `parsePlan`. `beside`: the plan to which its tasks are added. */
+export function resolvePlan(file: PlanFile, beside?: Plan): Plan {
   const workspace = file.workspace;
-  const order = new Map(file.tasks.map((task, index) => [task.id, index]));
+  const all = [...(beside?.tasks ?? []), ...file.tasks];
+  const order = new Map(all.map((task, index) => [task.id, index]));
   return {
     name: file.name,
     description: file.description,

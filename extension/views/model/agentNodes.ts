@@ -29,7 +29,7 @@ export function agentNode(row: AgentRow, running: number, words: Words): TreeNod
     description: joined(
       agentStatus(row, words),
       online ? `${running}/${metadata.maxConcurrentTasks}` : undefined,
-      trouble(metadata.claude, words),
+      online ? trouble(metadata.claude, words) : undefined,
       cost(metadata.performanceMetrics.costUsd),
     ),
     tooltip: agentTooltip(row, running, words),
@@ -51,7 +51,7 @@ function agentStatus(row: AgentRow, words: Words): string {
   const {instance} = agent;
   if (!online)
     return t(
-      '{0} since {1}',
+      '{0}, last seen {1}',
       statusLabel(instance.status === 'offline' ? 'offline' : 'unreachable', words),
       ago(instance.healthcheck.lastSeen, words),
     );

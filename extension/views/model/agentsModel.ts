@@ -13,7 +13,7 @@ import type {Words} from './words.ts';
 export class AgentsModel implements TreeModel {
   private readonly lifetime = new DisposableStore();
   private readonly dirt = this.lifetime.add(new Emitter<Dirt>());
-  /** Sorted, as their agents. */
+  /** Sorted, as their agents, of whom those that are gone come last. */
   private regions: ReadonlyMap<string, readonly string[]> = new Map();
 
   readonly onDirty: Event<Dirt> = this.dirt.event;
@@ -109,7 +109,12 @@ export class AgentsModel implements TreeModel {
   private sort(): boolean {
     const regions = new Map<string, string[]>();
     const rows = [...(this.fleet.mirror?.agents ?? [])];
-    rows.sort((a, b) => compareText(regionOf(a), regionOf(b)) || compareText(a.id, b.id));
+    rows.sort(
+      (a, b) =>
+        compareText(regionOf(a), regionOf(b)) ||
+        Number(b.online) - Number(a.online) ||
+        compareText(a.id, b.id),
+    );
     for (const row of rows) {
       const ofRegion = regions.get(regionOf(row)) ?? [];
       ofRegion.push(row.id);

@@ -78,7 +78,7 @@ function approvalNode({approval}: ApprovalRow, session: string, words: Words): T
   const target: Target = {kind: 'approval', sessionId, approvalId: id};
   return {
     id: approvalNodeId(sessionId, id),
-    label: approvalLabel(request),
+    label: approvalLabel(approval),
     description: joined(taskId, session, ago(askedAt, words)),
     tooltip: [
       ...requestLines(request, words),
@@ -98,10 +98,10 @@ function approvalNode({approval}: ApprovalRow, session: string, words: Words): T
 }
 
 /** What is asked, in one line. */
-export function approvalLabel(request: ApprovalRequest): string {
+export function approvalLabel({request, attemptId}: ApprovalRow['approval']): string {
   switch (request.kind) {
     case 'permission':
-      return `${request.tool}: ${inputSummary(request.input)}`;
+      return `${request.tool}: ${inputSummary(request.input, attemptId)}`;
     case 'question':
       return headline(request.questions[0]?.question ?? '');
     case 'decision':

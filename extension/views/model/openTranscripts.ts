@@ -42,7 +42,7 @@ export class OpenTranscripts implements Disposable {
       this.open.set(attemptId, known);
       return known.followed.whole;
     }
-    const calls = new ToolCalls();
+    const calls = new ToolCalls(attemptId);
     const followed = this.follow(attemptId, events => {
       const {changed, added} = calls.take(events);
       if (changed.size > 0 || added) this.changed(attemptId, changed, added);

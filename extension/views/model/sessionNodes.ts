@@ -22,7 +22,7 @@ export interface SessionLook {
   /** Its permissions and questions that wait. */
   readonly waiting: readonly ApprovalRow[];
   /** Bytes of the worktrees that agents keep for it. */
-  readonly keptBytes?: number;
+  readonly keptBytes: number;
 }
 
 export function dayNode(id: string, day: string, count: number, words: Words): TreeNode {
@@ -47,6 +47,7 @@ export function sessionNode(look: SessionLook, words: Words): TreeNode {
       session.endedAt === undefined ? undefined : duration(session.endedAt - session.createdAt),
       cost(session.spentUsd),
       timeOfDay(session.createdAt, words),
+      keptText(look, words),
     ),
     spoken: sessionStatus(look, words) ?? stateLabel('succeeded', words),
     tooltip: sessionTooltip(look, words),
@@ -55,6 +56,10 @@ export function sessionNode(look: SessionLook, words: Words): TreeNode {
     target: {kind: 'session', sessionId: id},
     expansion: 'collapsed',
   };
+}
+
+function keptText({keptBytes}: SessionLook, {t}: Words): string | undefined {
+  return keptBytes > 0 ? t('{0} kept', bytes(keptBytes)) : undefined;
 }
 
 /** What of its state matters for what can be done. */
@@ -112,7 +117,7 @@ function sessionTooltip({session, isInterrupted, waiting, keptBytes}: SessionLoo
     session.rehearsal ? t('A rehearsal: no model is called.') : undefined,
     workspace?.origin === undefined ? undefined : t('From: {0}', workspace.origin),
     session.result === undefined ? undefined : t('Result: {0}', session.result.branch),
-    keptBytes === undefined || keptBytes === 0 ? undefined : t('Kept worktrees: {0}', bytes(keptBytes)),
+    keptBytes > 0 ? t('Worktrees that are kept take {0}.', bytes(keptBytes)) : undefined,
   ].filter(line => line !== undefined);
 }
 

@@ -8,6 +8,7 @@ import {Emitter, type Event} from '../../../coordinator/runtime/emitter.ts';
 import type {ActiveWork} from './activeWork.ts';
 import {PAGE} from './drawing.ts';
 import {type FleetSource, whenWhole} from './fleetRows.ts';
+import {KeptDisk} from './keptDisk.ts';
 import {
   attemptNodeId,
   dayNodeId,
@@ -39,6 +40,7 @@ export class SessionsModel implements TreeModel {
   private readonly dirt = this.lifetime.add(new Emitter<Dirt>());
   private readonly list: SessionList;
   private readonly approvals: WaitingApprovals;
+  private readonly kept: KeptDisk;
   private readonly transcripts: OpenTranscripts;
   private readonly sessions = new Map<string, OpenSession>();
   private today: string;
@@ -50,6 +52,7 @@ export class SessionsModel implements TreeModel {
     const mirror = (): FleetSource['mirror'] => fleet.mirror;
     this.list = new SessionList(mirror, words);
     this.approvals = new WaitingApprovals(mirror);
+    this.kept = new KeptDisk(mirror);
     this.today = dayOf(words.now(), words);
     this.transcripts = this.lifetime.add(
       new OpenTranscripts(follow, (attemptId, calls, added) =>
@@ -102,7 +105,8 @@ export class SessionsModel implements TreeModel {
         if (!row) return undefined;
         const isInterrupted = this.list.isInterrupted(ref.sessionId);
         const waiting = this.approvals.ofSession(ref.sessionId);
-        return sessionNode({session: row.session, isInterrupted, waiting}, words);
+        const keptBytes = this.kept.bytes(ref.sessionId);
+        return sessionNode({session: row.session, isInterrupted, waiting, keptBytes}, words);
       }
       case 'group': {
         const count = this.sessions.get(ref.sessionId)?.index.count(ref.state) ?? 0;
@@ -192,12 +196,14 @@ export class SessionsModel implements TreeModel {
       this.transcripts.dispose();
       this.list.updateSessions('all');
       this.approvals.update();
+      this.kept.update();
       this.dirt.emit('all');
     } else if (change.part === 'sessions') {
       const dirt = this.list.updateSessions(change.rows);
       if (dirt === 'all') this.dirt.emit('all');
       else this.tell([...[...dirt.days].map(dayNodeId), ...[...dirt.sessions].map(sessionNodeId)]);
-    } else if (change.part === 'agents') this.tell([...this.list.updateAgents()].map(sessionNodeId));
+    } else if (change.part === 'agents')
+      this.tell([...this.list.updateAgents(), ...this.kept.update()].map(sessionNodeId));
     else
       this.tell(
         this.approvals

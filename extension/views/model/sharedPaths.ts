@@ -1,4 +1,5 @@
-/** Which running attempts of one session change the same paths. Pure. */
+/** With which others an attempt overlaps, and on which paths: the same overlaps as everywhere, seen from each attempt. Pure. */
+import {overlaps} from '../../../coordinator/client/overlaps.ts';
 import type {AttemptRecord} from '../../../coordinator/protocol/model/attempt.ts';
 
 export interface SharedPaths {
@@ -10,30 +11,24 @@ export interface SharedPaths {
 
 /** By attempt; those that share nothing are absent. */
 export function sharedPaths(attempts: readonly AttemptRecord[]): ReadonlyMap<string, readonly SharedPaths[]> {
-  const byPath = new Map<string, AttemptRecord[]>();
-  for (const attempt of attempts)
-    for (const path of pathsOf(attempt)) byPath.set(path, [...(byPath.get(path) ?? []), attempt]);
-  const shared = new Map<string, Map<string, {taskId: string; paths: string[]}>>();
-  for (const [path, together] of byPath)
+  const taskOf = new Map(attempts.map(({id, taskId}) => [id, taskId]));
+  const shared = new Map<string, Map<string, string[]>>();
+  for (const {path, attempts: together} of overlaps(attempts))
     for (const one of together)
       for (const other of together) {
-        if (one.taskId === other.taskId) continue;
-        const ofOne = shared.get(one.id) ?? new Map<string, {taskId: string; paths: string[]}>();
-        shared.set(one.id, ofOne);
-        const known = ofOne.get(other.id) ?? {taskId: other.taskId, paths: []};
-        ofOne.set(other.id, known);
-        known.paths.push(path);
+        if (taskOf.get(one) === taskOf.get(other)) continue;
+        const ofOne = shared.get(one) ?? new Map<string, string[]>();
+        shared.set(one, ofOne);
+        ofOne.set(other, [...(ofOne.get(other) ?? []), path]);
       }
   return new Map(
     [...shared].map(([id, others]) => [
       id,
-      [...others].map(([attemptId, {taskId, paths}]) => ({attemptId, taskId, paths})),
+      [...others].map(([attemptId, paths]) => ({
+        attemptId,
+        taskId: taskOf.get(attemptId) ?? attemptId,
+        paths,
+      })),
     ]),
   );
-}
-
-/** What the agent has told of the files that the attempt changed so far. */
-function pathsOf(attempt: AttemptRecord): readonly string[] {
-  const {paths} = attempt;
-  return Array.isArray(paths) ? paths.filter(path => typeof path === 'string') : [];
 }

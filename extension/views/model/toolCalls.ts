@@ -1,4 +1,5 @@
 /** The last tool calls of a transcript, each with how it ended. Pure. */
+import * as z from 'zod';
 import type {TranscriptEvent} from '../../../coordinator/protocol/transcript.ts';
 
 export interface ToolCall {
@@ -12,6 +13,8 @@ export interface ToolCall {
   /** The result's beginning. */
   readonly result?: string;
 }
+
+const Questions = z.object({questions: z.array(z.object({question: z.string()}))});
 
 const MOST = 50;
 const LONGEST_INPUT = 1000;
@@ -29,8 +32,13 @@ const TELLING = [
   'description',
   'prompt',
 ];
+/** Of a path, its end. */
+const PATHS: ReadonlySet<string> = new Set(['file_path', 'notebook_path', 'path']);
+const SHOWN_SEGMENTS = 3;
 
 export class ToolCalls {
+  constructor(private readonly attemptId: string) {}
+
   private readonly calls = new Map<string, ToolCall>();
 
   /** Oldest first. */
@@ -51,7 +59,7 @@ export class ToolCalls {
         this.calls.set(event.id, {
           id: event.id,
           name: event.name,
-          summary: inputSummary(event.input),
+          summary: inputSummary(event.input, this.attemptId),
           input: JSON.stringify(event.input, undefined, 2).slice(0, LONGEST_INPUT),
           state: 'running',
         });
@@ -74,13 +82,26 @@ export class ToolCalls {
 }
 
 /** One line of a tool's input, for people. */
-export function inputSummary(input: unknown): string {
+export function inputSummary(input: unknown, attemptId?: string): string {
   if (typeof input !== 'object' || input === null) return oneLine(String(input ?? ''));
   const fields = new Map<string, unknown>(Object.entries(input));
-  const telling = TELLING.map(name => fields.get(name)).find(
-    value => typeof value === 'string' && value !== '',
-  );
-  return oneLine(typeof telling === 'string' ? telling : fields.size === 0 ? '' : JSON.stringify(input));
+  for (const name of TELLING) {
+    const value = fields.get(name);
+    if (typeof value === 'string' && value !== '')
+      return oneLine(PATHS.has(name) ? shownPath(value, attemptId) : value);
+  }
+  const asked = Questions.safeParse(input);
+  if (asked.success) return oneLine(asked.data.questions[0]?.question ?? '');
+  return oneLine(fields.size === 0 ? '' : JSON.stringify(input));
+}
+
+/** From the root of the attempt's worktree, if it is in there. */
+function shownPath(file: string, attemptId: string | undefined): string {
+  const root = `/${attemptId}/worktree/`;
+  const at = attemptId === undefined ? -1 : file.indexOf(root);
+  if (at >= 0) return file.slice(at + root.length);
+  const segments = file.split(/[\\/]/);
+  return segments.length <= SHOWN_SEGMENTS + 1 ? file : `…/${segments.slice(-SHOWN_SEGMENTS).join('/')}`;
 }
 
 function oneLine(text: string): string {

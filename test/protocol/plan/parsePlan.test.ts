@@ -116,6 +116,40 @@ tasks:
   });
 });
 
+describe('tasks that are added to a plan', () => {
+  const {plan} = good('name: x\ntasks: [{id: b, run: "true"}, {id: a, run: "true", dependsOn: b}]\n');
+  const added = (task: string) =>
+    parsePlan(`name: more\ntasks:\n  - ${task}\n  - {id: c, run: "true"}\n`, plan);
+
+  it('may name its tasks, in whose order they are merged', () => {
+    const affinity = 'affinity: [{kind: with, with: [b], strength: prefer}]';
+    const parsed = added(
+      `{id: d, run: "true", dependsOn: [c, a, b], ${affinity.replace('kind: with', 'kind: sameAgent')}}`,
+    );
+    assert.ok(parsed.kind === 'plan', JSON.stringify(parsed));
+    assert.deepEqual(
+      parsed.plan.tasks.map(({id, dependsOn}) => [id, ...dependsOn]),
+      [['d', 'b', 'a', 'c'], ['c']],
+    );
+  });
+
+  it('are told with line and column what they name in vain, and circles', () => {
+    for (const [task, message] of [
+      ['{id: d, run: "true", dependsOn: [e]}', /no task is called "e"/],
+      ['{id: d, run: "true", dependsOn: [d]}', /form a cycle/],
+    ] as const) {
+      const parsed = added(task);
+      assert.ok(parsed.kind === 'invalid');
+      assert.match(parsed.diagnostics[0]?.message ?? '', message);
+      assert.equal(parsed.diagnostics[0]?.position.line, 3);
+    }
+  });
+
+  it('may replace none for the eyes of this check: whoever adds them knows which are the same', () => {
+    assert.equal(added('{id: a, run: "true"}').kind, 'plan');
+  });
+});
+
 describe('positions', () => {
   const {positionOf} = good(
     'name: x\ndefaults: &d\n  env: {A: b}\ntasks:\n  - id: a\n    run: x\n    dependsOn: []\n    <<: *d\n    retry:\n      max: 2\n',

@@ -48,6 +48,11 @@ async function act(page: Page, action: PageAction): Promise<string[]> {
       const value = await locate(page, action.target).first().getAttribute(action.name, LIMIT);
       return value === null ? [] : [value];
     }
+    case 'attributes':
+      return await locate(page, action.target).evaluateAll(
+        (elements, name) => elements.map(element => element.getAttribute(name) ?? ''),
+        action.name,
+      );
     case 'press':
       await page.keyboard.press(action.keys);
       return [];

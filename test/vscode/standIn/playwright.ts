@@ -17,6 +17,10 @@ export interface Locator {
   click(options: {readonly timeout: number}): Promise<void>;
   fill(text: string, options: {readonly timeout: number}): Promise<void>;
   allInnerTexts(): Promise<string[]>;
+  evaluateAll<T, A>(
+    inPage: (elements: {getAttribute(name: string): string | null}[], argument: A) => T,
+    argument: A,
+  ): Promise<T>;
   getAttribute(name: string, options: {readonly timeout: number}): Promise<string | null>;
 }
 

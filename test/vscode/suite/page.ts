@@ -40,6 +40,11 @@ export class Page {
     return (await this.act({kind: 'attribute', target, name}))[0];
   }
 
+  /** Of every element that matches. */
+  async attributes(target: Target, name: string): Promise<string[]> {
+    return await this.act({kind: 'attributes', target, name});
+  }
+
   /** As Playwright names keys. */
   async press(keys: string): Promise<void> {
     await this.act({kind: 'press', keys});

@@ -1,33 +1,51 @@
-/** A plan that is run by one of the extension's commands, watched to its end. */
+/** A plan that is run by one of the extension's commands, watched to its end through the bundled command. */
 import assert from 'node:assert/strict';
-import * as vscode from 'vscode';
-import {nextEvent} from './awaiting.ts';
+import {execFile} from 'node:child_process';
+import {existsSync, readdirSync} from 'node:fs';
+import path from 'node:path';
+import {promisify} from 'node:util';
+import * as z from 'zod';
+import {found} from '../../support/waiting.ts';
+import {variable} from './surroundings.ts';
 
 const RUN_LIMIT_MS = 240_000;
 
-export interface PlanRun {
-  readonly exitCode: number | undefined;
-  /** All that its terminal shows when it is over. */
-  readonly output: string;
+const Sessions = z.object({
+  sessions: z.array(z.looseObject({id: z.string(), state: z.string(), host: z.string()})),
+});
+
+/** `start` runs a plan and answers with its session. Resolves with the session's last state, once the process that hosts it is gone. */
+export async function runToEnd(start: () => Thenable<unknown>): Promise<{session: string; state: string}> {
+  const session = await start();
+  assert.ok(typeof session === 'string', 'nothing was started');
+  return {session, state: await endOf(session)};
 }
 
-/** `start` runs the plan that is open. */
-export async function watchRun(start: () => Thenable<unknown>): Promise<PlanRun> {
-  const ended = nextEvent(
-    vscode.tasks.onDidEndTaskProcess,
-    ({execution}) => execution.task.source === 'mcpx',
-    'the run to end',
+/** The session's last state, once the process that hosts it is gone. */
+export function endOf(session: string): Promise<string> {
+  return found(
+    async () => {
+      const {sessions} = Sessions.parse(JSON.parse(await mcpx('sessions', 'list', '--json')));
+      const row = sessions.find(({id}) => id === session);
+      return row?.host === 'gone' ? row.state : undefined;
+    },
     RUN_LIMIT_MS,
+    `the end of session ${session}`,
   );
-  await start();
-  const {exitCode} = await ended;
-  return {exitCode, output: await terminalText()};
 }
 
-async function terminalText(): Promise<string> {
-  assert.ok(vscode.window.activeTerminal, 'no terminal is open');
-  await vscode.commands.executeCommand('workbench.action.terminal.selectAll');
-  await vscode.commands.executeCommand('workbench.action.terminal.copySelection');
-  await vscode.commands.executeCommand('workbench.action.terminal.clearSelection');
-  return await vscode.env.clipboard.readText();
+/** For rehearsals: the Claude Code that came with the packages, where there is one; else agents look on the PATH. */
+export function bundledClaude(): string | undefined {
+  const folder = path.join(variable('MCPX_TEST_ROOT'), 'node_modules/@anthropic-ai');
+  return readdirSync(folder)
+    .map(name => path.join(folder, name, 'claude'))
+    .find(file => existsSync(file));
+}
+
+/** What a verb of the bundled command prints. */
+export async function mcpx(...args: string[]): Promise<string> {
+  const file = path.join(variable('MCPX_TEST_ROOT'), 'dist/mcpx.mjs');
+  const env = {...process.env, ELECTRON_RUN_AS_NODE: '1'};
+  const {stdout} = await promisify(execFile)(process.execPath, [file, ...args], {env});
+  return stdout;
 }

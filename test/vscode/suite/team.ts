@@ -46,8 +46,13 @@ export class Team {
   }
 
   /** Rehearses a plan of the repository in the background; resolves with its session. */
-  async rehearse(plan: string): Promise<string> {
-    const answer = await this.mcpx('run', plan, '--rehearse', '--background', '--json');
+  rehearse(plan: string): Promise<string> {
+    return this.run(plan, '--rehearse');
+  }
+
+  /** As `rehearse`, for plans without prompts. */
+  async run(plan: string, ...flags: string[]): Promise<string> {
+    const answer = await this.mcpx('run', plan, ...flags, '--background', '--json');
     return Started.parse(JSON.parse(answer.trim().split('\n').at(-1) ?? '')).session;
   }
 
@@ -70,16 +75,24 @@ export class Team {
   }
 
   /** The first that waits and that fits. */
-  approval(fits: (approval: ApprovalRecord) => boolean = () => true): Promise<ApprovalRecord> {
+  async approval(
+    fits: (approval: ApprovalRecord) => boolean = () => true,
+    what = 'an approval',
+  ): Promise<ApprovalRecord> {
     const fitting = (row: Row): ApprovalRecord[] =>
       row.kind === 'approval' && row.approval.state.kind === 'waiting' && fits(row.approval)
         ? [row.approval]
         : [];
-    return found(
-      async () => (await snapshotRows(await this.client(), {view: 'approvals'})).flatMap(fitting)[0],
-      WAIT_MS,
-      'an approval',
-    );
+    let seen: readonly Row[] = [];
+    const look = async (): Promise<ApprovalRecord | undefined> => {
+      seen = await snapshotRows(await this.client(), {view: 'approvals'});
+      return seen.flatMap(fitting)[0];
+    };
+    try {
+      return await found(look, WAIT_MS, what);
+    } catch (cause) {
+      throw new Error(`${what} does not wait, but: ${JSON.stringify(seen)}`, {cause});
+    }
   }
 
   async session(sessionId: string): Promise<SessionRecord> {

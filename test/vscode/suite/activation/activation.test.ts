@@ -6,7 +6,7 @@ import * as vscode from 'vscode';
 import * as z from 'zod';
 import {found, within} from '../../../support/waiting.ts';
 import {Page} from '../page.ts';
-import {watchRun} from '../planRun.ts';
+import {mcpx, runToEnd} from '../planRun.ts';
 import {extension, scratchFolder} from '../surroundings.ts';
 
 const Manifest = z.object({
@@ -24,7 +24,7 @@ describe('the extension in a window without a plan', function () {
   it('sleeps until a plan is opened', async () => {
     assert.equal(extension().isActive, false);
     const document = await vscode.workspace.openTextDocument(plan);
-    assert.equal(document.languageId, 'yaml');
+    assert.equal(document.languageId, 'mcpx-plan');
     await found(() => extension().isActive || undefined, 60_000, 'the extension to be active');
   });
 
@@ -54,8 +54,8 @@ describe('the extension in a window without a plan', function () {
 
   it('runs a plan from anywhere', async () => {
     await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(plan));
-    const {exitCode, output} = await watchRun(() => vscode.commands.executeCommand('mcpx.runPlan'));
-    assert.equal(exitCode, 0, output);
-    assert.match(output, /hello/);
+    const {session, state} = await runToEnd(() => vscode.commands.executeCommand('mcpx.runPlan'));
+    assert.equal(state, 'succeeded', await mcpx('sessions', 'show', session));
+    await vscode.commands.executeCommand('mcpx.stopCoordinator');
   });
 });

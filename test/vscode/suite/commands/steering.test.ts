@@ -83,26 +83,25 @@ describe('commands that steer a team', function () {
   it('answers permissions and questions, with an edited input, a word instead and several options', async function () {
     const page = Page.orSkip(this);
     const sessionId = await team.rehearse('asks.mcpx.yaml');
-    const write = await team.approval(tool('Write', 'notes.txt'));
+    const write = await team.approval(tool('Write', 'notes.txt'), 'the first file');
     await approveEdited(write);
 
-    const remove = await team.approval(tool('Bash'));
+    const remove = await team.approval(tool('Bash'), 'the removal');
     await vscode.commands.executeCommand('mcpx.deny', {target: target(remove)}, 'keep that file');
 
-    const question = await team.approval(({request}) => request.kind === 'question');
+    const question = await team.approval(({request}) => request.kind === 'question', 'the question');
     const answering = vscode.commands.executeCommand('mcpx.answer', target(question));
     const row = '.quick-input-list .monaco-list-row';
     await page.waitFor({selector: row, hasText: 'Like the sea'});
     await page.screenshot('question');
     await page.click({selector: row, hasText: 'Blue'});
     await page.waitFor({selector: row, hasText: 'large'});
-    for (const label of ['S', 'L'])
-      await page.click({selector: `${row}[aria-label^="${label},"] .quick-input-list-checkbox`});
+    for (const detail of ['small', 'large']) await page.click({selector: row, hasText: detail});
     await page.screenshot('questionWithSeveralAnswers');
     await page.press('Enter');
     await answering;
 
-    const one = await team.approval(tool('Write', 'one.txt'));
+    const one = await team.approval(tool('Write', 'one.txt'), 'the second file');
     await vscode.commands.executeCommand('mcpx.approveForSession', target(one));
     const {result} = await team.sessionIn(sessionId, 'succeeded', 'failed');
     assert.ok(result);

@@ -98,6 +98,22 @@ describe('diagnostics of a plan file', () => {
     await vscode.commands.executeCommand('workbench.action.revertAndCloseActiveEditor');
   });
 
+  it('are mended by what was meant', async () => {
+    const document = await open(file, BROKEN);
+    await findings(document, FINDINGS.length);
+    const at = document.positionAt(BROKEN.indexOf('tset') + 1);
+    const [fix] = await vscode.commands.executeCommand<vscode.CodeAction[]>(
+      'vscode.executeCodeActionProvider',
+      document.uri,
+      new vscode.Range(at, at),
+      vscode.CodeActionKind.QuickFix.value,
+    );
+    assert.equal(fix?.title, 'Change to test');
+    assert.ok(fix.edit && (await vscode.workspace.applyEdit(fix.edit)));
+    assert.deepEqual(await findings(document, 2), FINDINGS.slice(0, 2));
+    await vscode.commands.executeCommand('workbench.action.revertAndCloseActiveEditor');
+  });
+
   it('tell where YAML itself ends too early', async () => {
     const document = await open(file, 'name: open\ntasks:\n  - id: a\n    run: [true\n');
     const [first] = await findings(document, 1);
