@@ -5,7 +5,7 @@ import {shared} from '../theme/tokens.ts';
 import {type Camera, fitted, moved, revealing, toPlane, zoomed} from './camera.ts';
 import {NODE_WIDTH} from './layout.ts';
 import {onThemeChange, type Palette, readPalette} from './palette.ts';
-import {type Collapse, draw, isCollapsed, nodeAt, stageColumns} from './renderer.ts';
+import {type Collapse, type Drawing, draw, drawEdges, isCollapsed, nodeAt, stageColumns} from './renderer.ts';
 import type {Scene} from './scene.ts';
 
 /** A pointer that moves less than this between down and up has clicked. */
@@ -41,6 +41,9 @@ export class GraphCanvas extends McpxElement {
   private view = {width: 0, height: 0};
   private palette: Palette | undefined;
   private frame = 0;
+  private readonly layer = document.createElement('canvas');
+  /** What the layer of edges was drawn from. */
+  private layerOf: readonly unknown[] = [];
   private collapse: Collapse = 'auto';
   private focused = false;
   /** A person moved it: it is not fitted by itself any more. */
@@ -164,7 +167,7 @@ export class GraphCanvas extends McpxElement {
     const context = this.canvas?.getContext('2d');
     if (!context || !this.scene || this.view.width === 0) return;
     this.palette ??= readPalette();
-    draw({
+    const drawing: Drawing = {
       context,
       scene: this.scene,
       camera: this.camera,
@@ -173,8 +176,24 @@ export class GraphCanvas extends McpxElement {
       palette: this.palette,
       collapse: this.collapse,
       hasFocus: this.focused,
-    });
+    };
+    draw(drawing, this.edgeLayer(drawing));
     this.framesDrawn += 1;
+  }
+
+  /** Edges are drawn again only when they would look different: thousands of lines cost more than all else. */
+  private edgeLayer(drawing: Drawing): HTMLCanvasElement {
+    const {scene, camera, view, density, palette} = drawing;
+    const drawn = [scene.edges, scene.criticalEdges, scene.selectedEdges, camera, view, density, palette];
+    const {layer} = this;
+    if (drawn.every((part, at) => part === this.layerOf[at])) return layer;
+    this.layerOf = drawn;
+    layer.width = Math.max(1, Math.round(view.width * density));
+    layer.height = Math.max(1, Math.round(view.height * density));
+    const context = layer.getContext('2d');
+    if (context && !isCollapsed(scene, camera, drawing.collapse)) drawEdges({...drawing, context});
+    else this.layerOf = [];
+    return layer;
   }
 
   private onPointerDown(down: PointerEvent): void {

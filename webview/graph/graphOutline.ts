@@ -79,16 +79,25 @@ export class GraphOutline extends McpxElement {
         width: 14px;
         height: 14px;
       }
-      .twistie {
-        width: 12px;
-        text-align: center;
-      }
       .stage {
         font-weight: 600;
       }
-      .count {
+      .stage-name {
+        display: flex;
+        flex: 1 1 auto;
+        gap: 6px;
+      }
+      .stage-name::before {
+        content: '▾';
+        width: 12px;
+        text-align: center;
+      }
+      .stage-name.closed::before {
+        content: '▸';
+      }
+      .stage-name::after {
+        content: attr(data-count);
         margin-left: auto;
-        padding-left: 8px;
         font-weight: normal;
       }
     `,
@@ -175,8 +184,9 @@ export class GraphOutline extends McpxElement {
 
   private renderStage(stage: number): TemplateResult {
     const count = this.scene?.graph.stages[stage]?.length ?? 0;
-    return html`<span class="twistie" aria-hidden="true">${this.closed.has(stage) ? '▸' : '▾'}</span>
-      <span>${t('Stage {0}', stage + 1)}</span><span class="count quiet">${count}</span>`;
+    return html`<span class="stage-name ${this.closed.has(stage) ? 'closed' : ''}" data-count=${count}>
+      ${t('Stage {0}', stage + 1)}
+    </span>`;
   }
 
   private renderTask(index: number): TemplateResult {

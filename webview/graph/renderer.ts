@@ -40,13 +40,14 @@ export interface Drawing {
   readonly hasFocus: boolean;
 }
 
-export function draw(drawing: Drawing): void {
+/** `edges`: what `drawEdges` drew with the same camera. */
+export function draw(drawing: Drawing, edges: CanvasImageSource): void {
   const {context, scene, camera, view, density, collapse} = drawing;
   context.setTransform(density, 0, 0, density, 0, 0);
   context.clearRect(0, 0, view.width, view.height);
   if (isCollapsed(scene, camera, collapse)) drawStages(drawing);
   else {
-    drawEdges(drawing);
+    context.drawImage(edges, 0, 0, view.width, view.height);
     drawNodes(drawing, visible(drawing));
   }
 }
@@ -56,8 +57,11 @@ function toPlane({context, camera, density}: Drawing): void {
   context.setTransform(scale, 0, 0, scale, camera.x * density, camera.y * density);
 }
 
-function drawEdges(drawing: Drawing): void {
-  const {context, scene, camera, palette} = drawing;
+/** Alone on their canvas: they change with the camera, not with the states of tasks. */
+export function drawEdges(drawing: Drawing): void {
+  const {context, scene, camera, palette, view, density} = drawing;
+  context.setTransform(density, 0, 0, density, 0, 0);
+  context.clearRect(0, 0, view.width, view.height);
   toPlane(drawing);
   const thin = 1 / camera.scale;
   const small = camera.scale < SIGN_SCALE;
@@ -105,7 +109,7 @@ function drawNodes(drawing: Drawing, nodes: readonly number[]): void {
         context.globalAlpha = part.alpha;
         context.fillStyle = palette.looks[look];
         context.beginPath();
-        for (const index of part.nodes) box(context, scene, index, 0);
+        for (const index of part.nodes) plainBox(context, scene, index);
         context.fill();
       }
     } else for (const part of dimmed(scene, same)) drawCards(drawing, look, part.nodes, part.alpha);
@@ -128,6 +132,11 @@ function box(context: CanvasRenderingContext2D, {layout}: Scene, index: number, 
   const y = (layout.y[index] ?? 0) - NODE_HEIGHT / 2 - grow;
   const [width, height] = [NODE_WIDTH + 2 * grow, NODE_HEIGHT + 2 * grow];
   context.roundRect(x, y, width, height, RADIUS + grow);
+}
+
+function plainBox(context: CanvasRenderingContext2D, {layout}: Scene, index: number): void {
+  const x = (layout.x[index] ?? 0) - NODE_WIDTH / 2;
+  context.rect(x, (layout.y[index] ?? 0) - NODE_HEIGHT / 2, NODE_WIDTH, NODE_HEIGHT);
 }
 
 function drawCards(drawing: Drawing, look: LookName, nodes: readonly number[], alpha: number): void {

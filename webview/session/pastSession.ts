@@ -56,7 +56,10 @@ export class PastSession {
       while (more && this.moments.length < MAX_MOMENTS) {
         const params = {sessionId: this.sessionId, fromRevision: this.nextRevision, limit: MARKS};
         const window = await this.feed.query(HistoryWindow, {kind: 'history', params});
-        this.moments = joined(this.moments, window.marks);
+        const all = joined(this.moments, window.marks);
+        // Before its own record there is nothing of a session to be seen.
+        const first = all.findIndex(({marks}) => marks.some(({kind}) => kind === 'session'));
+        this.moments = all.slice(Math.max(0, first));
         more = window.nextRevision !== undefined && window.nextRevision !== this.nextRevision;
         this.nextRevision = window.nextRevision ?? window.upTo + 1;
       }

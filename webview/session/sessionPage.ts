@@ -168,6 +168,11 @@ export class SessionPage extends McpxElement {
   }
 
   private renderEmpty(): TemplateResult {
+    if (this.past?.shown)
+      return html`<div class="empty quiet" role="status">
+        ${t('Nothing is known of this session at that time.')}
+        <vscode-button @click=${() => this.past?.leave()}>${t('Back to Now')}</vscode-button>
+      </div>`;
     const gone = this.rows?.revision !== undefined;
     return html`<div class="empty quiet" role="status">
       ${this.rows?.failure ?? (gone ? t('This session is not there any more.') : t('Reading…'))}
