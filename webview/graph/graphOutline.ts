@@ -191,7 +191,8 @@ export class GraphOutline extends McpxElement {
     const counts = [...tally(scene.looks, scene.graph.stages[stage])].map(
       ([look, count]) => `${count} ${t(LOOKS[look].label)}`,
     );
-    return `${t('Stage {0}', stage + 1)}, ${counts.join(', ')}`;
+    const all = scene.graph.stages[stage]?.length ?? 0;
+    return `${t('Stage {0}', stage + 1)}, ${all}: ${counts.join(', ')}`;
   }
 
   /** Edges as words. */
