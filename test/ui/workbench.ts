@@ -94,7 +94,9 @@ export class Workbench {
   async replaceText(text: string): Promise<void> {
     await this.editorText().click();
     await this.page.keyboard.press('Control+KeyA');
-    await this.page.keyboard.insertText(text);
+    await this.page.keyboard.press('Delete');
+    // Key by key: the editor closes quotes, and takes those that are typed for its own.
+    await this.page.keyboard.type(text);
   }
 
   async save(): Promise<void> {

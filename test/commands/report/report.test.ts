@@ -154,7 +154,11 @@ describe('a live frame', () => {
 
   it('lists at most five approvals and counts the rest', () => {
     const asks = Array.from({length: 8}, (_, index) =>
-      approvalRow(`more-${index}`, 'hello', {kind: 'decision', subject: 'losses', message: 'lost three times'}),
+      approvalRow(`more-${index}`, 'hello', {
+        kind: 'decision',
+        subject: 'losses',
+        message: 'lost three times',
+      }),
     );
     const frame = liveFrame(reportOf([...runningRows(), ...asks]), {
       wallNow: NOW,
