@@ -1,5 +1,6 @@
 /** The extension's main: makes one of each part for this window, and wires them. The coordinator is found when something needs it. */
 import * as vscode from 'vscode';
+import {endpointFileUnder, userDataRoot} from '../coordinator/client/userData.ts';
 import {systemClock} from '../coordinator/runtime/clock.ts';
 import {describeError} from '../coordinator/runtime/errors.ts';
 import {systemRandom} from '../coordinator/runtime/random.ts';
@@ -53,6 +54,7 @@ function makeServices(context: vscode.ExtensionContext): Services {
     random,
     logger,
     version: (context.extension.packageJSON as {version: string}).version,
+    localEndpointFile: endpointFileUnder(userDataRoot(process.env)),
     lingerMs: () => setting('coordinator.lingerMinutes') * 60_000,
   });
   const fleet = new Fleet(link);

@@ -2,6 +2,7 @@
  * The window's link to its coordinator: found or started through the bundled command, connected, and started again when it died. What is watched
  * and asked over it is other parts'.
  */
+import {existsSync} from 'node:fs';
 import * as z from 'zod';
 import {ArtifactClient} from '../../coordinator/artifacts/artifactClient.ts';
 import {connectClient, type McpxClient} from '../../coordinator/client/mcpxClient.ts';
@@ -60,6 +61,8 @@ export interface LinkOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly version: string;
+  /** Where this machine's coordinator says that it runs. */
+  readonly localEndpointFile: string;
   /** How long the local coordinator outlives its last window and session, in ms. */
   readonly lingerMs: () => number;
 }
@@ -126,6 +129,8 @@ export class CoordinatorLink implements Disposable {
   async join(): Promise<McpxClient | undefined> {
     const {epoch} = this;
     if (this.current.kind !== 'off' || this.choice.kind !== 'local') return undefined;
+    // Most windows have nothing to do with us: they shall not pay for a process.
+    if (!existsSync(this.options.localEndpointFile)) return undefined;
     const endpoint = await this.findEndpoint(false).catch((error: unknown) => {
       if (isCoordinatorError(error, 'unavailable')) return undefined;
       throw error;

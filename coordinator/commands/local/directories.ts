@@ -1,7 +1,7 @@
 /** Where MCPX keeps things on this machine: one data directory per user, unless `MCPX_HOME` says otherwise. */
 import {mkdir} from 'node:fs/promises';
 import path from 'node:path';
-import envPaths from 'env-paths';
+import {userDataRoot} from '../../client/userData.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 
 export interface Directories {
@@ -20,8 +20,7 @@ export interface Directories {
 }
 
 export function userDirectories(env: Readonly<Record<string, string | undefined>>): Directories {
-  const root = env['MCPX_HOME'] ? path.resolve(env['MCPX_HOME']) : envPaths('mcpx', {suffix: ''}).data;
-  return directoriesUnder(root);
+  return directoriesUnder(userDataRoot(env));
 }
 
 export function directoriesUnder(root: string): Directories {

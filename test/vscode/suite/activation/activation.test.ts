@@ -1,13 +1,13 @@
 /** A window without a plan: what wakes the extension, and what it says where there is nothing to run. */
 import assert from 'node:assert/strict';
-import {writeFileSync} from 'node:fs';
+import {existsSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import * as z from 'zod';
 import {found, within} from '../../../support/waiting.ts';
 import {Page} from '../page.ts';
 import {mcpx, runToEnd} from '../planRun.ts';
-import {extension, scratchFolder} from '../surroundings.ts';
+import {extension, scratchFolder, variable} from '../surroundings.ts';
 
 const Manifest = z.object({
   contributes: z.object({commands: z.array(z.object({command: z.string(), title: z.string()}))}),
@@ -21,11 +21,14 @@ describe('the extension in a window without a plan', function () {
     writeFileSync(plan, 'name: small\nworkspace: none\ntasks:\n  - { id: hello, run: echo hello }\n');
   });
 
-  it('sleeps until a plan is opened', async () => {
-    assert.equal(extension().isActive, false);
+  it('wakes once the editor has started, and starts nothing', async () => {
+    await found(() => extension().isActive || undefined, 60_000, 'the extension to be active');
+    assert.equal(existsSync(path.join(variable('MCPX_HOME'), 'coordinator')), false);
+  });
+
+  it('knows a plan by its name', async () => {
     const document = await vscode.workspace.openTextDocument(plan);
     assert.equal(document.languageId, 'mcpx-plan');
-    await found(() => extension().isActive || undefined, 60_000, 'the extension to be active');
   });
 
   it('registers exactly the commands that it contributes', async () => {
