@@ -13,8 +13,10 @@ import {CoordinatorError} from '../../coordinator/runtime/errors.ts';
 import type {Services} from '../services.ts';
 import {type Target, targetOf} from '../target.ts';
 import {type Offer, pickOne} from './asking.ts';
-import {sessionRows, wholeFleet} from './rows.ts';
+import {sessionRows, until, wholeFleet} from './rows.ts';
 import {approvalText, dollars, sessionStateText, taskStateText} from './words.ts';
+
+const LATE_MS = 2000;
 
 interface Question<T> {
   readonly title: string;
@@ -104,7 +106,13 @@ export async function chooseApproval(
   const mirror = await wholeFleet(services);
   const target = targetOf(argument);
   if (target?.kind === 'approval') {
-    const found = mirror.approval(target.sessionId, target.approvalId)?.approval;
+    const look = () => mirror.approval(target.sessionId, target.approvalId)?.approval;
+    // Whoever named it may have heard of it a moment before this mirror.
+    if (!look())
+      await until(services.clock, mirror.onChange, () => look() !== undefined, LATE_MS).catch(
+        () => undefined,
+      );
+    const found = look();
     if (found) return found;
     throw new CoordinatorError('notFound', vscode.l10n.t('this does not wait any more'), {
       hint: vscode.l10n.t('It was answered, or its attempt has ended.'),

@@ -80,7 +80,8 @@ async function resumeSession(services: Services, argument: unknown): Promise<voi
     await setBudget(services, {kind: 'session', sessionId: session.id}, undefined);
     return;
   }
-  if (session.state === 'paused' && hasAgents(mirror, session)) {
+  // The pause may be so new that the mirror has not heard of it.
+  if (isUnfinished(session) && hasAgents(mirror, session)) {
     await controlSession(services, session, {kind: 'resume'}, title);
     return;
   }
