@@ -51,6 +51,7 @@ describe('the packaged extension in the hands of a person', function () {
         'workbench.colorTheme': 'Default Dark Modern',
         // The pointer rests where it clicked last: tooltips would lie over what is clicked next.
         'workbench.hover.delay': 20_000,
+        'files.autoSave': 'off',
       },
     });
     workbench = new Workbench(window);
