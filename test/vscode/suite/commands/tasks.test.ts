@@ -5,6 +5,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import {found} from '../../../support/waiting.ts';
 import {observed} from '../answers.ts';
+import {settled} from '../awaiting.ts';
 import {Page} from '../page.ts';
 import {scratchFolder} from '../surroundings.ts';
 import {Team} from '../team.ts';
@@ -25,6 +26,12 @@ tasks:
   - id: checked
     run: echo x > x.txt
     gates: [{name: flag, command: "test -e ${flag}", onFailure: fail}]
+`;
+const endedPlan = (mark: string): string => `name: ended
+agents: 1
+workspace: none
+tasks:
+  - {id: needs, run: "test -e ${mark}", retry: {max: 0}}
 `;
 const SCRIPT = `tasks:
   greeting:
@@ -81,9 +88,13 @@ describe('commands that steer a task', function () {
   it('attach to the attempt: its page opens with the transcript', async () => {
     await vscode.commands.executeCommand('workbench.action.closeAllEditors');
     await vscode.commands.executeCommand('mcpx.attach', {target: target('greeting')});
-    const tab = vscode.window.tabGroups.activeTabGroup.activeTab;
-    assert.equal(tab?.label, 'mended');
-    assert.ok(tab?.input instanceof vscode.TabInputWebview);
+    const tab = await settled(
+      vscode.window.tabGroups.onDidChangeTabs,
+      () => vscode.window.tabGroups.activeTabGroup.activeTab,
+      'the page',
+    );
+    assert.equal(tab.label, 'mended');
+    assert.ok(tab.input instanceof vscode.TabInputWebview);
     assert.match(tab.input.viewType, /mcpx\.page$/);
   });
 
@@ -124,7 +135,6 @@ describe('commands that steer a task', function () {
     }
     await page.waitFor({selector: `${TEST_ROW}[aria-label*="flag (Failed)"]`});
     writeFileSync(flag, '');
-    await page.click({selector: TEST_ROW, hasText: 'checked'});
     await page.click({selector: `${TEST_ROW}.focused .codicon-testing-run-icon`});
     await page.waitFor({selector: `${TEST_ROW}[aria-label*="flag (Passed)"]`});
     await page.screenshot('gatesRerun');
@@ -132,6 +142,18 @@ describe('commands that steer a task', function () {
     const work = await team.attempt(sessionId, 'checked', ({number}) => number === 1);
     const again = await team.attempt(sessionId, 'checked', ({number}) => number === 2);
     assert.equal(again.agentId, work.agentId);
+  });
+
+  it('retry what failed in a session that has ended: it gets agents again', async () => {
+    const mark = path.join(scratchFolder(), 'tasks-mark');
+    team.repository.write({'ended.mcpx.yaml': endedPlan(mark)});
+    const ended = await team.run('ended.mcpx.yaml');
+    await team.sessionIn(ended, 'failed');
+    await team.withoutAgents(ended);
+    writeFileSync(mark, '');
+    const task = {kind: 'task', sessionId: ended, taskId: 'needs'};
+    await vscode.commands.executeCommand('mcpx.retryTask', {target: task});
+    await team.sessionIn(ended, 'succeeded');
   });
 
   it('let the session end with what all of them made', async () => {

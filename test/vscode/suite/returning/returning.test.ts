@@ -26,6 +26,7 @@ describe('a window that opens while a session runs', function () {
   });
 
   it('joins the coordinator by itself and asks about it, once', async () => {
+    await page.waitFor({selector: '.part.statusbar .codicon-bell-dot'});
     await vscode.commands.executeCommand('notifications.showList');
     await page.waitFor({selector: NOTE, hasText: 'long runs.'});
     const asked = (await page.texts({selector: NOTE})).filter(text => text.includes('long runs.'));
