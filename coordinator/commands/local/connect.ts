@@ -33,6 +33,8 @@ export interface ConnectOptions {
   readonly connect?: string | undefined;
   readonly token?: string | undefined;
   readonly caPin?: string | undefined;
+  /** This user's own, whatever the surroundings name. */
+  readonly here?: boolean | undefined;
 }
 
 /** The address or context that `--connect`, MCPX_CONNECT or the current context names; undefined: this user's own coordinator. */
@@ -41,6 +43,7 @@ export async function namedCoordinator(
   io: CommandIo,
   directories: Directories = userDirectories(io.env),
 ): Promise<string | undefined> {
+  if (options.here) return undefined;
   const named = options.connect ?? io.env['MCPX_CONNECT'];
   return named ?? (await openContexts(directories.contextsFile)).data.current;
 }
