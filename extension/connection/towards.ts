@@ -6,9 +6,9 @@ export interface Towards {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** This machine's own is what verbs talk to anyway. */
+/** What a terminal's user has chosen for the command line is not what this window shows. */
 export function towards({chosen}: Pick<CoordinatorLink, 'chosen'>): Towards {
-  if (chosen.kind === 'local') return {args: [], env: {}};
+  if (chosen.kind === 'local') return {args: [], env: {MCPX_CONNECT: ''}};
   const env: Record<string, string> = chosen.token === undefined ? {} : {MCPX_TOKEN: chosen.token};
   return {args: ['--connect', chosen.name], env};
 }

@@ -35,13 +35,17 @@ export interface ConnectOptions {
   readonly caPin?: string | undefined;
 }
 
-/** The address or context that `--connect`, MCPX_CONNECT or the current context names; undefined: this user's own coordinator. */
+/**
+ * The address or context that `--connect`, MCPX_CONNECT or the current context names; undefined: this user's own coordinator. An empty MCPX_CONNECT
+ * asks for that one, whatever context is current.
+ */
 export async function namedCoordinator(
   options: ConnectOptions,
   io: CommandIo,
   directories: Directories = userDirectories(io.env),
 ): Promise<string | undefined> {
   const named = options.connect ?? io.env['MCPX_CONNECT'];
+  if (named === '') return undefined;
   return named ?? (await openContexts(directories.contextsFile)).data.current;
 }
 
