@@ -46,7 +46,7 @@ export function isUnfinished({state}: SessionRecord): boolean {
 }
 
 /** Whether any agent that is there may take its tasks. An unfinished session without one was left by whoever ran it. */
-export function hasAgents({agents}: FleetMirror, {id, rehearsal}: SessionRecord): boolean {
+function hasAgents({agents}: FleetMirror, {id, rehearsal}: SessionRecord): boolean {
   return agents.some(({agent: {instance, draining}, online}) => {
     const {metadata} = instance;
     const open = metadata.reservedFor === undefined || metadata.reservedFor === id;
@@ -162,7 +162,7 @@ async function releaseSession(services: Services, argument: unknown): Promise<vo
 }
 
 /** Where the session came from, when that is a folder of this window; else the window's first. */
-export function repositoryFolder({workspace}: SessionRecord): string | undefined {
+function repositoryFolder({workspace}: SessionRecord): string | undefined {
   const folders = vscode.workspace.workspaceFolders?.map(({uri}) => uri.fsPath) ?? [];
   const origin = workspace?.origin;
   const own = folders.find(folder => origin !== undefined && isWithin(folder, origin));

@@ -98,11 +98,6 @@ export async function findLocalCoordinator(directories: Directories): Promise<En
   return (await answersHealth(endpoint)) ? endpoint : undefined;
 }
 
-/** Where a person looks when there is none. */
-export function describeEndpointFile(directories: Directories): string {
-  return endpointFile(directories.coordinator);
-}
-
 function processExists(pid: number): boolean {
   try {
     process.kill(pid, 0);
