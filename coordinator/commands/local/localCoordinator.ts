@@ -7,7 +7,7 @@ import {type Clock, delay} from '../../runtime/clock.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import {EXIT} from '../io.ts';
 import {type Directories, ensurePrivateDirectory} from './directories.ts';
-import {type Endpoint, endpointFile, readEndpoint} from './endpoint.ts';
+import {type Endpoint, readEndpoint} from './endpoint.ts';
 import {childEnvironment, spawnVerb} from './selfCommand.ts';
 
 const START_TIMEOUT_MS = 30_000;
