@@ -56,6 +56,7 @@ function makeServices(context: vscode.ExtensionContext): Services {
     version: (context.extension.packageJSON as {version: string}).version,
     localEndpointFile: endpointFileUnder(userDataRoot(process.env)),
     lingerMs: () => setting('coordinator.lingerMinutes') * 60_000,
+    revives: () => setting('coordinator.autoStart'),
   });
   const fleet = new Fleet(link);
   const panels = new PagePanels({

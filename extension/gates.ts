@@ -88,12 +88,15 @@ class Gates implements Disposable {
   /** Follows the session's gates from now on; of too many, the one that was opened first is let go. */
   private async open(item: vscode.TestItem): Promise<void> {
     const {fleet, clock} = this.services;
-    const session = fleet.mirror?.session(item.id)?.session;
-    if (!session || !fleet.mirror) return;
+    const {mirror} = fleet;
+    const session = mirror?.session(item.id)?.session;
+    if (!session || !mirror) return;
     item.busy = true;
     try {
       const plan = await fleet.plans.read(session.plan);
-      const held = fleet.mirror.openSession(session.id);
+      // Another coordinator meanwhile, or opened by a second look.
+      if (fleet.mirror !== mirror || this.opened.has(item.id)) return;
+      const held = mirror.openSession(session.id);
       const lifetime = new DisposableStore();
       lifetime.add(held);
       const opened: Opened = {session, verdicts: new Map(), dispose: () => lifetime.dispose()};

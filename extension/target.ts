@@ -11,7 +11,6 @@ export const Target = z.discriminatedUnion('kind', [
   z.object({kind: z.literal('stateKey'), sessionId: SessionId, key: z.string()}),
 ]);
 export type Target = z.infer<typeof Target>;
-export type TargetOf<K extends Target['kind']> = Extract<Target, {kind: K}>;
 
 /** The target that a command's first argument carries: tree items have it as `target`, other callers pass it as it is. */
 export function targetOf(argument: unknown): Target | undefined {

@@ -59,7 +59,7 @@ async function joinLeftRunning(options: WelcomeOptions): Promise<void> {
   const joined = setting('coordinator.context') === '' ? await link.join() : undefined;
   await whenDecided(link);
   await whenWhole(fleet);
-  // An idle coordinator is left alone: it ends by itself.
+  // An idle coordinator that nobody looks at is left alone: it ends by itself.
   if (joined && joined === link.client && !hasUnfinished(fleet) && !isShown(options)) link.disconnect();
   else await askAboutWork(options);
 }
@@ -76,8 +76,8 @@ function whenDecided(link: Services['link']): Promise<void> {
   });
 }
 
-function isShown({views}: WelcomeOptions): boolean {
-  return views.some(({visible}) => visible);
+function isShown({views, services}: WelcomeOptions): boolean {
+  return views.some(({visible}) => visible) || services.panels.open.length > 0;
 }
 
 function hasUnfinished({mirror}: Services['fleet']): boolean {

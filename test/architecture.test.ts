@@ -52,11 +52,13 @@ const PURE_FILES = [
   'attemptMachine',
   'decide',
   'durationModel',
+  'evidence',
   'failurePolicy',
   'implicitTasks',
   'readyQueue',
   'requirements',
   'scheduler',
+  'steering',
   'taskGraph',
   'taskMachine',
 ].map(name => `coordinator/tasks/${name}.ts`);

@@ -66,8 +66,6 @@ export const AgentSettings = z.object({
 });
 export type AgentSettings = z.infer<typeof AgentSettings>;
 
-export const DEFAULT_AGENT_SETTINGS: AgentSettings = AgentSettings.parse({});
-
 /** From `NAME=VALUE` pairs, later ones over earlier ones. Throws `config` naming `source` and the setting. */
 export function parseAgentSettings(pairs: readonly string[], source = '--set'): Partial<AgentSettings> {
   return Object.assign({}, ...pairs.map(pair => parsePair(pair, source)));

@@ -42,7 +42,7 @@ export async function loadPlan(file: string, io: PlanIo, beside?: Plan): Promise
   return read.kind === 'plan' ? read : undefined;
 }
 
-export function diagnosticsOf(read: PlanReading): readonly PlanDiagnostic[] {
+function diagnosticsOf(read: PlanReading): readonly PlanDiagnostic[] {
   if (read.kind === 'plan') return read.warnings;
   return read.kind === 'invalid' ? read.diagnostics : [];
 }

@@ -28,8 +28,8 @@ export interface AttemptEffectsOptions {
   readonly flushTranscript?: (attemptId: string) => Promise<void> | undefined;
 }
 
-/** Characters of a report beside which a record has room for what its attempt changed. */
-const ROOMY_REPORT = 8192;
+/** Bytes of a report and of what its attempt changed, beside which a record has room for the evidence of gates. */
+const ROOMY_BYTES = 16_384;
 /** A result waits no longer for its transcript, in ms. */
 const FLUSH_PATIENCE_MS = 2000;
 
@@ -162,7 +162,7 @@ function reported(
 ): AttemptRecord {
   const {unreachableSince: _reached, paths, ...rest} = attempt;
   // A large report leaves no room for them, and says what was changed by its commit.
-  const small = paths && JSON.stringify(params.report).length < ROOMY_REPORT;
+  const small = paths && Buffer.byteLength(JSON.stringify([params.report, paths])) < ROOMY_BYTES;
   return {
     ...rest,
     ...(small && {paths}),

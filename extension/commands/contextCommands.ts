@@ -67,7 +67,7 @@ async function ways(services: Services): Promise<Offer<Way>[]> {
 }
 
 /** Remembered in this folder's settings, or the person's where no folder is open; the token is not. */
-export async function useContext(services: Services, name: string | undefined): Promise<void> {
+async function useContext(services: Services, name: string | undefined): Promise<void> {
   const {link} = services;
   const choice = name === undefined ? ({kind: 'local'} as const) : await contextChoice(services, name);
   link.disconnect();

@@ -7,7 +7,7 @@ import {registerCommands} from './register.ts';
 const Stopped = z.object({stopped: z.boolean()});
 
 export function registerCoordinatorCommands(services: Services): void {
-  const {link, log, program} = services;
+  const {link, log, logger, program} = services;
   registerCommands(services, {
     startCoordinator: () =>
       vscode.window.withProgress(
@@ -15,8 +15,16 @@ export function registerCoordinatorCommands(services: Services): void {
         () => link.start({kind: 'local'}),
       ),
     stopCoordinator: async () => {
-      await program.call(Stopped, ['coordinator', 'stop']);
-      link.disconnect();
+      const isOurs = link.chosen.kind === 'local';
+      // First of all: a link that sees its coordinator die starts it again.
+      if (isOurs) link.disconnect();
+      try {
+        await program.call(Stopped, ['coordinator', 'stop']);
+      } catch (error) {
+        if (isOurs)
+          await link.join().catch((fault: unknown) => logger.warn('it was not joined again', {error: fault}));
+        throw error;
+      }
     },
     showLog: () => log.show(),
   });

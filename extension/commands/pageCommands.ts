@@ -1,9 +1,12 @@
 /** Commands that open the web pages: in panels of this window, or in a browser. */
 import * as vscode from 'vscode';
+import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import {parseAttemptId} from '../../coordinator/protocol/ids.ts';
 import type {Services} from '../services.ts';
 import {targetOf} from '../target.ts';
 import {registerCommands} from './register.ts';
+
+const BROWSER_SECONDS = 12 * 3600;
 
 export function registerPageCommands(services: Services): void {
   const {panels} = services;
@@ -66,7 +69,7 @@ async function pickSession(services: Services): Promise<Place | undefined> {
   return picked;
 }
 
-/** The token goes in the fragment, which no server and no log sees. */
+/** The token goes in the fragment, which no server and no log sees. But the address passes through other programs of this machine. */
 async function openInBrowser(services: Services, argument: unknown): Promise<void> {
   await connected(services);
   const {state} = services.link;
@@ -74,11 +77,26 @@ async function openInBrowser(services: Services, argument: unknown): Promise<voi
     services.link.requireClient();
     return;
   }
-  const {url, token} = state.endpoint;
+  const {url} = state.endpoint;
+  const token = await browserToken(services, state.endpoint.token);
   const place = placeOf(argument);
   const page = place ? `/session/${place.sessionId}` : '/';
   const fragment = token === undefined ? page : `token=${encodeURIComponent(token)}&to=${page}`;
   const address = new URL('/', url.replace(/^ws/, 'http'));
   const external = await vscode.env.asExternalUri(vscode.Uri.parse(address.href));
   await vscode.env.openExternal(external.with({fragment}));
+}
+
+/** One of the browser's own, for a working day, where this window may have one made: the window's may do more, and holds longer. */
+async function browserToken({link}: Services, own: string | undefined): Promise<string | undefined> {
+  if (own === undefined) return undefined;
+  try {
+    const made = await link
+      .requireClient()
+      .request('mcpx.token.create', {role: 'client', ttlSeconds: BROWSER_SECONDS, label: 'browser'});
+    return made.token;
+  } catch (error) {
+    if (isProtocolError(error, 'forbidden')) return own;
+    throw error;
+  }
 }

@@ -5,6 +5,7 @@ import type {SessionRecord} from '../../coordinator/protocol/model/session.ts';
 import {towards} from '../connection/towards.ts';
 import type {Services} from '../services.ts';
 import {setting} from '../settings.ts';
+import {requireTrust} from '../trust.ts';
 import {given, pickOne, sayAndStop, workingLong} from './asking.ts';
 import {chooseSession} from './choosing.ts';
 import {registerCommands} from './register.ts';
@@ -119,8 +120,14 @@ function chooseWithResult(services: Services, argument: unknown, title: string):
   });
 }
 
-/** The repository that the result goes to: of several folders, the one that the session came from or that the person names. */
+/**
+ * The repository that the result goes to: of several folders, the one that the session came from or that the person names. git runs in it with its
+ * own configuration, which may name programs.
+ */
 async function folderOf({workspace}: SessionRecord, title: string): Promise<string> {
+  await requireTrust(
+    vscode.l10n.t('This folder is not trusted: git is not run in it. The result stays with the session.'),
+  );
   const folders = vscode.workspace.workspaceFolders ?? [];
   const own = folders.find(({uri}) => uri.fsPath === workspace?.origin);
   if (own) return own.uri.fsPath;

@@ -167,7 +167,7 @@ async function releaseSession(services: Services, argument: unknown): Promise<vo
 }
 
 /** Where the session came from, when that is a folder of this window; else the window's first. */
-export function repositoryFolder({workspace}: SessionRecord): string | undefined {
+function repositoryFolder({workspace}: SessionRecord): string | undefined {
   const folders = vscode.workspace.workspaceFolders?.map(({uri}) => uri.fsPath) ?? [];
   const origin = workspace?.origin;
   const own = folders.find(folder => origin !== undefined && isWithin(folder, origin));

@@ -2,14 +2,10 @@
 import {existsSync} from 'node:fs';
 import {hostname} from 'node:os';
 import * as vscode from 'vscode';
-import * as z from 'zod';
-import type {AttemptRecord} from '../../coordinator/protocol/model/attempt.ts';
 import type {Services} from '../services.ts';
 import {sayAndStop} from './asking.ts';
 import {chooseAttempt} from './choosing.ts';
 import {registerCommands} from './register.ts';
-
-const Worktree = z.object({hostname: z.string(), path: z.string()});
 
 export function registerWorktreeCommands(services: Services): void {
   registerCommands(services, {openWorktree: argument => openWorktree(services, argument)});
@@ -18,10 +14,10 @@ export function registerWorktreeCommands(services: Services): void {
 async function openWorktree(services: Services, argument: unknown): Promise<void> {
   const attempt = await chooseAttempt(services, argument, {
     title: vscode.l10n.t('Open Worktree'),
-    fits: each => worktreeOf(each) !== undefined,
+    fits: ({worktree}) => worktree !== undefined,
     none: vscode.l10n.t('No attempt has told where it works.'),
   });
-  const worktree = worktreeOf(attempt);
+  const {worktree} = attempt;
   if (!worktree) sayAndStop(vscode.l10n.t('{0} has not told where it works.', attempt.id));
   if (worktree.hostname !== hostname()) {
     const copy = vscode.l10n.t('Copy Path');
@@ -40,8 +36,4 @@ async function openWorktree(services: Services, argument: unknown): Promise<void
   await vscode.commands.executeCommand('vscode.openFolder', vscode.Uri.file(worktree.path), {
     forceNewWindow: true,
   });
-}
-
-function worktreeOf(attempt: AttemptRecord): z.infer<typeof Worktree> | undefined {
-  return Worktree.safeParse(attempt['worktree']).data;
 }

@@ -65,6 +65,8 @@ export interface LinkOptions {
   readonly localEndpointFile: string;
   /** How long the local coordinator outlives its last window and session, in ms. */
   readonly lingerMs: () => number;
+  /** Whether the local coordinator is started again when it has died; else one that somebody starts is found. */
+  readonly revives: () => boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 15_000;
@@ -87,6 +89,8 @@ export class CoordinatorLink implements Disposable {
   private revival: Disposable = noDisposable;
   /** Raised by everything that makes a start in work pointless. */
   private epoch = 0;
+  /** Whoever asks for the same meanwhile gets this one. */
+  private starting: Promise<McpxClient> | undefined;
   private readonly states = new Emitter<LinkState>();
 
   readonly onState: Event<LinkState> = this.states.event;
@@ -121,7 +125,10 @@ export class CoordinatorLink implements Disposable {
 
   /** Finds or starts the coordinator and connects. Resolves when connected; a failure is the state `failed` too. */
   async start(choice: Choice = this.choice): Promise<McpxClient> {
-    if (this.open && sameChoice(choice, this.choice)) return this.open.client;
+    if (sameChoice(choice, this.choice)) {
+      if (this.starting) return this.starting;
+      if (this.open) return this.open.client;
+    }
     return this.connectTo(choice, () => this.findEndpoint(true));
   }
 
@@ -139,23 +146,31 @@ export class CoordinatorLink implements Disposable {
     return this.connectTo({kind: 'local'}, () => Promise.resolve(endpoint));
   }
 
-  private async connectTo(choice: Choice, find: () => Promise<EndpointAnswer>): Promise<McpxClient> {
+  private connectTo(choice: Choice, find: () => Promise<EndpointAnswer>): Promise<McpxClient> {
     this.close();
     this.choice = choice;
     const epoch = ++this.epoch;
+    const starting = this.establish(epoch, find).finally(() => {
+      if (this.starting === starting) this.starting = undefined;
+    });
+    this.starting = starting;
     this.setState({kind: 'starting'});
+    return starting;
+  }
+
+  private async establish(epoch: number, find: () => Promise<EndpointAnswer>): Promise<McpxClient> {
     try {
       const endpoint = await find();
-      if (epoch !== this.epoch) throw new CoordinatorError('cancelled', 'another coordinator was chosen');
+      if (epoch !== this.epoch) throw new CoordinatorError('closed', 'it is not wanted any more');
       const open = this.connect(endpoint);
       this.open = open;
       await open.client.whenConnected(CONNECT_TIMEOUT_MS);
       return open.client;
     } catch (error) {
-      if (epoch === this.epoch) {
-        this.close();
-        this.setState({kind: 'failed', error: asError(error)});
-      }
+      if (epoch !== this.epoch)
+        throw new CoordinatorError('cancelled', 'another coordinator was chosen', {cause: error});
+      this.close();
+      this.setState({kind: 'failed', error: asError(error)});
       throw error;
     }
   }
@@ -230,7 +245,7 @@ export class CoordinatorLink implements Disposable {
     const {state} = open.client.connection;
     const {client, endpoint} = open;
     if (state.kind === 'connected') {
-      this.revival.dispose();
+      this.endRevival();
       this.reviveMs = REVIVE_AFTER_MS;
       this.setState({kind: 'connected', endpoint, client});
     } else if (state.kind === 'waiting' && this.current.kind !== 'starting') {
@@ -241,19 +256,32 @@ export class CoordinatorLink implements Disposable {
 
   /** The local coordinator is started again when it died; on another port, or with another token, everything is made anew. */
   private reviveLater(open: Open): void {
-    if (this.choice.kind !== 'local') return;
-    this.revival.dispose();
-    this.revival = this.options.clock.schedule(this.reviveMs, () => {
+    // The client's own tries, of which each fails, must not put it off.
+    if (this.choice.kind !== 'local' || this.revival !== noDisposable) return;
+    const revival = this.options.clock.schedule(this.reviveMs, () => {
       this.reviveMs = Math.min(this.reviveMs * 2, MAX_REVIVE_MS);
-      this.revive(open).catch((error: unknown) => {
-        this.options.logger.warn('the coordinator could not be started again', {error: describeError(error)});
-        if (this.open === open) this.reviveLater(open);
-      });
+      this.revive(open)
+        .catch((error: unknown) =>
+          this.options.logger.warn('the coordinator could not be started again', {
+            error: describeError(error),
+          }),
+        )
+        .finally(() => {
+          if (this.revival !== revival) return;
+          this.endRevival();
+          this.reviveLater(open);
+        });
     });
+    this.revival = revival;
+  }
+
+  private endRevival(): void {
+    this.revival.dispose();
+    this.revival = noDisposable;
   }
 
   private async revive(open: Open): Promise<void> {
-    const endpoint = await this.findEndpoint(true);
+    const endpoint = await this.findEndpoint(this.options.revives());
     if (this.open !== open || open.client.connection.peer) return;
     if (endpoint.url === open.endpoint.url) {
       open.endpoint = endpoint;
@@ -264,7 +292,8 @@ export class CoordinatorLink implements Disposable {
   }
 
   private close(): void {
-    this.revival.dispose();
+    this.endRevival();
+    this.starting = undefined;
     const {open} = this;
     this.open = undefined;
     open?.dispose();

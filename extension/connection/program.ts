@@ -69,7 +69,11 @@ export class Program {
     args: readonly string[],
     options: CallOptions = {},
   ): Promise<z.output<T>> {
-    const {code, last, tail} = await this.run([...args, '--json'], options);
+    const {code, last, tail} = await this.run([...args, '--json'], options).catch((error: unknown) => {
+      // Node has an error of its own for what was ended by a signal.
+      options.signal?.throwIfAborted();
+      throw error;
+    });
     options.signal?.throwIfAborted();
     const parsed = parseJson(last);
     const failure = Failure.safeParse(parsed);

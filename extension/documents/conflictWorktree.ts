@@ -11,6 +11,7 @@ import {Git} from '../../coordinator/artifacts/git/gitCommand.ts';
 import {identityEnv, MCPX_IDENTITY} from '../../coordinator/artifacts/git/identity.ts';
 import type {Failure} from '../../coordinator/protocol/model/task.ts';
 import type {Services} from '../services.ts';
+import {filesIn} from './filesIn.ts';
 import {markUsed} from './pruneResults.ts';
 import type {ResultRepository} from './resultRepository.ts';
 
@@ -60,10 +61,7 @@ export async function openConflict(
   await conflictWorktree(folder, program.environment(), repository, conflict, signal);
   await markUsed(folder, clock.wallNow());
   const withGit = await openInGit(folder);
-  for (const file of paths
-    .map(each => path.join(folder, each))
-    .filter(existsSync)
-    .slice(0, MAX_OPENED)) {
+  for (const file of filesIn(folder, paths).slice(0, MAX_OPENED)) {
     const uri = vscode.Uri.file(file);
     if (withGit) await vscode.commands.executeCommand('git.openMergeEditor', uri);
     else await vscode.window.showTextDocument(uri, {preview: false});

@@ -157,7 +157,7 @@ export function stateUri(key: StateKey): vscode.Uri {
 }
 
 /** The stored value beside the one in the editor. */
-export async function compareWithStored(uri: vscode.Uri): Promise<void> {
+async function compareWithStored(uri: vscode.Uri): Promise<void> {
   const name = uri.path.split('/').at(-1) ?? '';
   const title = vscode.l10n.t('{0} (stored ↔ yours)', name);
   await vscode.commands.executeCommand('vscode.diff', currentUri(uri), uri, title);

@@ -76,16 +76,3 @@ async function openGraph({logger}: Services, sessionId: string): Promise<void> {
     logger.warn('the graph could not be opened', {session: sessionId, error: describeError(error)});
   }
 }
-
-/** Whatever runs commands of the folder needs the folder to be trusted. */
-export async function requireTrust(): Promise<void> {
-  if (vscode.workspace.isTrusted) return;
-  const {t} = vscode.l10n;
-  const manage = t('Manage Trust');
-  const choice = await vscode.window.showWarningMessage(
-    t('This folder is not trusted: its plans are not run. Nothing was started.'),
-    manage,
-  );
-  if (choice === manage) await vscode.commands.executeCommand('workbench.trust.manage');
-  throw new vscode.CancellationError();
-}

@@ -3,16 +3,17 @@ import * as vscode from 'vscode';
 import * as z from 'zod';
 import {askText, workingLong} from '../commands/asking.ts';
 import type {Services} from '../services.ts';
+import {requireTrustToRun} from '../trust.ts';
 import {isClaudeFault, offerDoctor} from './doctor.ts';
 import {showPlanGraph} from './draftGraph.ts';
-import {requireTrust, runEnvironment} from './launch.ts';
+import {runEnvironment} from './launch.ts';
 import {chooseFolder, freePlanFile} from './newPlan.ts';
 
 const Draft = z.object({plan: z.string()});
 
 export async function runGoal(services: Services): Promise<vscode.Uri> {
   const {t} = vscode.l10n;
-  await requireTrust();
+  await requireTrustToRun();
   const folder = await chooseFolder();
   const goal = await askText({
     title: t('Run a Goal'),

@@ -3,8 +3,9 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import type {Services} from '../services.ts';
 import {setting} from '../settings.ts';
+import {requireTrustToRun} from '../trust.ts';
 import {savedPlan} from './chosenPlan.ts';
-import {launch, requireTrust} from './launch.ts';
+import {launch} from './launch.ts';
 import {takesUncommitted} from './uncommittedWork.ts';
 
 /** Resolves with the id of the session. */
@@ -14,7 +15,7 @@ export async function runPlan(
   way: 'run' | 'rehearse',
 ): Promise<string> {
   const {t} = vscode.l10n;
-  await requireTrust();
+  await requireTrustToRun();
   const {uri, plan} = await savedPlan(argument);
   const {chosen} = services.link;
   if (way === 'rehearse' && chosen.kind === 'context')

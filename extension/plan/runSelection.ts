@@ -2,7 +2,8 @@
 import * as vscode from 'vscode';
 import {pickOne, sayAndStop} from '../commands/asking.ts';
 import type {Services} from '../services.ts';
-import {launch, requireTrust} from './launch.ts';
+import {requireTrustToRun} from '../trust.ts';
+import {launch} from './launch.ts';
 import {takesUncommitted} from './uncommittedWork.ts';
 
 /** US dollars. */
@@ -11,7 +12,7 @@ const MAX_TITLE = 72;
 
 export async function runSelection(services: Services): Promise<string> {
   const {t} = vscode.l10n;
-  await requireTrust();
+  await requireTrustToRun();
   const editor = vscode.window.activeTextEditor;
   const prompt = editor?.document.getText(editor.selection).trim() ?? '';
   const folder = editor && vscode.workspace.getWorkspaceFolder(editor.document.uri);

@@ -8,7 +8,7 @@ import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import {AttemptRecord, type AttemptReport, RefusalRecord} from '../../coordinator/protocol/model/attempt.ts';
 import {NO_USAGE} from '../../coordinator/protocol/usage.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
-import {readRecord, readRecords} from '../../coordinator/store/records.ts';
+import {putRecord, readRecord, readRecords} from '../../coordinator/store/records.ts';
 import {
   agentPrincipal,
   client,
@@ -149,6 +149,20 @@ describe('completion of an attempt', () => {
     const attempt = await placeAttempt(test.store);
     const report: AttemptReport = {outcome: 'succeeded', result: {summary: '', value: 'x'.repeat(70_000)}};
     await assert.rejects(complete(attempt, report), error => isProtocolError(error, 'tooLarge'));
+  });
+
+  it('keeps what was changed beside a report only where there is room for it, in bytes', async () => {
+    const paths = {names: ['a.txt'], truncated: false};
+    for (const [summary, kept] of [
+      ['done', paths],
+      ['\u8b80'.repeat(6000), undefined],
+    ] as const) {
+      const attempt = await placeAttempt(test.store, {taskId: kept ? 'small' : 'large'});
+      const value = {...(await record(attempt.attemptId)), paths};
+      await test.store.txn({then: [putRecord(keys.attempt(attempt.attemptId), value)]});
+      await complete(attempt, succeeded(summary));
+      assert.deepEqual((await record(attempt.attemptId)).paths, kept);
+    }
   });
 
   it('takes one transaction and no read once the attempt is known', async () => {

@@ -1,8 +1,9 @@
 /** Changed paths on their way into attempt records: coalesced, only when they are new, never after the report. */
 import assert from 'node:assert/strict';
+import {bounded} from '../../coordinator/agent/workspace/changedPaths.ts';
 import {PathReports} from '../../coordinator/effects/pathReports.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
-import {AttemptRecord, MAX_CHANGED_CHARACTERS} from '../../coordinator/protocol/model/attempt.ts';
+import {AttemptRecord, MAX_CHANGED_BYTES} from '../../coordinator/protocol/model/attempt.ts';
 import {ManualClock} from '../../coordinator/runtime/clock.ts';
 import {readRecord} from '../../coordinator/store/records.ts';
 import {STORE_LIMITS} from '../../coordinator/store/store.ts';
@@ -71,7 +72,17 @@ describe('changed paths of attempts', () => {
   });
 
   it('fit into a record beside whatever else is in it', () => {
-    const paths = changed('x'.repeat(MAX_CHANGED_CHARACTERS));
-    assert.ok(JSON.stringify(paths).length * 3 < STORE_LIMITS.maxRecordBytes / 2);
+    for (const letter of ['x', '\u8b80', '"', '\u0001']) {
+      const paths = bounded(
+        Array.from({length: 500}, (_, index) => `${letter.repeat(60)}${index}`),
+        false,
+      );
+      assert.ok(paths.truncated && paths.names.length > 10, letter);
+      const bytes = Buffer.byteLength(JSON.stringify(paths));
+      assert.ok(
+        bytes < MAX_CHANGED_BYTES + 100 && bytes < STORE_LIMITS.maxRecordBytes / 4,
+        `${letter}: ${bytes}`,
+      );
+    }
   });
 });

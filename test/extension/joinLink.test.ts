@@ -19,12 +19,20 @@ describe('a link to a coordinator', () => {
     });
   });
 
+  it('shows the host that is really meant', () => {
+    const link = parseJoinLink('/connect', `url=${encodeURIComponent('wss://h\u0443b.example:7800/')}`);
+    assert.deepEqual(link, {kind: 'connect', url: 'wss://xn--hb-umc.example:7800', caPin: undefined});
+  });
+
   const refused: readonly (readonly [path: string, query: string, reason: string])[] = [
     ['/run', 'url=wss://h', 'path'],
     ['/connect', '', 'url'],
     ['/connect', 'url=https://h', 'url'],
     ['/connect', 'url=wss://user:secret@h', 'url'],
     ['/connect', 'url=file:///etc', 'url'],
+    ['/connect', `url=${encodeURIComponent('wss://h/?token=mcpx_1')}`, 'url'],
+    ['/connect', `url=${encodeURIComponent('wss://h/elsewhere')}`, 'url'],
+    ['/connect', `url=${encodeURIComponent('wss://h/#x')}`, 'url'],
     ['/connect', `url=wss://${'h'.repeat(3000)}`, 'url'],
     ['/connect', 'url=wss://h&pin=md5:aaaa', 'pin'],
     ['/connect', 'url=wss://h&pin=sha256:$(reboot)', 'pin'],

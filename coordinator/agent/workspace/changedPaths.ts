@@ -6,7 +6,7 @@ import {copyFile} from 'node:fs/promises';
 import path from 'node:path';
 import {splitNul} from '../../artifacts/git/gitCommand.ts';
 import type {GitRepository} from '../../artifacts/git/gitRepository.ts';
-import {type ChangedPaths, MAX_CHANGED_CHARACTERS, MAX_CHANGED_PATHS} from '../../protocol/model/attempt.ts';
+import {type ChangedPaths, MAX_CHANGED_BYTES, MAX_CHANGED_PATHS} from '../../protocol/model/attempt.ts';
 import {isCoordinatorError, systemErrorCode} from '../../runtime/errors.ts';
 import type {AttemptFolder} from './attemptFolder.ts';
 import {excludeOptions} from './attemptRepository.ts';
@@ -50,12 +50,13 @@ export async function changedPaths(
   return bounded([...names].sort(), truncated);
 }
 
-function bounded(all: readonly string[], truncated: boolean): ChangedPaths {
+/** The first of them that fit into a record. */
+export function bounded(all: readonly string[], truncated: boolean): ChangedPaths {
   const names: string[] = [];
-  let characters = 0;
+  let bytes = 0;
   for (const name of all) {
-    characters += name.length + 3;
-    if (names.length === MAX_CHANGED_PATHS || characters > MAX_CHANGED_CHARACTERS) break;
+    bytes += Buffer.byteLength(JSON.stringify(name)) + 1;
+    if (names.length === MAX_CHANGED_PATHS || bytes > MAX_CHANGED_BYTES) break;
     names.push(name);
   }
   return {names, truncated: truncated || names.length < all.length};

@@ -13,7 +13,6 @@ export const FeedQuery = z.discriminatedUnion('kind', [
   z.object({kind: z.literal('transcript'), params: TranscriptRead}),
 ]);
 export type FeedQuery = z.infer<typeof FeedQuery>;
-export type FeedQueryInput = z.input<typeof FeedQuery>;
 
 /** The method's result. Rejects as the request does. */
 export async function answerQuery(client: McpxClient, query: FeedQuery): Promise<object> {

@@ -19,9 +19,13 @@ export class KeptFolders<S extends z.ZodType> {
     private readonly noun: string,
   ) {}
 
+  /** What has no record is left of a crash, or is nobody's. */
   async names(): Promise<string[]> {
     try {
-      return (await readdir(this.root)).sort();
+      const found: string[] = [];
+      for (const name of await readdir(this.root))
+        if (NAME.test(name) && (await this.read(name)) !== undefined) found.push(name);
+      return found.sort();
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return [];
       throw error;
@@ -32,7 +36,7 @@ export class KeptFolders<S extends z.ZodType> {
     try {
       return this.schema.parse(JSON.parse(await readFile(path.join(this.folder(name), RECORD), 'utf8')));
     } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return undefined;
+      if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return undefined;
       throw error;
     }
   }

@@ -7,7 +7,7 @@ import {type Clock, delay} from '../../runtime/clock.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import {EXIT} from '../io.ts';
 import {type Directories, ensurePrivateDirectory} from './directories.ts';
-import {type Endpoint, endpointFile, readEndpoint} from './endpoint.ts';
+import {type Endpoint, readEndpoint} from './endpoint.ts';
 import {childEnvironment, spawnVerb} from './selfCommand.ts';
 
 const START_TIMEOUT_MS = 30_000;
@@ -96,11 +96,6 @@ export async function findLocalCoordinator(directories: Directories): Promise<En
   const endpoint = await readEndpoint(directories.coordinator);
   if (!endpoint || !processExists(endpoint.pid)) return undefined;
   return (await answersHealth(endpoint)) ? endpoint : undefined;
-}
-
-/** Where a person looks when there is none. */
-export function describeEndpointFile(directories: Directories): string {
-  return endpointFile(directories.coordinator);
 }
 
 function processExists(pid: number): boolean {

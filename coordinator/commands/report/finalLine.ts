@@ -23,7 +23,7 @@ export interface FinalReport {
   readonly result: {readonly branch: string; readonly commit: string} | null;
 }
 
-export function finalReport(report: SessionReport, wallNow: number): FinalReport {
+function finalReport(report: SessionReport, wallNow: number): FinalReport {
   const {session} = report;
   return {
     session: session.id,

@@ -19,9 +19,9 @@ export const AttemptReport = z.discriminatedUnion('outcome', [
 ]);
 export type AttemptReport = z.infer<typeof AttemptReport>;
 
-/** Paths in one record, in all of their characters. */
+/** Paths in one record, and all of them in bytes of UTF-8. */
 export const MAX_CHANGED_PATHS = 200;
-export const MAX_CHANGED_CHARACTERS = 8192;
+export const MAX_CHANGED_BYTES = 8192;
 
 /** What an attempt has changed in its worktree so far, against where it started: paths from its root, sorted. */
 export const ChangedPaths = z.object({
