@@ -82,6 +82,7 @@ interface Open extends Disposable {
 export class CoordinatorLink implements Disposable {
   private current: LinkState = {kind: 'off'};
   private open: Open | undefined;
+  private connecting: Promise<McpxClient> | undefined;
   private choice: Choice = {kind: 'local'};
   private reviveMs = REVIVE_AFTER_MS;
   private revival: Disposable = noDisposable;
@@ -121,7 +122,10 @@ export class CoordinatorLink implements Disposable {
 
   /** Finds or starts the coordinator and connects. Resolves when connected; a failure is the state `failed` too. */
   async start(choice: Choice = this.choice): Promise<McpxClient> {
-    if (this.open && sameChoice(choice, this.choice)) return this.open.client;
+    if (sameChoice(choice, this.choice)) {
+      if (this.connecting) return this.connecting;
+      if (this.open) return this.open.client;
+    }
     return this.connectTo(choice, () => this.findEndpoint(true));
   }
 
@@ -139,11 +143,20 @@ export class CoordinatorLink implements Disposable {
     return this.connectTo({kind: 'local'}, () => Promise.resolve(endpoint));
   }
 
-  private async connectTo(choice: Choice, find: () => Promise<EndpointAnswer>): Promise<McpxClient> {
+  /** Whoever asks for the same meanwhile waits for this start. */
+  private connectTo(choice: Choice, find: () => Promise<EndpointAnswer>): Promise<McpxClient> {
     this.close();
     this.choice = choice;
     const epoch = ++this.epoch;
+    const connecting = this.connectIn(epoch, find).finally(() => {
+      if (this.connecting === connecting) this.connecting = undefined;
+    });
+    this.connecting = connecting;
     this.setState({kind: 'starting'});
+    return connecting;
+  }
+
+  private async connectIn(epoch: number, find: () => Promise<EndpointAnswer>): Promise<McpxClient> {
     try {
       const endpoint = await find();
       if (epoch !== this.epoch) throw new CoordinatorError('cancelled', 'another coordinator was chosen');
@@ -267,6 +280,7 @@ export class CoordinatorLink implements Disposable {
     this.revival.dispose();
     const {open} = this;
     this.open = undefined;
+    this.connecting = undefined;
     open?.dispose();
   }
 
