@@ -135,7 +135,9 @@ describe('commands that steer a task', function () {
     }
     await page.waitFor({selector: `${TEST_ROW}[aria-label*="flag (Failed)"]`});
     writeFileSync(flag, '');
-    await page.click({selector: `${TEST_ROW}.focused .codicon-testing-run-icon`});
+    // Its buttons are there while the pointer is over it.
+    await page.click({selector: TEST_ROW, hasText: 'flag'});
+    await page.click({selector: `${TEST_ROW}[aria-label*="flag ("] .codicon-testing-run-icon`});
     await page.waitFor({selector: `${TEST_ROW}[aria-label*="flag (Passed)"]`});
     await page.screenshot('gatesRerun');
     await taskIn('checked', 'succeeded');
