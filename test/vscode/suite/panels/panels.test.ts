@@ -107,8 +107,9 @@ describe('pages in panels', function () {
     const page = Page.orSkip(this);
     await showPlan();
     await vscode.commands.executeCommand('mcpx.showPlanGraph', planUri());
-    const row = {frames: FRAMES, selector: 'mcpx-graph-page [role="treeitem"]', hasText: 'What comes after'};
-    await page.waitFor(row);
+    // There is room for the drawing alone.
+    await page.waitFor({frames: FRAMES, selector: 'mcpx-graph-page h1', hasText: 'asks'});
+    await page.waitFor({frames: FRAMES, selector: 'mcpx-graph-canvas canvas'});
     assert.equal(vscode.window.tabGroups.all.length, 2);
     await page.screenshot('panel-draft');
     const workbench = vscode.workspace.getConfiguration('workbench');
