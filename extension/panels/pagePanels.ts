@@ -10,6 +10,7 @@ import {PageState} from '../../webview/messages.ts';
 import type {CoordinatorLink} from '../connection/coordinatorLink.ts';
 import {commandId, PAGE_VIEW_TYPE} from '../contributions.ts';
 import type {Fleet} from '../fleet/fleet.ts';
+import {isPlanFile} from '../plan/planFile.ts';
 import {setting} from '../settings.ts';
 import {LinkSource} from './linkSource.ts';
 import {PagePanel, webFolder} from './pagePanel.ts';
@@ -47,8 +48,8 @@ export class PagePanels implements Disposable {
     return [...this.panels.values()].map(({state}) => state);
   }
 
-  /** Opens the page, or brings the one that shows it to the front. */
-  show(state: PageState, column: vscode.ViewColumn = vscode.ViewColumn.Active): void {
+  /** Opens the page, or brings the one that shows it to the front. A graph stands beside the text of a plan, not over it. */
+  show(state: PageState, column: vscode.ViewColumn = columnFor(state)): void {
     const found = this.panels.get(keyOf(state));
     if (found) {
       found.panel.reveal();
@@ -198,4 +199,10 @@ function keyOf(state: PageState): string {
     default:
       return state.page;
   }
+}
+
+function columnFor({page}: PageState): vscode.ViewColumn {
+  const plan = vscode.window.activeTextEditor?.document.fileName;
+  const {Active, Beside} = vscode.ViewColumn;
+  return page === 'graph' && plan !== undefined && isPlanFile(plan) ? Beside : Active;
 }

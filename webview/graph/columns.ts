@@ -11,7 +11,7 @@ export interface Shape {
 }
 
 /** Sweeps over the stages, forwards and back in turn. */
-const QUICK_SWEEPS = 6;
+const QUICK_SWEEPS = 4;
 const GOOD_SWEEPS = 24;
 const SETTLING_SWEEPS = 8;
 const STEP = NODE_HEIGHT + NODE_GAP;
@@ -111,9 +111,10 @@ function stack(nodes: readonly number[], y: Float32Array): void {
 
 function sortStages({inputs, outputs}: Shape, order: number[][], y: Float32Array, forwards: boolean): void {
   const neighbours = forwards ? inputs : outputs;
+  const wanted = new Float32Array(y.length);
   for (const nodes of forwards ? order : [...order].reverse()) {
-    const wanted = new Map(nodes.map(index => [index, middle(neighbours[index] ?? [], y) ?? y[index] ?? 0]));
-    nodes.sort((a, b) => (wanted.get(a) ?? 0) - (wanted.get(b) ?? 0));
+    for (const index of nodes) wanted[index] = middle(neighbours[index] ?? [], y) ?? y[index] ?? 0;
+    nodes.sort((a, b) => (wanted[a] ?? 0) - (wanted[b] ?? 0));
     stack(nodes, y);
   }
 }
@@ -176,5 +177,7 @@ function laidOut({inputs, stages}: Shape, y: Float32Array): Layout {
 
 function middle(nodes: readonly number[], y: Float32Array): number | undefined {
   if (nodes.length === 0) return undefined;
-  return nodes.reduce((sum, index) => sum + (y[index] ?? 0), 0) / nodes.length;
+  let sum = 0;
+  for (const index of nodes) sum += y[index] ?? 0;
+  return sum / nodes.length;
 }

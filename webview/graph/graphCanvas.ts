@@ -180,6 +180,7 @@ export class GraphCanvas extends McpxElement {
     const {canvas} = this;
     if (!canvas) return;
     const {width, height} = this.getBoundingClientRect();
+    if (width === this.view.width && height === this.view.height) return;
     this.view = {width, height};
     canvas.width = Math.max(1, Math.round(width * devicePixelRatio));
     canvas.height = Math.max(1, Math.round(height * devicePixelRatio));

@@ -21,6 +21,12 @@ export interface Graph {
   readonly stages: readonly (readonly number[])[];
 }
 
+/** What the plan does not name: the shape of the graph depends on these records alone. */
+export function addedTo(plan: Plan, records: Iterable<TaskRecord>): TaskRecord[] {
+  const named = new Set(plan.tasks.map(({id}) => id));
+  return [...records].filter(({id}) => !named.has(id));
+}
+
 /** Rows of tasks that the plan does not name are merges that were added. A plan that has not run has no rows. */
 export function buildGraph(plan: Plan | undefined, records: Iterable<TaskRecord>): Graph {
   const nodes: GraphNode[] = (plan?.tasks ?? []).map(specification => ({

@@ -14,12 +14,12 @@ import {stateIcon, stateSign, toolIcon} from '../theme/icons.ts';
 import {LOOKS, lookOfSession} from '../theme/stateLook.ts';
 import {shared} from '../theme/tokens.ts';
 import {GraphCanvas} from './graphCanvas.ts';
-import {buildGraph, criticalPath, type Graph} from './graphModel.ts';
+import {addedTo, buildGraph, type Graph} from './graphModel.ts';
 import {GraphOutline} from './graphOutline.ts';
 import {graphStyles} from './graphStyles.ts';
 import type {Layout} from './layout.ts';
 import {LayoutService} from './layoutService.ts';
-import {LiveTasks} from './liveTasks.ts';
+import {criticalChain, LiveTasks} from './liveTasks.ts';
 import {edgePath, makeScene, type Scene, setLook, tally} from './scene.ts';
 import './taskDetails.ts';
 import type {TaskShown} from './taskDetails.ts';
@@ -70,6 +70,9 @@ export class GraphPage extends McpxElement {
   private slow: Disposable = noDisposable;
   private telling: Disposable = noDisposable;
   private shape = '';
+  /** What the graph was built from. */
+  private drawnPlan: Plan | undefined;
+  private added = '';
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -160,8 +163,18 @@ export class GraphPage extends McpxElement {
   private reshape(): void {
     // Rows before their plan would be drawn as tasks without edges.
     if (!this.plan) return;
-    const graph = buildGraph(this.plan, this.live.tasks.values());
-    const shape = graph.nodes.map(({id}, index) => `${id}<${graph.inputs[index]?.join()}`).join(';');
+    const added = addedTo(this.plan, this.live.tasks.values());
+    const key = added.map(({id, mergeFor}) => `${id}<${mergeFor ?? ''}`).join(';');
+    if (this.graph && this.plan === this.drawnPlan && key === this.added) {
+      this.refreshTasks(this.graph.indexOf.keys());
+      return;
+    }
+    this.drawnPlan = this.plan;
+    this.added = key;
+    const graph = buildGraph(this.plan, added);
+    const shape = graph.nodes
+      .map(({id, title}, at) => `${id} ${title}<${graph.inputs[at]?.join()}`)
+      .join(';');
     if (shape === this.shape && this.graph) {
       this.refreshTasks(graph.indexOf.keys());
       return;
@@ -219,20 +232,11 @@ export class GraphPage extends McpxElement {
     });
   }
 
-  /** By what tasks took, or, where they have not run, by what the others took on average. */
   /** Whether it is another chain. */
   private markCritical(): boolean {
     const {graph, scene} = this;
     if (!graph || !scene || graph.nodes.length < 2) return false;
-    const took = graph.nodes.map(({id}) => {
-      const [first] = this.live.attemptsOf(id);
-      const began = first?.startedAt ?? first?.assignedAt;
-      const ended = this.live.tasks.get(id)?.endedAt;
-      return began === undefined || ended === undefined ? undefined : Math.max(1, ended - began);
-    });
-    const known = took.filter(value => value !== undefined);
-    const mean = known.length === 0 ? 1 : known.reduce((sum, value) => sum + value, 0) / known.length;
-    const path = criticalPath(graph, index => took[index] ?? mean);
+    const path = criticalChain(graph, this.live);
     if (path.length === scene.critical.size && path.every(index => scene.critical.has(index))) return false;
     scene.critical = new Set(path);
     const next = new Map(path.map((index, at) => [index, path[at + 1]]));

@@ -6,6 +6,7 @@ import type {SessionRecord} from '../../coordinator/protocol/model/session.ts';
 import type {TaskRecord} from '../../coordinator/protocol/model/task.ts';
 import type {Dirty} from '../feed/rowStore.ts';
 import {type LookName, lookOfTask} from '../theme/stateLook.ts';
+import {criticalPath, type Graph} from './graphModel.ts';
 
 export class LiveTasks {
   session: SessionRecord | undefined;
@@ -93,4 +94,18 @@ export class LiveTasks {
     this.approvals.get(taskId)?.delete(key);
     return taskId;
   }
+}
+
+/** The chain that decides when it ends: by what tasks took, or, where they have not run, by what the others took on average. */
+export function criticalChain(graph: Graph, live: LiveTasks): readonly number[] {
+  const took = graph.nodes.map(({id}) => {
+    const ended = live.tasks.get(id)?.endedAt;
+    if (ended === undefined) return undefined;
+    const [first] = live.attemptsOf(id);
+    const began = first?.startedAt ?? first?.assignedAt;
+    return began === undefined ? undefined : Math.max(1, ended - began);
+  });
+  const known = took.filter(value => value !== undefined);
+  const mean = known.length === 0 ? 1 : known.reduce((sum, value) => sum + value, 0) / known.length;
+  return criticalPath(graph, index => took[index] ?? mean);
 }

@@ -30,7 +30,7 @@ export function readPalette(): Palette {
     quiet: color('--vscode-descriptionForeground'),
     card: color('--vscode-editorWidget-background', '--vscode-editor-background'),
     edge: color('--vscode-disabledForeground', '--vscode-descriptionForeground'),
-    critical: color('--vscode-charts-orange'),
+    critical: color('--vscode-charts-orange', '--vscode-editorWarning-foreground'),
     focus: color('--vscode-focusBorder'),
     font: color('--vscode-font-family'),
     looks,

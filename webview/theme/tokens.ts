@@ -9,7 +9,7 @@ export const tokens = css`
     --mcpx-succeeded: var(--vscode-charts-green);
     --mcpx-failed: var(--vscode-charts-red);
     --mcpx-quiet: var(--vscode-descriptionForeground);
-    --mcpx-lost: var(--vscode-charts-orange);
+    --mcpx-lost: var(--vscode-charts-orange, var(--vscode-editorWarning-foreground));
     --mcpx-border: var(--vscode-contrastBorder, var(--vscode-panel-border, var(--vscode-widget-border)));
     --mcpx-card: var(--vscode-editorWidget-background);
     --mcpx-mono: var(--vscode-editor-font-family, monospace);

@@ -1,8 +1,10 @@
 /** The web pages in real panels: a session is watched, answered and steered in them, and they come back after they were hidden. */
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import * as vscode from 'vscode';
 import {found} from '../../../support/waiting.ts';
 import {Page} from '../page.ts';
+import {workspaceFolder} from '../surroundings.ts';
 import {Team} from '../team.ts';
 
 /** A webview is a frame in a frame. The page in front is the only one that is drawn. */
@@ -46,6 +48,12 @@ describe('pages in panels', function () {
     vscode.window.tabGroups.all.flatMap(({tabs: open}) =>
       open.flatMap(({input, label}) => (input instanceof vscode.TabInputWebview ? [label] : [])),
     );
+
+  const planUri = (): vscode.Uri => vscode.Uri.file(path.join(workspaceFolder(), 'asks.mcpx.yaml'));
+
+  const showPlan = async (): Promise<void> => {
+    await vscode.window.showTextDocument(planUri(), {viewColumn: vscode.ViewColumn.One, preview: false});
+  };
 
   it('open one for each page of a session, by command', async () => {
     await vscode.commands.executeCommand('mcpx.openGraph', {kind: 'session', sessionId});
@@ -93,5 +101,35 @@ describe('pages in panels', function () {
     await page.waitFor({frames: FRAMES, selector: 'mcpx-health-page', hasText: 'embedded'});
     await page.screenshot('panel-health');
     assert.equal(tabs().length, 3);
+  });
+
+  it('draw a plan beside its text before it runs, in high contrast too', async function () {
+    const page = Page.orSkip(this);
+    await showPlan();
+    await vscode.commands.executeCommand('mcpx.showPlanGraph', planUri());
+    // There is room for the drawing alone.
+    await page.waitFor({frames: FRAMES, selector: 'mcpx-graph-page h1', hasText: 'asks'});
+    await page.waitFor({frames: FRAMES, selector: 'mcpx-graph-canvas canvas'});
+    assert.equal(vscode.window.tabGroups.all.length, 2);
+    await page.screenshot('panel-draft');
+    const workbench = vscode.workspace.getConfiguration('workbench');
+    await workbench.update('colorTheme', 'Default High Contrast', vscode.ConfigurationTarget.Global);
+    try {
+      await page.waitFor({frames: FRAMES, selector: 'body.vscode-high-contrast'});
+      await page.screenshot('panel-draft-contrast');
+    } finally {
+      await workbench.update('colorTheme', undefined, vscode.ConfigurationTarget.Global);
+    }
+  });
+
+  it('put the graph of a run beside the text of its plan', async () => {
+    await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+    await showPlan();
+    await vscode.commands.executeCommand('mcpx.openGraph', {kind: 'session', sessionId});
+    await found(() => (tabs().length === 1 ? true : undefined), 10_000, 'the graph');
+    assert.deepEqual(
+      vscode.window.tabGroups.all.map(({activeTab}) => activeTab?.label),
+      ['asks.mcpx.yaml', 'asks (graph)'],
+    );
   });
 });
