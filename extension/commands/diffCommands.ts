@@ -1,7 +1,5 @@
 /** Commands that show what was changed: the changes of a session, task or attempt, and a conflict to be resolved. */
 import * as vscode from 'vscode';
-import * as z from 'zod';
-import {SessionPast} from '../../coordinator/client/history.ts';
 import {FINAL_TASK_STATES} from '../../coordinator/protocol/model/task.ts';
 import {openConflict} from '../documents/conflictWorktree.ts';
 import {shownChanges} from '../documents/resultDocuments.ts';
@@ -15,29 +13,18 @@ import {sessionRows, wholeFleet} from './rows.ts';
 
 export function registerDiffCommands(services: Services, results: Results): void {
   registerCommands(services, {
-    showDiff: (argument, moment) => showDiff(services, results, argument, moment),
+    showDiff: argument => showDiff(services, results, argument),
     openConflict: argument => showConflict(services, results, argument),
   });
 }
-
-/** Second argument of the command: the past, not what is now. */
-const Moment = z.object({revision: z.number().int().positive()});
 
 interface Named {
   readonly name: string;
   readonly changes: (signal: AbortSignal) => Promise<Changes>;
 }
 
-async function showDiff(
-  services: Services,
-  results: Results,
-  argument: unknown,
-  moment: unknown,
-): Promise<void> {
-  const past = Moment.safeParse(moment);
-  const {name, changes} = past.success
-    ? await whatWasChanged(services, results, argument, past.data)
-    : await whatChanged(services, results, argument);
+async function showDiff(services: Services, results: Results, argument: unknown): Promise<void> {
+  const {name, changes} = await whatChanged(services, results, argument);
   const found = await workingLong(vscode.l10n.t('Fetching the changes of {0}', name), changes);
   const {repository, files} = found;
   if (files.length === 0) sayAndStop(vscode.l10n.t('{0} has changed no file.', name));
@@ -69,28 +56,6 @@ async function whatChanged(services: Services, results: Results, argument: unkno
   });
   const rows = await sessionRows(services, session.id);
   return {name: session.name, changes: signal => results.ofSession(session, rows, signal)};
-}
-
-/** Of a session, as far as its tasks had come at a revision of its past. */
-async function whatWasChanged(
-  services: Services,
-  results: Results,
-  argument: unknown,
-  {revision}: z.infer<typeof Moment>,
-): Promise<Named> {
-  const session = await chooseSession(services, argument, {
-    title: vscode.l10n.t('Show Changes'),
-    fits: ({workspace}) => workspace !== undefined,
-    none: vscode.l10n.t('There are no sessions.'),
-  });
-  const rows = await sessionRows(services, session.id);
-  const client = services.link.requireClient();
-  const past = await new SessionPast({client, sessionId: session.id}).stateAt(revision);
-  const tasks = [...past.rows.values()].flatMap(row => (row.kind === 'task' ? [row.task] : []));
-  return {
-    name: vscode.l10n.t('{0} at revision {1}', session.name, past.revision),
-    changes: signal => results.ofTasks(session, tasks, rows, signal),
-  };
 }
 
 async function showConflict(services: Services, results: Results, argument: unknown): Promise<void> {

@@ -2,7 +2,7 @@
 import type {AttemptRecord} from '../../coordinator/protocol/model/attempt.ts';
 import type {RefRecord} from '../../coordinator/protocol/model/facts.ts';
 import type {CommitBundle, SessionRecord} from '../../coordinator/protocol/model/session.ts';
-import {RESULT_TASK_ID, type TaskRecord} from '../../coordinator/protocol/model/task.ts';
+import type {TaskRecord} from '../../coordinator/protocol/model/task.ts';
 
 export interface Sources {
   readonly session: SessionRecord;
@@ -23,15 +23,6 @@ export function bundlesOf({session, tasks, attempts, refs}: Sources): ReadonlyMa
   for (const {report} of attempts) if (report?.outcome === 'succeeded') add(report.result.bundle);
   for (const {bundle} of refs) add(bundle);
   return bundles;
-}
-
-/** Commits whose merge is what these tasks have delivered together: the session's result where it is among them. */
-export function deliveredBy(
-  tasks: readonly Pick<TaskRecord, 'id' | 'state' | 'result'>[],
-): readonly string[] {
-  const done = tasks.filter(({state}) => state === 'succeeded');
-  const merged = done.find(({id}) => id === RESULT_TASK_ID);
-  return (merged ? [merged] : done).flatMap(({result}) => result?.commit ?? []);
 }
 
 /** Those that bring `commits`, prerequisites first. What no bundle brings is left out: the receiver may have it. */

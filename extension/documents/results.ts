@@ -9,7 +9,7 @@ import type {TaskRecord} from '../../coordinator/protocol/model/task.ts';
 import {CoordinatorError} from '../../coordinator/runtime/errors.ts';
 import type {SessionRows} from '../commands/rows.ts';
 import type {Change} from './rawDiff.ts';
-import {bundlesOf, closureOf, deliveredBy} from './resultBundles.ts';
+import {bundlesOf, closureOf} from './resultBundles.ts';
 import type {ResultRepositories, ResultRepository} from './resultRepository.ts';
 
 export interface Changes {
@@ -58,21 +58,6 @@ export class Results {
   ): Promise<Changes> {
     const report = result && {outcome: 'succeeded' as const, result};
     return this.ofAttempt(session, {taskId: id, report}, rows, signal);
-  }
-
-  /** From the commit that the session started with to the merge of what `tasks` had delivered. Errors: as `ofSession`. */
-  async ofTasks(
-    session: SessionRecord,
-    tasks: readonly TaskRecord[],
-    rows: SessionRows,
-    signal?: AbortSignal,
-  ): Promise<Changes> {
-    const commits = deliveredBy(tasks);
-    if (!session.workspace || commits.length === 0)
-      throw noChanges(vscode.l10n.t('No task of {0} had delivered changes by then.', session.name));
-    const {commit: start} = session.workspace;
-    const repository = await this.bring(session, rows, [start, ...commits], signal);
-    return compared(repository, start, await repository.mergedInputs(commits, signal), signal);
   }
 
   /** A repository that has all these commits of the session. */

@@ -9,7 +9,7 @@ import {writeBundle} from '../../coordinator/artifacts/git/bundle.ts';
 import {Git} from '../../coordinator/artifacts/git/gitCommand.ts';
 import {GitRepository} from '../../coordinator/artifacts/git/gitRepository.ts';
 import type {CommitBundle} from '../../coordinator/protocol/model/session.ts';
-import {closureOf, deliveredBy} from '../../extension/documents/resultBundles.ts';
+import {closureOf} from '../../extension/documents/resultBundles.ts';
 import {ResultRepositories, type ResultRepository} from '../../extension/documents/resultRepository.ts';
 import {UserRepository} from '../integration/userRepository.ts';
 
@@ -128,27 +128,5 @@ describe('results of sessions, from their bundles', () => {
       closureOf([left, right], bundles).map(({commit}) => commit),
       [base, left, right],
     );
-  });
-});
-
-describe('what tasks have delivered', () => {
-  const task = (id: string, state: 'succeeded' | 'running' | 'failed', commit?: string) => ({
-    id,
-    state,
-    result: {summary: '', commit},
-  });
-
-  it('is what has succeeded, and with the merged result that alone', () => {
-    const tasks = [
-      task('a', 'succeeded', '1'.repeat(40)),
-      task('b', 'running', '2'.repeat(40)),
-      task('c', 'succeeded'),
-      task('d', 'failed', '3'.repeat(40)),
-      task('e', 'succeeded', '4'.repeat(40)),
-    ];
-    assert.deepEqual(deliveredBy(tasks), ['1'.repeat(40), '4'.repeat(40)]);
-    assert.deepEqual(deliveredBy([...tasks, task('_result', 'running')]), ['1'.repeat(40), '4'.repeat(40)]);
-    assert.deepEqual(deliveredBy([...tasks, task('_result', 'succeeded', '5'.repeat(40))]), ['5'.repeat(40)]);
-    assert.deepEqual(deliveredBy([]), []);
   });
 });
