@@ -8,9 +8,10 @@ export function serveAgents(services: Services): void {
   hub.handle('mcpx.agent.goodbye', (params, {principal}) => registry.goodbye(params, principal));
   hub.handle('mcpx.agent.kept', (params, {principal}) => registry.kept(params, principal));
   hub.handle('mcpx.agent.rateLimited', (params, {principal}) => pauses.rateLimited(params, principal));
-  hub.handle('mcpx.metrics.report', (params, {principal}) => {
+  hub.handle('mcpx.metrics.report', async (params, {principal}) => {
+    registry.measured(params, principal);
     usage.metrics(params, principal);
-    return Promise.resolve({});
+    return {};
   });
   hub.handle('mcpx.orchestrate.task.complete', (params, {principal}) => effects.complete(params, principal));
   hub.handle('mcpx.ref.update', (params, {principal}) => effects.updateRef(params, principal));

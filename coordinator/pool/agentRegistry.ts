@@ -14,9 +14,10 @@ import type {
   HealthCheck,
   HealthStatus,
   HeldAttempt,
+  MetricsReport,
 } from '../protocol/commands/agent.ts';
 import {ProtocolError} from '../protocol/errors.ts';
-import type {AgentLoad} from '../protocol/instance.ts';
+import type {AgentLoad, PerformanceMetrics} from '../protocol/instance.ts';
 import {type TenantKeys, tenantKeys} from '../protocol/model/keys.ts';
 import {assert} from '../runtime/assert.ts';
 import type {Clock} from '../runtime/clock.ts';
@@ -29,6 +30,7 @@ import {found} from '../store/records.ts';
 import type {Op, Store} from '../store/store.ts';
 import type {AgentDirectory} from './agentDirectory.ts';
 import {AgentHealth} from './agentHealth.ts';
+import {performanceOf} from './agentPerformance.ts';
 import {AgentStates} from './agentStates.ts';
 import {registerAgent} from './registration.ts';
 
@@ -75,6 +77,8 @@ interface Session {
   readonly lease: string;
   readonly health: AgentHealth;
   load: AgentLoad | undefined;
+  /** Of its last metrics report. */
+  performance: PerformanceMetrics | undefined;
 }
 
 export class AgentRegistry implements Disposable {
@@ -102,6 +106,7 @@ export class AgentRegistry implements Disposable {
       ...this.settings,
       keys: this.keys,
       healthOf: agentId => this.sessions.get(agentId)?.health.current,
+      performanceOf: agentId => this.sessions.get(agentId)?.performance,
     });
     this.onRemoved = this.states.onRemoved;
     this.onRemoved(agentId => this.sentAway(agentId));
@@ -181,6 +186,13 @@ export class AgentRegistry implements Disposable {
     else health?.checked(outcome);
   }
 
+  /** Takes what the agent has done so far; its record tells it when its health is written next. What a replaced process says changes nothing. */
+  measured({agentId, incarnation, counters}: z.infer<typeof MetricsReport>, principal: Principal): void {
+    this.checkAgent(agentId, principal);
+    const session = this.sessions.get(agentId);
+    if (session?.incarnation === incarnation) session.performance = performanceOf(counters);
+  }
+
   /** The load of the last heartbeat, of agents that are registered here. */
   loadOf(agentId: string): AgentLoad | undefined {
     return this.sessions.get(agentId)?.load;
@@ -256,6 +268,7 @@ export class AgentRegistry implements Disposable {
       lease: registered.lease,
       health: same?.health ?? new AgentHealth(healthcheck),
       load: same?.load,
+      performance: same?.performance,
     });
     if (registered.replaced !== undefined)
       logger.warn('an agent was replaced', {agentId, by: params.incarnation, replaced: registered.replaced});

@@ -6,7 +6,7 @@ import {KeyedQueue} from '../effects/keyedQueue.ts';
 import type {RecordChange, WatchedRecord} from '../effects/watchedRecords.ts';
 import type {Logger} from '../observability/logger.ts';
 import {ProtocolError} from '../protocol/errors.ts';
-import type {InstanceHealth} from '../protocol/instance.ts';
+import type {InstanceHealth, PerformanceMetrics} from '../protocol/instance.ts';
 import type {AgentLive, AgentRecord} from '../protocol/model/agent.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
 import {type Clock, every} from '../runtime/clock.ts';
@@ -35,6 +35,8 @@ export interface AgentStatesOptions {
   readonly maxTries: number;
   /** The health of an agent that is connected here. */
   readonly healthOf: (agentId: string) => InstanceHealth | undefined;
+  /** What it has done, if it said so here. */
+  readonly performanceOf: (agentId: string) => PerformanceMetrics | undefined;
 }
 
 /** A change of a record that somebody asked for and that belongs into the audit log. */
@@ -195,13 +197,13 @@ export class AgentStates implements Disposable {
   ): Promise<boolean> {
     const {clock, directory, audit, store} = this.options;
     const agentId = value.instance.id;
+    const {metadata} = value.instance;
     const healthcheck = this.options.healthOf(agentId) ?? value.instance.healthcheck;
+    const performanceMetrics = this.options.performanceOf(agentId) ?? metadata.performanceMetrics;
+    const instance = {...value.instance, healthcheck, metadata: {...metadata, performanceMetrics}};
     const txn: Txn = {
       compare: [unchanged(before), ...compare],
-      then: [
-        putRecord(before.key, {...value, instance: {...value.instance, healthcheck}}),
-        {kind: 'get', key: before.key},
-      ],
+      then: [putRecord(before.key, {...value, instance}), {kind: 'get', key: before.key}],
       else: [{kind: 'get', key: before.key}],
     };
     const result: TxnResult = audited

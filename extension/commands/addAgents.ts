@@ -15,7 +15,7 @@ const AddedMachine = z.object({
   claude: z.object({verdict: z.string(), detail: z.string()}).nullish(),
   others: z.array(z.object({version: z.string()})).default([]),
 });
-const KeptAgents = z.object({agents: z.array(z.object({agent: z.string()}))});
+const KeptAgents = z.object({agents: z.array(z.object({agent: z.string(), join: z.string().nullable()}))});
 const KeptMachines = z.object({machines: z.array(z.object({machine: z.string()}))});
 
 const TOKEN_SECONDS = 30 * 86_400;
@@ -127,9 +127,11 @@ function isLoopback(url: string): boolean {
 }
 
 /** True when the agent was one that was added here, by hand or as a machine: it is not started again. */
-export async function removeAdded({program}: Services, agentId: string): Promise<boolean> {
+export async function removeAdded({link, program}: Services, agentId: string): Promise<boolean> {
   const {agents} = await program.call(KeptAgents, ['agent', 'list']);
-  if (agents.some(({agent}) => agent === agentId)) {
+  // One of the same name may work for another coordinator: it is none of this window's.
+  const isOurs = (join: string | null): boolean => (join === null) === (link.chosen.kind === 'local');
+  if (agents.some(({agent, join}) => agent === agentId && isOurs(join))) {
     await program.call(z.looseObject({}), ['agent', 'remove', agentId]);
     return true;
   }

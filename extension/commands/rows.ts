@@ -31,15 +31,19 @@ export async function sessionRows(services: Services, sessionId: string): Promis
   try {
     const {mirror} = opened;
     await until(services.clock, mirror.onChange, () => mirror.isWhole);
-    const rows = [...mirror.rows.values()];
-    return {
-      rows,
-      tasks: rows.flatMap(row => (row.kind === 'task' ? [row.task] : [])),
-      attempts: rows.flatMap(row => (row.kind === 'attempt' ? [row.attempt] : [])),
-    };
+    return sortedRows(mirror.rows.values());
   } finally {
     opened.dispose();
   }
+}
+
+export function sortedRows(all: Iterable<Row>): SessionRows {
+  const rows = [...all];
+  return {
+    rows,
+    tasks: rows.flatMap(row => (row.kind === 'task' ? [row.task] : [])),
+    attempts: rows.flatMap(row => (row.kind === 'attempt' ? [row.attempt] : [])),
+  };
 }
 
 /** Resolves once `holds` does, now or after an event. Rejects with `timeout`. */

@@ -46,7 +46,7 @@ export function isUnfinished({state}: SessionRecord): boolean {
 }
 
 /** Whether any agent that is there may take its tasks. An unfinished session without one was left by whoever ran it. */
-function hasAgents({agents}: FleetMirror, {id, rehearsal}: SessionRecord): boolean {
+export function hasAgents({agents}: FleetMirror, {id, rehearsal}: SessionRecord): boolean {
   return agents.some(({agent: {instance, draining}, online}) => {
     const {metadata} = instance;
     const open = metadata.reservedFor === undefined || metadata.reservedFor === id;
@@ -85,9 +85,14 @@ async function resumeSession(services: Services, argument: unknown): Promise<voi
     await controlSession(services, session, {kind: 'resume'}, title);
     return;
   }
-  const {args, env} = towards(services.link);
+  await bringAgents(services, session);
+}
+
+/** For a session that nobody works for. */
+export async function bringAgents({link, program}: Services, session: SessionRecord): Promise<void> {
+  const {args, env} = towards(link);
   await workingLong(vscode.l10n.t('Resuming {0}', session.name), (signal, onLine) =>
-    services.program.call(Resumed, ['sessions', 'resume', session.id, '--background', ...args], {
+    program.call(Resumed, ['sessions', 'resume', session.id, '--background', ...args], {
       env,
       cwd: repositoryFolder(session),
       signal,

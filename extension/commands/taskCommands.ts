@@ -1,5 +1,6 @@
 /** Commands that steer one task of a session: retry, reassign, cancel, and its gates. */
 import * as vscode from 'vscode';
+import type {SessionRecord} from '../../coordinator/protocol/model/session.ts';
 import {FINAL_TASK_STATES, type TaskRecord} from '../../coordinator/protocol/model/task.ts';
 import type {Services} from '../services.ts';
 import {targetOf} from '../target.ts';
@@ -7,7 +8,7 @@ import {askText, pickOne} from './asking.ts';
 import {agentOffer, chooseTask} from './choosing.ts';
 import {registerCommands} from './register.ts';
 import {wholeFleet} from './rows.ts';
-import {controlSession, isUnfinished} from './sessionCommands.ts';
+import {bringAgents, controlSession, hasAgents, isUnfinished} from './sessionCommands.ts';
 import {headline} from './words.ts';
 
 type Action = Parameters<typeof controlSession>[2];
@@ -26,7 +27,7 @@ export function registerTaskCommands(services: Services): void {
 async function retryTask(services: Services, argument: unknown): Promise<void> {
   const title = vscode.l10n.t('Retry Task');
   const task = await chooseEnded(services, argument, title);
-  await controlTask(services, task, {kind: 'retryTask', taskId: task.id}, title);
+  await retry(services, task, undefined, title);
 }
 
 async function retryTaskWithNote(services: Services, argument: unknown, given: unknown): Promise<void> {
@@ -42,7 +43,19 @@ async function retryTaskWithNote(services: Services, argument: unknown, given: u
           placeHolder: vscode.l10n.t('What to do differently'),
           validateInput: text => (text.trim() === '' ? vscode.l10n.t('A note has words.') : undefined),
         });
-  await controlTask(services, task, {kind: 'retryTask', taskId: task.id, note}, title);
+  await retry(services, task, note, title);
+}
+
+/** A session that had ended runs again: those who worked for it are gone. */
+async function retry(
+  services: Services,
+  task: TaskRecord,
+  note: string | undefined,
+  title: string,
+): Promise<void> {
+  const session = await controlTask(services, task, {kind: 'retryTask', taskId: task.id, note}, title);
+  if (isUnfinished(session) && !hasAgents(await wholeFleet(services), session))
+    await bringAgents(services, session);
 }
 
 async function reassignTask(services: Services, argument: unknown, given: unknown): Promise<void> {
@@ -141,7 +154,7 @@ async function controlTask(
   {sessionId, id}: TaskRecord,
   action: Action,
   title: string,
-): Promise<void> {
+): Promise<SessionRecord> {
   const name = services.fleet.mirror?.session(sessionId)?.session.name ?? sessionId;
-  await controlSession(services, {id: sessionId, name: `${name} / ${id}`}, action, title);
+  return controlSession(services, {id: sessionId, name: `${name} / ${id}`}, action, title);
 }

@@ -54,7 +54,7 @@ export async function removeContext({context, program}: Parts, name: string): Pr
 }
 
 /** Which coordinator the settings name. */
-async function configuredChoice(services: Pick<Services, 'context'>): Promise<Choice> {
+export async function configuredChoice(services: Pick<Services, 'context'>): Promise<Choice> {
   const name = setting('coordinator.context');
   return name === '' ? {kind: 'local'} : contextChoice(services, name);
 }

@@ -146,6 +146,7 @@ export class CoordinatorLink implements Disposable {
     return this.connectTo({kind: 'local'}, () => Promise.resolve(endpoint));
   }
 
+  /** Whoever asks for the same meanwhile waits for this start. */
   private connectTo(choice: Choice, find: () => Promise<EndpointAnswer>): Promise<McpxClient> {
     this.close();
     this.choice = choice;

@@ -6,9 +6,9 @@ export interface Towards {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What a terminal's user has chosen for the command line is not what this window shows. */
+/** What the command line would choose by its current context or its variables does not count. */
 export function towards({chosen}: Pick<CoordinatorLink, 'chosen'>): Towards {
-  if (chosen.kind === 'local') return {args: [], env: {MCPX_CONNECT: ''}};
+  if (chosen.kind === 'local') return {args: ['--here'], env: {}};
   const env: Record<string, string> = chosen.token === undefined ? {} : {MCPX_TOKEN: chosen.token};
   return {args: ['--connect', chosen.name], env};
 }

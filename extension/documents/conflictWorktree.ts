@@ -12,6 +12,7 @@ import {identityEnv, MCPX_IDENTITY} from '../../coordinator/artifacts/git/identi
 import type {Failure} from '../../coordinator/protocol/model/task.ts';
 import type {Services} from '../services.ts';
 import {filesIn} from './filesIn.ts';
+import {markUsed} from './pruneResults.ts';
 import type {ResultRepository} from './resultRepository.ts';
 
 export type Conflict = NonNullable<Failure['conflict']> & {
@@ -49,7 +50,7 @@ export async function conflictWorktree(
 }
 
 export async function openConflict(
-  {context, program}: Services,
+  {context, program, clock}: Services,
   repository: ResultRepository,
   conflict: Conflict,
   signal?: AbortSignal,
@@ -58,6 +59,7 @@ export async function openConflict(
   const name = `${sessionId}-${taskId}-${ours.commit.slice(0, 8)}-${theirs.commit.slice(0, 8)}`;
   const folder = path.join(context.globalStorageUri.fsPath, 'conflicts', name);
   await conflictWorktree(folder, program.environment(), repository, conflict, signal);
+  await markUsed(folder, clock.wallNow());
   const withGit = await openInGit(folder);
   for (const file of filesIn(folder, paths).slice(0, MAX_OPENED)) {
     const uri = vscode.Uri.file(file);

@@ -1,9 +1,11 @@
 /** The documents of this window: shared memory, and files of results. */
 import path from 'node:path';
 import * as vscode from 'vscode';
+import {describeError} from '../../coordinator/runtime/errors.ts';
 import {SCHEMES} from '../contributions.ts';
 import type {Services} from '../services.ts';
 import {artifactSource} from './artifactSource.ts';
+import {pruneResults} from './pruneResults.ts';
 import {ResultDocuments} from './resultDocuments.ts';
 import {ResultRepositories} from './resultRepository.ts';
 import {Results} from './results.ts';
@@ -14,12 +16,20 @@ export interface Documents {
 }
 
 export function openDocuments(services: Services): Documents {
-  const {context, fleet, link, program} = services;
+  const {context, fleet, link, program, clock, logger} = services;
   const source = artifactSource(() => link.artifacts);
+  const results = path.join(context.globalStorageUri.fsPath, 'results');
+  const conflicts = path.join(context.globalStorageUri.fsPath, 'conflicts');
   const repositories = new ResultRepositories({
-    folder: path.join(context.globalStorageUri.fsPath, 'results'),
+    folder: results,
     env: program.environment(),
     source,
+    clock,
+    // What cannot be deleted stays; what was asked for is shown all the same.
+    prune: () =>
+      pruneResults({results, conflicts, now: clock.wallNow()}).catch((error: unknown) =>
+        logger.warn('old results could not be deleted', {error: describeError(error)}),
+      ),
   });
   const state = new StateDocuments(services);
   const files = new ResultDocuments(repositories);

@@ -12,7 +12,9 @@ import {GitRepository} from '../../coordinator/artifacts/git/gitRepository.ts';
 import {identityEnv, MCPX_IDENTITY} from '../../coordinator/artifacts/git/identity.ts';
 import {KeyedLock} from '../../coordinator/artifacts/keyedLock.ts';
 import type {CommitBundle} from '../../coordinator/protocol/model/session.ts';
+import type {Clock} from '../../coordinator/runtime/clock.ts';
 import {CoordinatorError} from '../../coordinator/runtime/errors.ts';
+import {markUsed} from './pruneResults.ts';
 import {type Change, parseRawDiff} from './rawDiff.ts';
 
 export interface ResultRepositoriesOptions {
@@ -20,6 +22,9 @@ export interface ResultRepositoriesOptions {
   readonly folder: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly source: ArtifactSource;
+  readonly clock: Pick<Clock, 'wallNow'>;
+  /** Makes room, before the first use. */
+  readonly prune?: () => Promise<void>;
 }
 
 /** Larger files are not shown. */
@@ -28,6 +33,7 @@ const MAX_FILE_BYTES = 64 * 1024 ** 2;
 export class ResultRepositories {
   private readonly git: Git;
   private readonly lock = new KeyedLock();
+  private pruned: Promise<void> | undefined;
 
   constructor(private readonly options: ResultRepositoriesOptions) {
     this.git = new Git('isolated', options.env);
@@ -45,12 +51,15 @@ export class ResultRepositories {
     bundles: readonly CommitBundle[],
     signal?: AbortSignal,
   ): Promise<ResultRepository> {
+    this.pruned ??= this.options.prune?.() ?? Promise.resolve();
+    await this.pruned;
     const name = this.nameOf(repositoryId);
     const folder = this.folderOf(name);
     return this.lock.run(name, async () => {
       const repository = existsSync(folder)
         ? new GitRepository(this.git, folder)
         : await GitRepository.create(this.git, folder, {like: commits[0] ?? ''});
+      await markUsed(folder, this.options.clock.wallNow());
       await importBundles(repository, bundles, this.options.source, signal);
       for (const commit of commits)
         if (!(await repository.hasCommit(commit, signal)))
@@ -107,9 +116,19 @@ export class ResultRepository {
    * them: then all that was merged counts as changed.
    */
   async mergedInputs(inputs: readonly string[], signal?: AbortSignal): Promise<string> {
+    const {commit, leftOut} = await this.merged(inputs, signal);
+    return leftOut.length > 0 ? (inputs[0] ?? commit) : commit;
+  }
+
+  /** One commit of all. What conflicts with those before it is left out. */
+  async merged(
+    inputs: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<{readonly commit: string; readonly leftOut: readonly string[]}> {
     const [only, ...more] = inputs;
     if (only === undefined) throw new CoordinatorError('git', 'an attempt without inputs has no changes');
-    if (more.length === 0) return only;
+    const leftOut: string[] = [];
+    if (more.length === 0) return {commit: only, leftOut};
     const output = await this.repository.text(['merge-base', '--independent', ...inputs], {signal});
     const independent = output.split('\n');
     let [merged = only, ...rest] = inputs.filter(
@@ -118,7 +137,10 @@ export class ResultRepository {
     for (const commit of rest) {
       const args = ['merge-tree', '--write-tree', '--no-messages', merged, commit];
       const {code, stdout} = await this.repository.run(args, {okCodes: [1], signal});
-      if (code !== 0) return only;
+      if (code !== 0) {
+        leftOut.push(commit);
+        continue;
+      }
       const tree = stdout.toString('latin1').trim();
       merged = await this.repository.text(['commit-tree', tree, '-p', merged, '-p', commit], {
         input: 'inputs\n',
@@ -126,6 +148,6 @@ export class ResultRepository {
         signal,
       });
     }
-    return merged;
+    return {commit: merged, leftOut};
   }
 }

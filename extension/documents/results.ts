@@ -33,6 +33,28 @@ export class Results {
     return compared(repository, workspace.commit, result.commit, signal);
   }
 
+  /** From the commit that the session started with to all that tasks of these rows have delivered: the result, or what it would be made from. */
+  async ofDelivered(
+    session: SessionRecord,
+    rows: SessionRows,
+    signal?: AbortSignal,
+  ): Promise<Changes & {readonly leftOut: readonly string[]}> {
+    const {workspace, result, name} = session;
+    if (result) return {...(await this.ofSession(session, rows, signal)), leftOut: []};
+    const delivered = rows.tasks.flatMap(({id, state, result: {bundle} = {}}) =>
+      state === 'succeeded' && bundle ? [{id, bundle}] : [],
+    );
+    const passedOn = new Set(delivered.flatMap(({bundle}) => bundle.prerequisites));
+    const last = delivered.filter(({bundle}) => !passedOn.has(bundle.commit));
+    if (!workspace || last.length === 0)
+      throw noChanges(vscode.l10n.t('No task of {0} had delivered changes by then.', name));
+    const commits = last.map(({bundle}) => bundle.commit);
+    const repository = await this.bring(session, rows, [workspace.commit, ...commits], signal);
+    const merged = await repository.merged(commits, signal);
+    const leftOut = last.flatMap(({id, bundle}) => (merged.leftOut.includes(bundle.commit) ? [id] : []));
+    return {...(await compared(repository, workspace.commit, merged.commit, signal)), leftOut};
+  }
+
   /** From the merge of its inputs to what the attempt left. Errors: as `ofSession`. */
   async ofAttempt(
     session: SessionRecord,

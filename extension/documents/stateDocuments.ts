@@ -4,10 +4,13 @@
  */
 import * as vscode from 'vscode';
 import {KeyedLock} from '../../coordinator/artifacts/keyedLock.ts';
+import type {McpxClient} from '../../coordinator/client/mcpxClient.ts';
 import type {Result} from '../../coordinator/protocol/commands/table.ts';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
+import {configuredChoice} from '../connection/contexts.ts';
 import {SCHEMES} from '../contributions.ts';
 import type {Services} from '../services.ts';
+import {setting} from '../settings.ts';
 import {formatJson, parseJsonText} from './jsonText.ts';
 import {type StateKey, stateKeyOf, statePath} from './stateUri.ts';
 import {StateVersions} from './stateVersions.ts';
@@ -78,11 +81,14 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
       const seen = this.versions.last(uri.path);
       if (!seen && !options.create) throw vscode.FileSystemError.FileNotFound(uri);
       const key = keyOf(uri);
-      const {clock, link} = this.services;
+      const {clock} = this.services;
       try {
-        const {version} = await link
-          .requireClient()
-          .request('mcpx.memory.put', {...key, value: parsed.value, ifVersion: seen?.version ?? 0});
+        const client = await this.client();
+        const {version} = await client.request('mcpx.memory.put', {
+          ...key,
+          value: parsed.value,
+          ifVersion: seen?.version ?? 0,
+        });
         this.versions.see(uri.path, version, clock.wallNow());
       } catch (error) {
         if (isProtocolError(error, 'conflict')) this.refuse(uri);
@@ -138,10 +144,20 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
     throw vscode.FileSystemError.Unavailable(message);
   }
 
+  /** A window that was reloaded opens its documents before it has found its coordinator. None is started for them. */
+  private async client(): Promise<McpxClient> {
+    const {context, link} = this.services;
+    if (link.state.kind === 'off') {
+      if (setting('coordinator.context') === '') await link.join();
+      else await link.start(await configuredChoice({context}));
+    }
+    return link.state.kind === 'starting' ? link.start() : link.requireClient();
+  }
+
   private async get(uri: vscode.Uri): Promise<Stored & {record: NonNullable<Stored['record']>}> {
     let stored: Stored;
     try {
-      stored = await this.services.link.requireClient().request('mcpx.memory.get', keyOf(uri));
+      stored = await (await this.client()).request('mcpx.memory.get', keyOf(uri));
     } catch (error) {
       throw asFileError(error);
     }

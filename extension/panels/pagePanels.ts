@@ -55,7 +55,11 @@ export class PagePanels implements Disposable {
       found.show(state);
       return;
     }
-    const panel = vscode.window.createWebviewPanel(PAGE_VIEW_TYPE, this.titleOf(state), column, {
+    const title = this.titleOf(state);
+    const sleeping = this.sleepingTab(state, title);
+    if (sleeping) void vscode.window.tabGroups.close(sleeping, true);
+    const place = sleeping?.group.viewColumn ?? column;
+    const panel = vscode.window.createWebviewPanel(PAGE_VIEW_TYPE, title, place, {
       enableScripts: true,
       enableFindWidget: true,
       localResourceRoots: [webFolder(this.options.extensionUri)],
@@ -128,6 +132,23 @@ export class PagePanels implements Disposable {
         .catch((error: unknown) =>
           this.options.logger.warn('no coordinator for a page', {error: describeError(error)}),
         );
+  }
+
+  /** The tab that a reload left of this page, and nobody has looked at since: it has no panel yet, only its title. */
+  private sleepingTab(state: PageState, title: string): vscode.Tab | undefined {
+    const {mirror} = this.options.fleet;
+    if ('sessionId' in state && mirror) {
+      const name = this.nameOf(state.sessionId);
+      if (mirror.sessions.filter(({session}) => session.name === name).length > 1) return undefined;
+    }
+    return vscode.window.tabGroups.all
+      .flatMap(({tabs}) => tabs)
+      .find(
+        ({label, input}) =>
+          label === title &&
+          input instanceof vscode.TabInputWebview &&
+          input.viewType.endsWith(`-${PAGE_VIEW_TYPE}`),
+      );
   }
 
   private async acceptDraft(state: PageState): Promise<void> {

@@ -4,6 +4,7 @@ import * as vscode from 'vscode';
 import * as z from 'zod';
 import {describeError} from '../../coordinator/runtime/errors.ts';
 import {workingLong} from '../commands/asking.ts';
+import {towards} from '../connection/towards.ts';
 import {commandId} from '../contributions.ts';
 import type {Services} from '../services.ts';
 import {setting} from '../settings.ts';
@@ -40,8 +41,7 @@ async function start(services: Services, {title, args, cwd, stdin, agents}: Laun
   const {program, link} = services;
   const flags = agents === undefined ? [] : ['--agents', String(agents)];
   const slots = ['--slots', String(setting('agents.slots'))];
-  // The window's coordinator, whatever context is current on the command line.
-  const where = link.chosen.kind === 'context' ? ['--connect', link.chosen.name] : ['--here'];
+  const {args: where} = towards(link);
   const {session} = await workingLong(title, (signal, tell) =>
     program.call(RunAnswer, ['run', ...args, '--background', ...where, ...flags, ...slots], {
       cwd,
@@ -58,13 +58,12 @@ async function start(services: Services, {title, args, cwd, stdin, agents}: Laun
 }
 
 /** Of verbs that run Claude Code, here or at the chosen coordinator. */
-export function runEnvironment({program, link: {chosen}}: Services): Record<string, string> {
+export function runEnvironment({program, link}: Services): Record<string, string> {
   const claude = setting('claude.path');
-  const token = chosen.kind === 'context' ? chosen.token : undefined;
   const {PATH = ''} = program.environment();
   return {
     ...(claude === '' ? {} : {PATH: [path.dirname(claude), PATH].join(path.delimiter)}),
-    ...(token === undefined ? {} : {MCPX_TOKEN: token}),
+    ...towards(link).env,
   };
 }
 

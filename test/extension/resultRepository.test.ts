@@ -24,6 +24,7 @@ describe('results of sessions, from their bundles', () => {
   let base: string;
   let left: string;
   let right: string;
+  let clash: string;
 
   before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'mcpx-results-'));
@@ -48,10 +49,14 @@ describe('results of sessions, from their bundles', () => {
     repository.git('checkout', '--quiet', '-b', 'other', base);
     repository.write({'right.txt': 'right\n'});
     right = repository.commit('right');
+    repository.git('checkout', '--quiet', '-b', 'clash', base);
+    repository.write({'clash.txt': 'other\n'});
+    clash = repository.commit('clash');
     const git = new GitRepository(new Git('isolated', env), path.join(repository.folder, '.git'));
     await bundle(git, base, []);
     await bundle(git, left, [base]);
     await bundle(git, right, [base]);
+    await bundle(git, clash, [base]);
     const source: ArtifactSource = {
       use: async (sha256, read) => {
         fetched.push(sha256);
@@ -60,7 +65,12 @@ describe('results of sessions, from their bundles', () => {
         return read(copy);
       },
     };
-    repositories = new ResultRepositories({folder: path.join(folder, 'results'), env, source});
+    repositories = new ResultRepositories({
+      folder: path.join(folder, 'results'),
+      env,
+      source,
+      clock: {wallNow: () => 1000},
+    });
   });
   after(() => rmSync(folder, {recursive: true, force: true}));
 
@@ -117,6 +127,15 @@ describe('results of sessions, from their bundles', () => {
       ['kept.txt', 'right.txt'],
     );
     assert.equal(await results.mergedInputs([base, left]), left);
+  });
+
+  it('are merged without what conflicts with those before it', async () => {
+    const results = await bring(left, right, clash);
+    const {commit, leftOut} = await results.merged([left, clash, right]);
+    assert.deepEqual(leftOut, [clash]);
+    const changed = (await results.changes(base, commit)).map(({after}) => after?.path);
+    assert.ok(changed.includes('right.txt') && changed.includes('kept.txt'), changed.join());
+    assert.equal(await results.mergedInputs([left, clash, right]), left);
   });
 
   it('say so when nothing brings a commit', async () => {

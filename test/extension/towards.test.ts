@@ -16,13 +16,13 @@ describe('verbs of a window', () => {
   });
   afterEach(() => rmSync(home, {recursive: true, force: true}));
 
-  const named = (env: Readonly<Record<string, string>>): Promise<string | undefined> =>
+  const named = (here: boolean): Promise<string | undefined> =>
     namedCoordinator(
-      {},
+      {here},
       {
         stdout: () => undefined,
         stderr: () => undefined,
-        env: {MCPX_HOME: home, ...env},
+        env: {MCPX_HOME: home},
         cwd: home,
         interactive: false,
         columns: 80,
@@ -35,10 +35,9 @@ describe('verbs of a window', () => {
       data.contexts = [{name: 'team', url: 'wss://hub.example:7600'}];
       data.current = 'team';
     });
-    assert.equal(await named({}), 'team');
-    const {args, env} = towards({chosen: {kind: 'local'}});
-    assert.deepEqual(args, []);
-    assert.equal(await named(env), undefined);
+    assert.equal(await named(false), 'team');
+    const {args} = towards({chosen: {kind: 'local'}});
+    assert.equal(await named(args.includes('--here')), undefined);
   });
 
   it('name the context that the window is connected to, with its token where no other process sees it', () => {

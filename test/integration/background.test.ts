@@ -95,6 +95,11 @@ describe('a run in the background', function () {
     await verb(0, 'context', 'use', 'nowhere');
     writeFileSync(go, '');
     const run = await begin('here.mcpx.yaml', '--here');
+    await verb(0, 'sessions', 'show', run.session, '--here');
+    assert.match(
+      (await verb(2, 'sessions', 'show', '--here', '--connect', 'nowhere', run.session)).stderr,
+      /--here/,
+    );
     await verb(0, 'context', 'use');
     await reaches(run.session, 'succeeded gone');
   });

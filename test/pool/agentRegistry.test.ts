@@ -392,6 +392,30 @@ describe('agent registry', () => {
     assert.equal((await beat(c, 'inc-0001')).status, 'degraded');
   });
 
+  it('writes what an agent has done with its health, from the process that has the id only', async () => {
+    const c = await coordinator();
+    await c.registry.register(registration('a-1', 'inc-0001'), agent);
+    const report = (incarnation: string, succeeded: number) => {
+      const counters = {'attempts.succeeded': succeeded, 'attempts.succeededMs': 9000, 'usage.costUsd': 0.5};
+      c.registry.measured({agentId: 'a-1', incarnation, counters, attempts: []}, agent);
+    };
+    report('inc-0001', 3);
+    report('inc-0000', 8);
+    await eventually(async () => {
+      clock.advance(3000);
+      await beat(c, 'inc-0001');
+      const record = await readRecord(test.store, AgentRecord, keys.agent('a-1'));
+      assert.deepEqual(record?.value.instance.metadata.performanceMetrics, {
+        attemptsSucceeded: 3,
+        attemptsFailed: 0,
+        meanDurationMs: 3000,
+        costUsd: 0.5,
+        inputTokens: 0,
+        outputTokens: 0,
+      });
+    });
+  });
+
   it('lets an agent speak for itself only', async () => {
     const c = await coordinator();
     for (const principal of [client, agentPrincipal('a-2')])

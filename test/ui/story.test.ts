@@ -190,10 +190,7 @@ describe('the packaged extension in the hands of a person', function () {
   it('attaches to a running attempt, and sends it a message that is seen there', async () => {
     await sessions.act(/^explain/, 'Attach');
     const page = workbench.webPage();
-    await page
-      .getByText(/piece \d+ of 1200/)
-      .first()
-      .waitFor();
+    await page.getByText('I read the greeter before I explain it.').first().waitFor();
     const input = page.getByRole('textbox', {name: /message/i});
     await input.fill('Please be brief.');
     await input.press('Enter');

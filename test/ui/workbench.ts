@@ -11,6 +11,7 @@ const PALETTE_ROW = '.quick-input-list .monaco-list-row';
 const ATTEMPTS = 3;
 const SCROLL_PIXELS = 66;
 const SCROLL_MS = 150;
+const MENU_MS = 500;
 
 export class Workbench {
   constructor(readonly window: EditorWindow) {}
@@ -187,6 +188,11 @@ export class Tree {
   /** From the row's context menu. */
   async menu(text: string | RegExp, item: string): Promise<void> {
     await (await this.reach(text)).click({button: 'right'});
-    await this.page.locator('.context-view .action-item', {hasText: item}).first().click();
+    const entry = this.page.locator('.context-view .action-item', {hasText: item}).first();
+    await entry.waitFor();
+    // A menu ignores a button that comes up just after it has opened.
+    await this.page.waitForTimeout(MENU_MS);
+    await entry.click();
+    await entry.waitFor({state: 'hidden'});
   }
 }

@@ -7,6 +7,8 @@ export interface Launch {
   /** What the workspace is made of: nothing, or an example as a git repository. */
   readonly workspace: 'empty' | {readonly example: string};
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Text of a plan that runs in the background when the window opens. */
+  readonly running?: string;
   /** It shows that a failure is noticed. */
   readonly mustFail?: boolean;
 }
@@ -30,7 +32,12 @@ export const LAUNCHES: readonly Launch[] = [
     settings: {...UNDISTURBED, 'git.enabled': true},
   },
   {suite: 'views', title: 'trees of a fleet at work', workspace: 'empty'},
-  {suite: 'returning', title: 'a window that opens while a session runs', workspace: 'empty'},
+  {
+    suite: 'returning',
+    title: 'a window that opens while a session runs',
+    workspace: 'empty',
+    running: 'name: long\nagents: 1\nworkspace: none\ntasks:\n  - { id: wait, run: sleep 600 }\n',
+  },
   {suite: 'panels', title: 'the web pages in panels', workspace: 'empty'},
   {suite: 'dying', title: 'an extension host that dies', workspace: 'empty', mustFail: true},
 ];

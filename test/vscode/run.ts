@@ -111,12 +111,14 @@ async function countLaunch(
   };
   let counts: Counts;
   try {
+    const workspace = makeWorkspace(launch, person);
+    if (launch.running !== undefined) await startPlan(launch.running, workspace, person);
     const running = runTests({
       vscodeExecutablePath: executable,
       extensionDevelopmentPath: ROOT,
       extensionTestsPath: path.join(suites, 'index.cjs'),
       extensionTestsEnv: {...withoutSurroundings(), ...person.env, ...variables},
-      launchArgs: [makeWorkspace(launch, person), ...profileArguments(launch, person)],
+      launchArgs: [workspace, ...profileArguments(launch, person)],
     });
     await within(running, LAUNCH_LIMIT_MS, `the window of ${launch.suite} to end`);
     counts = countsOf(stats, true);
@@ -143,6 +145,13 @@ function makeWorkspace({workspace}: Launch, person: Person): string {
   if (workspace === 'empty') return person.folder('workspace');
   const copyOf = path.join(ROOT, 'examples', workspace.example);
   return UserRepository.create(path.join(person.root, workspace.example), person.env, {copyOf}).folder;
+}
+
+/** What it starts the suite has to end. */
+async function startPlan(text: string, folder: string, person: Person): Promise<void> {
+  const plan = path.join(folder, 'running.mcpx.yaml');
+  writeFileSync(plan, text);
+  await person.expect(0, ['run', plan, '--background', '--json'], {cwd: folder});
 }
 
 function profileArguments({settings}: Launch, person: Person): string[] {

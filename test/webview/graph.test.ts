@@ -6,8 +6,10 @@ import {PlanFile} from '../../coordinator/protocol/plan/schema.ts';
 import {NO_USAGE} from '../../coordinator/protocol/usage.ts';
 import {seededRandom} from '../../coordinator/runtime/random.ts';
 import {fitted, revealing, toPlane, zoomed} from '../../webview/graph/camera.ts';
+import {columns, crossings, settledColumns, shapeOf} from '../../webview/graph/columns.ts';
 import {buildGraph, criticalPath, type Graph} from '../../webview/graph/graphModel.ts';
-import {columns, layOut, NODE_HEIGHT, NODE_WIDTH} from '../../webview/graph/layout.ts';
+import {layOut} from '../../webview/graph/layeredLayout.ts';
+import {NODE_HEIGHT, NODE_WIDTH} from '../../webview/graph/layout.ts';
 import {moveIn, type OutlineRow, outlineRows, typeahead} from '../../webview/graph/outlineRows.ts';
 
 function planOf(tasks: Readonly<Record<string, readonly string[]>>): Plan {
@@ -91,6 +93,7 @@ describe('the layout of a graph', () => {
     {name: 'well', count: 60, lay: (graph: Graph) => layOut({nodes: 60, edges: flat(graph)})},
     {name: 'well', count: 160, lay: (graph: Graph) => layOut({nodes: 160, edges: flat(graph)})},
     {name: 'plainly', count: 400, lay: columns},
+    {name: 'without bends', count: 1000, lay: (graph: Graph) => layOut({nodes: 1000, edges: flat(graph)})},
     {name: 'plainly', count: 1, lay: columns},
     {name: 'well', count: 1, lay: () => layOut({nodes: 1, edges: []})},
   ];
@@ -118,6 +121,61 @@ describe('the layout of a graph', () => {
     const {x} = layOut({nodes: 60, edges: flat(graph)});
     const byStage = graph.stages.map(nodes => new Set(nodes.map(index => Math.round(x[index] ?? 0))).size);
     assert.deepEqual([...new Set(byStage)], [1]);
+  });
+
+  it('is the same each time, however it is made', () => {
+    for (const count of [60, 700]) {
+      const edges = flat(randomGraph(count));
+      assert.deepEqual(layOut({nodes: count, edges}), layOut({nodes: count, edges}));
+    }
+  });
+
+  it('finds the stages of the graph again', () => {
+    const graph = randomGraph(300);
+    assert.deepEqual(shapeOf({nodes: 300, edges: flat(graph)}).stages, graph.stages);
+  });
+
+  it('counts crossings as pairs of edges do', () => {
+    const graph = randomGraph(200);
+    const row = new Map(graph.stages.flatMap(nodes => nodes.map((index, at) => [index, at] as const)));
+    let naive = 0;
+    for (const nodes of graph.stages) {
+      const pairs = nodes.flatMap(to =>
+        (graph.inputs[to] ?? [])
+          .filter(from => graph.stageOf[from] === (graph.stageOf[to] ?? 0) - 1)
+          .map(from => [row.get(from) ?? 0, row.get(to) ?? 0] as const),
+      );
+      for (const [at, [from, to]] of pairs.entries())
+        for (const [otherFrom, otherTo] of pairs.slice(at + 1))
+          if ((from - otherFrom) * (to - otherTo) < 0) naive += 1;
+    }
+    assert.ok(naive > 0);
+    assert.equal(crossings(graph, graph.stages), naive);
+  });
+
+  it('untangles chains that are listed out of order', () => {
+    const chains = Array.from({length: 40}, (_none, at) => at);
+    const tasks: Record<string, string[]> = {};
+    for (const at of chains) tasks[`a${at}`] = [];
+    for (const at of chains) tasks[`b${(at * 7) % 40}`] = [`a${(at * 7) % 40}`];
+    for (const at of chains) tasks[`c${(at * 11) % 40}`] = [`b${(at * 11) % 40}`];
+    const graph = buildGraph(planOf(tasks), []);
+    const {y} = settledColumns(graph);
+    const placed = graph.stages.map(nodes => [...nodes].sort((a, b) => (y[a] ?? 0) - (y[b] ?? 0)));
+    assert.ok(crossings(graph, graph.stages) > 0);
+    assert.equal(crossings(graph, placed), 0);
+    for (const [to, from] of graph.inputs.entries())
+      for (const input of from)
+        assert.ok(Math.abs((y[input] ?? 0) - (y[to] ?? 0)) < 1, 'a chain is straight');
+  });
+
+  it('lays out thousands of tasks with long edges in less than the library takes for hundreds', () => {
+    const graph = randomGraph(3000);
+    const edges = flat(graph);
+    const before = process.cpuUsage();
+    layOut({nodes: 3000, edges});
+    const {user, system} = process.cpuUsage(before);
+    assert.ok(user + system < 2_000_000, `${(user + system) / 1000} ms of a processor`);
   });
 
   it('puts neighbours side by side, plainly too', () => {

@@ -3,10 +3,21 @@ import {css, html, type TemplateResult} from 'lit';
 import {define, McpxElement} from '../shell/element.ts';
 import {shared} from '../theme/tokens.ts';
 import {type Camera, fitted, moved, revealing, toPlane, zoomed} from './camera.ts';
+import {CardSprites} from './cardSprites.ts';
 import {NODE_WIDTH} from './layout.ts';
 import {onThemeChange, type Palette, readPalette} from './palette.ts';
-import {type Collapse, type Drawing, draw, drawEdges, isCollapsed, nodeAt, stageColumns} from './renderer.ts';
+import {
+  type Collapse,
+  type Drawing,
+  draw,
+  drawChanged,
+  drawEdges,
+  forgetTexts,
+  isCollapsed,
+  nodeAt,
+} from './renderer.ts';
 import type {Scene} from './scene.ts';
+import {stageColumns} from './stageColumns.ts';
 
 /** A pointer that moves less than this between down and up has clicked. */
 const CLICK_PX = 4;
@@ -44,6 +55,9 @@ export class GraphCanvas extends McpxElement {
   private readonly layer = document.createElement('canvas');
   /** What the layer of edges was drawn from. */
   private layerOf: readonly unknown[] = [];
+  private readonly sprites = new CardSprites();
+  /** Nodes that look different from what is drawn; `all` when anything else does. */
+  private changed: Set<number> | 'all' = 'all';
   private collapse: Collapse = 'auto';
   private focused = false;
   /** A person moved it: it is not fitted by itself any more. */
@@ -56,6 +70,7 @@ export class GraphCanvas extends McpxElement {
     this.hold(
       onThemeChange(() => {
         this.palette = undefined;
+        forgetTexts();
         this.redraw();
       }),
     );
@@ -85,8 +100,19 @@ export class GraphCanvas extends McpxElement {
     }
   }
 
-  /** Looks, marks or texts of the scene changed. */
+  /** Marks of the scene or its place changed. */
   redraw(): void {
+    this.changed = 'all';
+    this.schedule();
+  }
+
+  /** The look or the texts of one node changed. */
+  redrawNode(index: number): void {
+    if (this.changed !== 'all') this.changed.add(index);
+    this.schedule();
+  }
+
+  private schedule(): void {
     if (this.frame !== 0) return;
     this.frame = requestAnimationFrame(() => this.paint());
   }
@@ -158,6 +184,7 @@ export class GraphCanvas extends McpxElement {
     canvas.width = Math.max(1, Math.round(width * devicePixelRatio));
     canvas.height = Math.max(1, Math.round(height * devicePixelRatio));
     if (this.scene && !this.steered) this.camera = fitted(this.scene.layout, this.view);
+    this.changed = 'all';
     this.paint();
   }
 
@@ -176,23 +203,28 @@ export class GraphCanvas extends McpxElement {
       palette: this.palette,
       collapse: this.collapse,
       hasFocus: this.focused,
+      sprites: this.sprites,
     };
-    draw(drawing, this.edgeLayer(drawing));
+    const {changed} = this;
+    this.changed = new Set();
+    const edges = this.edgeLayer(drawing);
+    if (changed === 'all') draw(drawing, edges);
+    else drawChanged(drawing, edges, changed);
     this.framesDrawn += 1;
   }
 
   /** Edges are drawn again only when they would look different: thousands of lines cost more than all else. */
   private edgeLayer(drawing: Drawing): HTMLCanvasElement {
     const {scene, camera, view, density, palette} = drawing;
-    const drawn = [scene.edges, scene.criticalEdges, scene.selectedEdges, camera, view, density, palette];
+    const drawn = [scene, scene.criticalEdges, scene.selectedEdges, camera, view, density, palette];
     const {layer} = this;
+    if (isCollapsed(scene, camera, drawing.collapse)) return layer;
     if (drawn.every((part, at) => part === this.layerOf[at])) return layer;
     this.layerOf = drawn;
     layer.width = Math.max(1, Math.round(view.width * density));
     layer.height = Math.max(1, Math.round(view.height * density));
     const context = layer.getContext('2d');
-    if (context && !isCollapsed(scene, camera, drawing.collapse)) drawEdges({...drawing, context});
-    else this.layerOf = [];
+    if (context) drawEdges({...drawing, context});
     return layer;
   }
 

@@ -198,9 +198,7 @@ export class GraphOutline extends McpxElement {
   private stageLabel(stage: number): string {
     const scene = this.scene;
     if (!scene) return '';
-    const counts = [...tally(scene.looks, scene.graph.stages[stage])].map(
-      ([look, count]) => `${count} ${t(LOOKS[look].label)}`,
-    );
+    const counts = tally(scene, stage).map(([look, count]) => `${count} ${t(LOOKS[look].label)}`);
     const tasks = plural(scene.graph.stages[stage]?.length ?? 0, '1 task', '{0} tasks');
     return `${t('Stage {0}', stage + 1)}, ${tasks}: ${counts.join(', ')}`;
   }

@@ -20,7 +20,7 @@ import {graphStyles} from './graphStyles.ts';
 import type {Layout} from './layout.ts';
 import {LayoutService} from './layoutService.ts';
 import {LiveTasks} from './liveTasks.ts';
-import {edgePath, makeScene, type Scene, tally} from './scene.ts';
+import {edgePath, makeScene, type Scene, setLook, tally} from './scene.ts';
 import './taskDetails.ts';
 import type {TaskShown} from './taskDetails.ts';
 
@@ -29,6 +29,8 @@ type GraphState = Extract<PageState, {page: 'graph' | 'draft'}>;
 /** The chain of most weight, and everything that shows elapsed time, is computed anew this often. */
 const SLOW_MS = 1000;
 const TELL_MS = 150;
+/** Their elapsed time is shown. */
+const BUSY: ReadonlySet<string> = new Set(['assigned', 'running', 'verifying']);
 
 export class GraphPage extends McpxElement {
   static override properties = {
@@ -141,8 +143,7 @@ export class GraphPage extends McpxElement {
     if (!this.rows || (this.past && dirty !== 'all')) return;
     const {changed, reshaped} = this.live.apply(this.past ?? this.rows.rows, dirty);
     if (reshaped) this.reshape();
-    else for (const taskId of changed) this.refreshTask(taskId);
-    this.canvas?.redraw();
+    else this.refreshTasks(changed);
     this.tellSoon();
   }
 
@@ -162,7 +163,7 @@ export class GraphPage extends McpxElement {
     const graph = buildGraph(this.plan, this.live.tasks.values());
     const shape = graph.nodes.map(({id}, index) => `${id}<${graph.inputs[index]?.join()}`).join(';');
     if (shape === this.shape && this.graph) {
-      for (const {id} of graph.nodes) this.refreshTask(id);
+      this.refreshTasks(graph.indexOf.keys());
       return;
     }
     this.shape = shape;
@@ -175,7 +176,7 @@ export class GraphPage extends McpxElement {
     if (!graph || layout.x.length !== graph.nodes.length) return;
     const sameGraph = this.scene?.graph === graph;
     this.scene = makeScene(graph, layout);
-    for (const {id} of graph.nodes) this.refreshTask(id);
+    this.refreshTasks(graph.indexOf.keys());
     this.markCritical();
     this.markSearch();
     this.markSelected();
@@ -183,12 +184,15 @@ export class GraphPage extends McpxElement {
     this.version += 1;
   }
 
-  private refreshTask(taskId: string): void {
-    const index = this.graph?.indexOf.get(taskId);
-    const {scene} = this;
-    if (index === undefined || !scene) return;
-    scene.looks[index] = this.live.lookOf(taskId);
-    scene.details[index] = this.detailOf(taskId);
+  /** Those that look different now are drawn. */
+  private refreshTasks(taskIds: Iterable<string>): void {
+    const {scene, canvas} = this;
+    if (!scene) return;
+    for (const taskId of taskIds) {
+      const index = scene.graph.indexOf.get(taskId);
+      if (index === undefined) continue;
+      if (setLook(scene, index, this.live.lookOf(taskId), this.detailOf(taskId))) canvas?.redrawNode(index);
+    }
   }
 
   private detailOf(taskId: string): string {
@@ -207,19 +211,19 @@ export class GraphPage extends McpxElement {
 
   private refreshSlowly(): void {
     this.slow = systemClock.schedule(SLOW_MS, () => {
-      for (const [id, {state}] of this.live.tasks)
-        if (state === 'running' || state === 'assigned' || state === 'verifying') this.refreshTask(id);
-      this.markCritical();
+      const busy = [...this.live.tasks.values()].filter(({state}) => BUSY.has(state));
+      this.refreshTasks(busy.map(({id}) => id));
+      if (this.markCritical()) this.canvas?.redraw();
       this.version += 1;
-      this.canvas?.redraw();
       this.refreshSlowly();
     });
   }
 
   /** By what tasks took, or, where they have not run, by what the others took on average. */
-  private markCritical(): void {
+  /** Whether it is another chain. */
+  private markCritical(): boolean {
     const {graph, scene} = this;
-    if (!graph || !scene || graph.nodes.length < 2) return;
+    if (!graph || !scene || graph.nodes.length < 2) return false;
     const took = graph.nodes.map(({id}) => {
       const [first] = this.live.attemptsOf(id);
       const began = first?.startedAt ?? first?.assignedAt;
@@ -229,10 +233,11 @@ export class GraphPage extends McpxElement {
     const known = took.filter(value => value !== undefined);
     const mean = known.length === 0 ? 1 : known.reduce((sum, value) => sum + value, 0) / known.length;
     const path = criticalPath(graph, index => took[index] ?? mean);
-    if (path.length === scene.critical.size && path.every(index => scene.critical.has(index))) return;
+    if (path.length === scene.critical.size && path.every(index => scene.critical.has(index))) return false;
     scene.critical = new Set(path);
     const next = new Map(path.map((index, at) => [index, path[at + 1]]));
-    scene.criticalEdges = edgePath(graph, scene.layout, (from, to) => next.get(from) === to);
+    scene.criticalEdges = edgePath(scene, (from, to) => next.get(from) === to);
+    return true;
   }
 
   private markSearch(): void {
@@ -257,8 +262,7 @@ export class GraphPage extends McpxElement {
     const index = selected === undefined ? undefined : scene.graph.indexOf.get(selected);
     scene.selected = index;
     scene.selectedEdges = edgePath(
-      scene.graph,
-      scene.layout,
+      scene,
       (from, to) => index !== undefined && (from === index || to === index),
     );
     if (index !== undefined) this.outline?.activate(index);
@@ -283,11 +287,7 @@ export class GraphPage extends McpxElement {
     if (this.selected !== undefined) this.selectIndex(index, true);
     else {
       this.scene.selected = index;
-      this.scene.selectedEdges = edgePath(
-        this.scene.graph,
-        this.scene.layout,
-        (from, to) => from === index || to === index,
-      );
+      this.scene.selectedEdges = edgePath(this.scene, (from, to) => from === index || to === index);
       this.canvas?.reveal(index);
     }
   }
@@ -416,7 +416,7 @@ export class GraphPage extends McpxElement {
   private renderLegend(): TemplateResult | typeof nothing {
     if (!this.scene) return nothing;
     return html`<div class="legend">
-      ${[...tally(this.scene.looks)].map(
+      ${[...tally(this.scene)].map(
         ([look, count]) =>
           html`<span class="row">${stateSign(look)}<span>${count} ${t(LOOKS[look].label)}</span></span>`,
       )}

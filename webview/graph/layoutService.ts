@@ -1,12 +1,12 @@
 /** Lays a graph out: plainly at once where it is large, and well in a worker. A worker made of a blob is what an editor's page may have. */
 import type {Disposable} from '../../coordinator/runtime/disposable.ts';
+import {columns} from './columns.ts';
 import type {Graph} from './graphModel.ts';
-import {columns, type Layout} from './layout.ts';
+import type {Layout} from './layout.ts';
 import type {LayoutDone, LayoutJob} from './layoutWorker.ts';
 
-/** Smaller graphs are laid out well at once; larger ones are drawn plainly first, and of the largest the better layout takes minutes. */
+/** Smaller graphs are laid out well at once; larger ones are drawn plainly first. */
 const PLAIN_FIRST = 150;
-const PLAIN_ONLY = 6000;
 
 export class LayoutService implements Disposable {
   private worker: Promise<Worker> | undefined;
@@ -23,7 +23,7 @@ export class LayoutService implements Disposable {
     const id = ++this.wanted;
     const nodes = graph.nodes.length;
     if (nodes === 0 || nodes > PLAIN_FIRST) this.onLayout(columns(graph));
-    if (nodes === 0 || nodes > PLAIN_ONLY) return;
+    if (nodes === 0) return;
     this.start().then(
       worker => {
         if (id !== this.wanted || this.disposed) return;

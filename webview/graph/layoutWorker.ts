@@ -1,5 +1,6 @@
 /** The worker that lays graphs out, so that the page stays quick. It is the page's own other half: what they say needs no check. */
-import {type Layout, type LayoutRequest, layOut} from './layout.ts';
+import {layOut} from './layeredLayout.ts';
+import type {Layout, LayoutRequest} from './layout.ts';
 
 export interface LayoutJob extends LayoutRequest {
   readonly id: number;

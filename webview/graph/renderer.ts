@@ -1,9 +1,14 @@
-/** Draws a scene on a canvas: nodes with their signs when there is room, plain boxes when there is less, stages as columns when there is hardly any. */
-import {LOOKS, type LookName} from '../theme/stateLook.ts';
+/**
+ * Draws a scene on a canvas: nodes with their signs when there is room, plain boxes when there is less, stages as columns when there is hardly any.
+ * Where only some nodes changed, only they and what touches them are drawn.
+ */
+import type {LookName} from '../theme/stateLook.ts';
 import type {Box, Camera} from './camera.ts';
+import {type CardSprites, RADIUS} from './cardSprites.ts';
 import {NODE_HEIGHT, NODE_WIDTH} from './layout.ts';
 import type {Palette} from './palette.ts';
-import {type Scene, tally} from './scene.ts';
+import {type Scene, traceEdge} from './scene.ts';
+import {drawStages} from './stageColumns.ts';
 
 /** Below this scale there is no text, and below that, no sign. */
 const TEXT_SCALE = 0.42;
@@ -11,21 +16,16 @@ const SIGN_SCALE = 0.16;
 /** Above this many nodes, stages are drawn instead of nodes that would be smaller than this, in pixels. */
 const COLLAPSE_NODES = 300;
 const COLLAPSE_HEIGHT = 4.5;
-const RADIUS = 5;
+/** Lines of one stroke: one of thousands takes far longer than many of some. */
+const STROKE_EDGES = 200;
+/** More changes than this are drawn as a whole. */
+const MAX_PARTS = 250;
 
 export type Collapse = 'auto' | 'always';
 
 export function isCollapsed(scene: Scene, camera: Camera, collapse: Collapse): boolean {
   if (collapse === 'always') return true;
   return scene.graph.nodes.length > COLLAPSE_NODES && NODE_HEIGHT * camera.scale < COLLAPSE_HEIGHT;
-}
-
-const SIGNS = new Map<LookName, Path2D>();
-
-function sign(look: LookName): Path2D {
-  const known = SIGNS.get(look) ?? new Path2D(LOOKS[look].path);
-  SIGNS.set(look, known);
-  return known;
 }
 
 export interface Drawing {
@@ -38,6 +38,7 @@ export interface Drawing {
   readonly palette: Palette;
   readonly collapse: Collapse;
   readonly hasFocus: boolean;
+  readonly sprites: CardSprites;
 }
 
 /** `edges`: what `drawEdges` drew with the same camera. */
@@ -52,6 +53,46 @@ export function draw(drawing: Drawing, edges: CanvasImageSource): void {
   }
 }
 
+/** These nodes alone look different from what `draw` drew. */
+export function drawChanged(drawing: Drawing, edges: CanvasImageSource, changed: ReadonlySet<number>): void {
+  const {context, scene, camera, density, collapse} = drawing;
+  if (isCollapsed(scene, camera, collapse)) {
+    context.setTransform(density, 0, 0, density, 0, 0);
+    drawStages(drawing, new Set([...changed].map(index => scene.graph.stageOf[index] ?? 0)));
+    return;
+  }
+  const seen = visible(drawing);
+  const parts = seen.filter(index => changed.has(index));
+  if (parts.length > MAX_PARTS) draw(drawing, edges);
+  else for (const index of parts) drawPart(drawing, edges, index, seen);
+}
+
+/** A node's card and as much around it as marks take, with whatever of its neighbours reaches in there. */
+function drawPart(drawing: Drawing, edges: CanvasImageSource, index: number, seen: readonly number[]): void {
+  const {context, scene, camera, density} = drawing;
+  const reach = 5 + 3 * Math.max(1, 1 / camera.scale);
+  const [x = 0, y = 0] = [scene.layout.x[index], scene.layout.y[index]];
+  const scale = camera.scale * density;
+  const left = Math.floor((x - NODE_WIDTH / 2 - reach) * scale + camera.x * density);
+  const top = Math.floor((y - NODE_HEIGHT / 2 - reach) * scale + camera.y * density);
+  const width = Math.ceil((NODE_WIDTH + 2 * reach) * scale) + 1;
+  const height = Math.ceil((NODE_HEIGHT + 2 * reach) * scale) + 1;
+  context.save();
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.beginPath();
+  context.rect(left, top, width, height);
+  context.clip();
+  context.clearRect(left, top, width, height);
+  context.drawImage(edges, left, top, width, height, left, top, width, height);
+  const near = seen.filter(
+    other =>
+      Math.abs((scene.layout.x[other] ?? 0) - x) <= NODE_WIDTH + 2 * reach &&
+      Math.abs((scene.layout.y[other] ?? 0) - y) <= NODE_HEIGHT + 2 * reach,
+  );
+  drawNodes(drawing, near);
+  context.restore();
+}
+
 function toPlane({context, camera, density}: Drawing): void {
   const scale = camera.scale * density;
   context.setTransform(scale, 0, 0, scale, camera.x * density, camera.y * density);
@@ -64,11 +105,10 @@ export function drawEdges(drawing: Drawing): void {
   context.clearRect(0, 0, view.width, view.height);
   toPlane(drawing);
   const thin = 1 / camera.scale;
-  const small = camera.scale < SIGN_SCALE;
-  context.lineWidth = thin * (small ? 0.5 : 1);
+  context.lineWidth = thin * (camera.scale < SIGN_SCALE ? 0.5 : 1);
   context.strokeStyle = palette.edge;
   context.globalAlpha = scene.selected === undefined ? 1 : 0.45;
-  context.stroke(small ? scene.plainEdges : scene.edges);
+  strokeAll(drawing);
   context.globalAlpha = 1;
   context.lineWidth = thin * 2.5;
   context.strokeStyle = palette.critical;
@@ -77,6 +117,31 @@ export function drawEdges(drawing: Drawing): void {
   context.lineWidth = thin * 2;
   context.strokeStyle = palette.focus;
   context.stroke(scene.selectedEdges);
+}
+
+/** Those that are in view; as straight lines when they are small. */
+function strokeAll({context, scene, camera, view}: Drawing): void {
+  const {ends, bounds, layout} = scene;
+  const small = camera.scale < SIGN_SCALE;
+  const [left, top] = [-camera.x / camera.scale, -camera.y / camera.scale];
+  const [right, bottom] = [left + view.width / camera.scale, top + view.height / camera.scale];
+  let traced = 0;
+  context.beginPath();
+  for (let edge = 0; edge < ends.length / 2; edge++) {
+    const at = edge * 4;
+    if ((bounds[at] ?? 0) > right || (bounds[at + 2] ?? 0) < left) continue;
+    if ((bounds[at + 1] ?? 0) > bottom || (bounds[at + 3] ?? 0) < top) continue;
+    if (small) {
+      const [from = 0, to = 0] = [ends[edge * 2], ends[edge * 2 + 1]];
+      context.moveTo(layout.x[from] ?? 0, layout.y[from] ?? 0);
+      context.lineTo(layout.x[to] ?? 0, layout.y[to] ?? 0);
+    } else traceEdge(context, layout, edge);
+    traced += 1;
+    if (traced % STROKE_EDGES !== 0) continue;
+    context.stroke();
+    context.beginPath();
+  }
+  context.stroke();
 }
 
 /** Nodes in view. */
@@ -94,37 +159,38 @@ function visible({scene: {layout, graph}, camera, view}: Drawing): number[] {
 }
 
 function drawNodes(drawing: Drawing, nodes: readonly number[]): void {
-  const {context, scene, camera, palette} = drawing;
-  toPlane(drawing);
-  const byLook = new Map<LookName, number[]>();
+  const {context, scene, camera, palette, density, sprites} = drawing;
+  const scale = camera.scale * density;
+  const isPlain = camera.scale < SIGN_SCALE;
+  const withText = camera.scale >= TEXT_SCALE;
+  if (!isPlain) sprites.use(palette, scale, Math.max(1.2, 1 / camera.scale), withText);
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  let last: LookName | undefined;
   for (const index of nodes) {
     const look = scene.looks[index] ?? 'planned';
-    const same = byLook.get(look);
-    if (same) same.push(index);
-    else byLook.set(look, [index]);
+    const x = ((scene.layout.x[index] ?? 0) - NODE_WIDTH / 2) * scale + camera.x * density;
+    const y = ((scene.layout.y[index] ?? 0) - NODE_HEIGHT / 2) * scale + camera.y * density;
+    context.globalAlpha = alphaOf(scene, index);
+    if (isPlain) {
+      if (look !== last) context.fillStyle = palette.looks[look];
+      last = look;
+      context.fillRect(
+        Math.round(x),
+        Math.round(y),
+        Math.ceil(NODE_WIDTH * scale),
+        Math.ceil(NODE_HEIGHT * scale),
+      );
+    } else sprites.put(context, look, x, y);
   }
-  for (const [look, same] of byLook) {
-    if (camera.scale < SIGN_SCALE) {
-      for (const part of dimmed(scene, same)) {
-        context.globalAlpha = part.alpha;
-        context.fillStyle = palette.looks[look];
-        context.beginPath();
-        for (const index of part.nodes) plainBox(context, scene, index);
-        context.fill();
-      }
-    } else for (const part of dimmed(scene, same)) drawCards(drawing, look, part.nodes, part.alpha);
-  }
+  toPlane(drawing);
+  if (withText) drawTexts(drawing, nodes);
   context.globalAlpha = 1;
   drawMarks(drawing, nodes);
 }
 
 /** While something is searched, the rest steps back. */
-function dimmed({matches}: Scene, nodes: readonly number[]): {nodes: readonly number[]; alpha: number}[] {
-  if (!matches) return [{nodes, alpha: 1}];
-  return [
-    {nodes: nodes.filter(index => !matches.has(index)), alpha: 0.25},
-    {nodes: nodes.filter(index => matches.has(index)), alpha: 1},
-  ];
+function alphaOf({matches}: Scene, index: number): number {
+  return !matches || matches.has(index) ? 1 : 0.25;
 }
 
 function box(context: CanvasRenderingContext2D, {layout}: Scene, index: number, grow: number): void {
@@ -134,85 +200,51 @@ function box(context: CanvasRenderingContext2D, {layout}: Scene, index: number, 
   context.roundRect(x, y, width, height, RADIUS + grow);
 }
 
-function plainBox(context: CanvasRenderingContext2D, {layout}: Scene, index: number): void {
-  const x = (layout.x[index] ?? 0) - NODE_WIDTH / 2;
-  context.rect(x, (layout.y[index] ?? 0) - NODE_HEIGHT / 2, NODE_WIDTH, NODE_HEIGHT);
-}
-
-function drawCards(drawing: Drawing, look: LookName, nodes: readonly number[], alpha: number): void {
-  const {context, scene, camera, palette} = drawing;
-  const color = palette.looks[look];
-  context.globalAlpha = alpha;
-  context.beginPath();
-  for (const index of nodes) box(context, scene, index, 0);
-  context.fillStyle = palette.card;
-  context.fill();
-  context.lineWidth = Math.max(1.2, 1 / camera.scale);
-  context.strokeStyle = color;
-  if (look === 'planned' || look === 'pending') context.setLineDash([4, 3]);
-  context.stroke();
-  context.setLineDash([]);
-  for (const index of nodes) drawSign(drawing, look, index);
-  if (camera.scale >= TEXT_SCALE) drawTexts(drawing, nodes);
-}
-
-/** At the left of a card; as large as the card where there is no text. */
-function drawSign({context, scene, camera, palette}: Drawing, look: LookName, index: number): void {
-  const withText = camera.scale >= TEXT_SCALE;
-  const size = withText ? 16 : 30;
-  const x = (scene.layout.x[index] ?? 0) - (withText ? NODE_WIDTH / 2 - 10 : size / 2);
-  const y = (scene.layout.y[index] ?? 0) - size / 2;
-  context.save();
-  context.translate(x, y);
-  context.scale(size / 16, size / 16);
-  context.lineWidth = 1.8;
-  context.lineCap = 'round';
-  context.lineJoin = 'round';
-  context.strokeStyle = palette.looks[look];
-  context.fillStyle = palette.looks[look];
-  context.stroke(sign(look));
-  if (LOOKS[look].filled) context.fill(sign(look));
-  context.restore();
-}
-
+/** All titles and then all details: a font that is set costs more than a word that is drawn. */
 function drawTexts({context, scene, palette}: Drawing, nodes: readonly number[]): void {
   context.textBaseline = 'middle';
-  const room = NODE_WIDTH - 44;
-  for (const index of nodes) {
+  const put = (index: number, kind: string, text: string, dy: number): void => {
     const x = (scene.layout.x[index] ?? 0) - NODE_WIDTH / 2 + 34;
-    const y = scene.layout.y[index] ?? 0;
-    const detail = scene.details[index] ?? '';
-    context.font = `600 12px ${palette.font}`;
-    context.fillStyle = palette.text;
-    const title = scene.graph.nodes[index]?.title ?? '';
-    context.fillText(clipped(context, title, room), x, detail === '' ? y : y - 8);
-    if (detail === '') continue;
-    context.font = `11px ${palette.font}`;
-    context.fillStyle = palette.quiet;
-    context.fillText(clipped(context, detail, room), x, y + 9);
-  }
+    context.globalAlpha = alphaOf(scene, index);
+    context.fillText(clipped(context, kind, text), x, (scene.layout.y[index] ?? 0) + dy);
+  };
+  context.font = `600 12px ${palette.font}`;
+  context.fillStyle = palette.text;
+  for (const index of nodes)
+    put(index, 'title', scene.graph.nodes[index]?.title ?? '', scene.details[index] === '' ? 0 : -8);
+  context.font = `11px ${palette.font}`;
+  context.fillStyle = palette.quiet;
+  for (const index of nodes)
+    if (scene.details[index] !== '') put(index, 'detail', scene.details[index] ?? '', 9);
 }
 
+/** Measured once: by kind, which has one font, and text. */
 const CLIPPED = new Map<string, string>();
 const MAX_CLIPPED = 20_000;
+const ROOM = NODE_WIDTH - 44;
 
-function clipped(context: CanvasRenderingContext2D, text: string, room: number): string {
-  const key = `${context.font}\n${text}`;
+function clipped(context: CanvasRenderingContext2D, kind: string, text: string): string {
+  const key = `${kind}\n${text}`;
   const known = CLIPPED.get(key);
   if (known !== undefined) return known;
   if (CLIPPED.size > MAX_CLIPPED) CLIPPED.clear();
   let shown = text;
-  if (context.measureText(text).width > room) {
+  if (context.measureText(text).width > ROOM) {
     let [low, high] = [0, text.length];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      if (context.measureText(`${text.slice(0, middle)}…`).width <= room) low = middle;
+      if (context.measureText(`${text.slice(0, middle)}…`).width <= ROOM) low = middle;
       else high = middle - 1;
     }
     shown = `${text.slice(0, low).trimEnd()}…`;
   }
   CLIPPED.set(key, shown);
   return shown;
+}
+
+/** Fonts may be others: after a change of theme. */
+export function forgetTexts(): void {
+  CLIPPED.clear();
 }
 
 /** The chain that decides when it ends, and what is selected. */
@@ -229,77 +261,6 @@ function drawMarks({context, scene, camera, palette, hasFocus}: Drawing, nodes: 
   context.beginPath();
   box(context, scene, scene.selected, 5);
   context.stroke();
-}
-
-/** A column for each stage, divided by how its tasks look. */
-function drawStages(drawing: Drawing): void {
-  const {context, scene, palette} = drawing;
-  for (const column of stageColumns(drawing)) {
-    let top = column.top;
-    for (const [look, count] of tally(scene.looks, scene.graph.stages[column.stage])) {
-      const height = (column.height * count) / column.count;
-      context.fillStyle = palette.card;
-      context.strokeStyle = palette.looks[look];
-      context.lineWidth = 1;
-      context.fillRect(column.left, top, column.width, height);
-      context.fillStyle = palette.looks[look];
-      context.globalAlpha = 0.35;
-      context.fillRect(column.left, top, column.width, height);
-      context.globalAlpha = 1;
-      context.strokeRect(column.left + 0.5, top + 0.5, column.width - 1, Math.max(0, height - 1));
-      drawColumnSign(drawing, look, column.left + column.width / 2, top + height / 2, column.width, height);
-      if (column.width >= 44 && height >= 34) {
-        context.textAlign = 'center';
-        context.font = `11px ${palette.font}`;
-        context.fillStyle = palette.text;
-        context.fillText(String(count), column.left + column.width / 2, top + height / 2 + 14);
-        context.textAlign = 'start';
-      }
-      top += height;
-    }
-  }
-}
-
-function drawColumnSign(
-  {context, palette}: Drawing,
-  look: LookName,
-  x: number,
-  y: number,
-  width: number,
-  height: number,
-): void {
-  const size = Math.min(14, width - 2, height - 2);
-  if (size < 5) return;
-  context.save();
-  context.translate(x - size / 2, y - size / 2 - (width >= 44 && height >= 34 ? 5 : 0));
-  context.scale(size / 16, size / 16);
-  context.lineWidth = 2;
-  context.strokeStyle = palette.looks[look];
-  context.stroke(sign(look));
-  context.restore();
-}
-
-export interface StageColumn {
-  readonly stage: number;
-  readonly count: number;
-  readonly left: number;
-  readonly top: number;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** Where the stages stand, in pixels. */
-export function stageColumns({scene, camera}: Pick<Drawing, 'scene' | 'camera'>): StageColumn[] {
-  const {graph, layout} = scene;
-  const tallest = Math.max(1, ...graph.stages.map(({length}) => length));
-  return graph.stages.map((nodes, stage) => {
-    const x = (layout.x[nodes[0] ?? 0] ?? 0) * camera.scale + camera.x;
-    const width = Math.max(6, NODE_WIDTH * camera.scale);
-    // By the root, so that a stage of one is seen beside one of thousands.
-    const height = Math.max(14, layout.height * camera.scale * Math.sqrt(nodes.length / tallest));
-    const middle = (layout.height * camera.scale) / 2 + camera.y;
-    return {stage, count: nodes.length, left: x - width / 2, top: middle - height / 2, width, height};
-  });
 }
 
 /** The node at a point of the plane. */

@@ -2,12 +2,14 @@
 import {css, html, type TemplateResult, unsafeCSS} from 'lit';
 import uPlot from 'uplot';
 import uplotStyles from 'uplot/dist/uPlot.min.css';
+import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {onThemeChange, readPalette} from '../graph/palette.ts';
 import {define, McpxElement} from '../shell/element.ts';
 import {shared} from '../theme/tokens.ts';
 import type {Series} from './series.ts';
 
 const HEIGHT = 150;
+const LEAST_S = 300;
 
 export interface Line {
   readonly label: string;
@@ -84,8 +86,7 @@ export class Chart extends McpxElement {
         legend: {show: false},
         cursor: {show: false},
         scales: {
-          // At least five minutes, so that the first points do not fill it.
-          x: {range: (_plot, low, high) => [Math.min(low ?? 0, (high ?? 0) - 300), high ?? 0]},
+          x: {range: (_plot, low, high) => rangeOf(low, high)},
           y: {range: (_plot, _low, high) => [0, Math.max(1, high * 1.15)]},
         },
         axes: [
@@ -104,7 +105,7 @@ export class Chart extends McpxElement {
             stroke: style.getPropertyValue(color).trim() || palette.text,
             width: 1.8,
             dash: dash ? [...dash] : undefined,
-            points: {show: this.series.length < 3},
+            points: {show: () => this.series.length < 3},
           })),
         ],
       },
@@ -114,3 +115,9 @@ export class Chart extends McpxElement {
   }
 }
 define('mcpx-chart', Chart);
+
+/** At least five minutes, so that the first points do not fill it; up to now where there are none. */
+function rangeOf(low: number | null, high: number | null): [number, number] {
+  const end = high ?? systemClock.wallNow() / 1000;
+  return [Math.min(low ?? end, end - LEAST_S), end];
+}

@@ -8,7 +8,7 @@ import {tellFailure} from '../shell/actionButton.ts';
 import '../shell/approvalCard.ts';
 import {define, McpxElement} from '../shell/element.ts';
 import {clockTime, dollars, duration} from '../shell/format.ts';
-import {t} from '../shell/l10n.ts';
+import {plural, t} from '../shell/l10n.ts';
 import type {PageContext} from '../shell/pageContext.ts';
 import {stateIcon} from '../theme/icons.ts';
 import {LOOKS, lookOfOutcome} from '../theme/stateLook.ts';
@@ -132,7 +132,7 @@ export class Transcript extends McpxElement {
         ? ''
         : duration(attempt.endedAt - (attempt.startedAt ?? attempt.assignedAt)),
       costUsd > 0 ? dollars(costUsd) : '',
-      turns > 0 ? t('{0} turns', turns) : '',
+      turns > 0 ? plural(turns, '1 turn', '{0} turns') : '',
     ].filter(fact => fact !== '');
     return html`<header>
       ${stateIcon(look, t(LOOKS[look].label))}

@@ -33,19 +33,18 @@ export interface ConnectOptions {
   readonly connect?: string | undefined;
   readonly token?: string | undefined;
   readonly caPin?: string | undefined;
+  /** This user's own, whatever the surroundings name. */
+  readonly here?: boolean | undefined;
 }
 
-/**
- * The address or context that `--connect`, MCPX_CONNECT or the current context names; undefined: this user's own coordinator. An empty MCPX_CONNECT
- * asks for that one, whatever context is current.
- */
+/** The address or context that `--connect`, MCPX_CONNECT or the current context names; undefined: this user's own coordinator. */
 export async function namedCoordinator(
   options: ConnectOptions,
   io: CommandIo,
   directories: Directories = userDirectories(io.env),
 ): Promise<string | undefined> {
+  if (options.here) return undefined;
   const named = options.connect ?? io.env['MCPX_CONNECT'];
-  if (named === '') return undefined;
   return named ?? (await openContexts(directories.contextsFile)).data.current;
 }
 

@@ -1,5 +1,5 @@
 /** Options that several verbs share. */
-import type {Command} from 'commander';
+import {type Command, Option} from 'commander';
 import {CoordinatorError} from '../../runtime/errors.ts';
 
 export function connectOptions(command: Command): Command {
@@ -9,7 +9,10 @@ export function connectOptions(command: Command): Command {
       "a coordinator's address, or the name of a context; default: this user's own",
     )
     .option('--token <token>', 'client token; better in MCPX_TOKEN')
-    .option('--ca-pin <pin>', 'sha256:… of the authority behind the address');
+    .option('--ca-pin <pin>', 'sha256:… of the authority behind the address')
+    .addOption(
+      new Option('--here', "this user's own coordinator, whatever context is current").conflicts('connect'),
+    );
 }
 
 /** For options that are amounts of money. */

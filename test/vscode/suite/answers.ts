@@ -36,3 +36,21 @@ export class Messages {
     return this.answer(shown);
   }
 }
+
+/** The arguments of every call of a command while `work` runs. Instead of doing what it does: for what leaves the window. */
+export async function observed(command: string, work: () => Thenable<unknown>): Promise<unknown[][]> {
+  const {executeCommand} = vscode.commands;
+  const calls: unknown[][] = [];
+  const observe = (name: string, ...args: unknown[]): Thenable<unknown> => {
+    if (name !== command) return executeCommand(name, ...args);
+    calls.push(args);
+    return Promise.resolve(undefined);
+  };
+  Object.assign(vscode.commands, {executeCommand: observe});
+  try {
+    await work();
+  } finally {
+    Object.assign(vscode.commands, {executeCommand});
+  }
+  return calls;
+}

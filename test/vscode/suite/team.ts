@@ -121,6 +121,19 @@ export class Team {
     );
   }
 
+  /** Resolves once those who worked for the session alone are gone. */
+  async withoutAgents(sessionId: string): Promise<void> {
+    const look = async (): Promise<true | undefined> => {
+      const agents = await snapshotRows(await this.client(), {view: 'agents'});
+      const isTheirs = (row: Row): boolean =>
+        row.kind === 'agent' &&
+        row.agent.instance.status !== 'offline' &&
+        row.agent.instance.metadata.reservedFor === sessionId;
+      return agents.some(isTheirs) ? undefined : true;
+    };
+    await found(look, WAIT_MS, `the agents of ${sessionId} to go`);
+  }
+
   attempt(
     sessionId: string,
     taskId: string,

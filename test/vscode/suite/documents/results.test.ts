@@ -81,6 +81,26 @@ describe('results of sessions', function () {
     assert.deepEqual(await shown('kept.txt', 2), ['one\nTWO\n', 'one\ntwo\n']);
   });
 
+  it('are shown as they were at a moment of the past', async () => {
+    const client = await team.client();
+    const {marks} = await client.request('mcpx.history.read', {sessionId: work, limit: 1000});
+    const delivered = marks.find(
+      ({kind, id, state}) => kind === 'task' && id === 'first' && state === 'succeeded',
+    );
+    assert.ok(delivered, JSON.stringify(marks));
+    const {revision} = delivered;
+    await vscode.commands.executeCommand('mcpx.showDiff', session(), {revision});
+    assert.match(vscode.window.tabGroups.activeTabGroup.activeTab?.label ?? '', /^Changes of work at \d/);
+    assert.deepEqual(await shown('kept.txt', 2), ['one\nTWO\n', 'one\ntwo\n']);
+    const messages = new Messages(() => undefined);
+    try {
+      await vscode.commands.executeCommand('mcpx.showDiff', session(), {revision: revision - 1});
+    } finally {
+      messages.dispose();
+    }
+    assert.match(messages.shown[0]?.message ?? '', /^No task of work had delivered changes by then/);
+  });
+
   it('cannot be written', async () => {
     await vscode.commands.executeCommand('mcpx.showDiff', session());
     await shown('kept.txt', 2);
