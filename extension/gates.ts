@@ -115,6 +115,9 @@ class Gates implements Disposable {
       this.opened.set(item.id, opened);
       if (held.mirror.isWhole) show();
       this.evict();
+      item.error = undefined;
+    } catch (error) {
+      item.error = describeError(error);
     } finally {
       item.busy = false;
     }

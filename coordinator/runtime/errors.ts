@@ -1,21 +1,23 @@
 /** Faults of our own process. Wire faults are `ProtocolError` in protocol/errors.ts; broken invariants are `assert`. */
 
-export type CoordinatorErrorCode =
-  | 'config'
-  | 'corrupt'
-  | 'unavailable'
-  | 'diskFull'
-  | 'closed'
-  | 'cancelled'
-  | 'timeout'
-  | 'conflict'
-  | 'limit'
-  | 'unauthorized'
-  | 'notFound'
-  | 'incompatible'
-  | 'git'
-  | 'claude'
-  | 'internal';
+export const COORDINATOR_ERROR_CODES = [
+  'config',
+  'corrupt',
+  'unavailable',
+  'diskFull',
+  'closed',
+  'cancelled',
+  'timeout',
+  'conflict',
+  'limit',
+  'unauthorized',
+  'notFound',
+  'incompatible',
+  'git',
+  'claude',
+  'internal',
+] as const;
+export type CoordinatorErrorCode = (typeof COORDINATOR_ERROR_CODES)[number];
 
 /** `message` says what happened and where; `hint` says what to do about it. */
 export class CoordinatorError extends Error {

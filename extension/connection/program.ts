@@ -8,7 +8,7 @@ import {cp, mkdir, readFile, rename, rm, stat} from 'node:fs/promises';
 import path from 'node:path';
 import * as z from 'zod';
 import type {Logger} from '../../coordinator/observability/logger.ts';
-import {CoordinatorError, type CoordinatorErrorCode} from '../../coordinator/runtime/errors.ts';
+import {COORDINATOR_ERROR_CODES, CoordinatorError} from '../../coordinator/runtime/errors.ts';
 
 export interface ProgramOptions {
   /** Folder of the extension: `dist/mcpx.mjs` and the Agent SDK are in it. */
@@ -172,25 +172,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-const CODES: ReadonlySet<string> = new Set<CoordinatorErrorCode>([
-  'config',
-  'corrupt',
-  'unavailable',
-  'diskFull',
-  'closed',
-  'cancelled',
-  'timeout',
-  'conflict',
-  'limit',
-  'unauthorized',
-  'notFound',
-  'incompatible',
-  'git',
-  'claude',
-]);
+const Code = z.enum(COORDINATOR_ERROR_CODES).catch('internal');
 
 function verbError({code, message, hint}: z.infer<typeof Failure>['error']): CoordinatorError {
-  return new CoordinatorError(CODES.has(code) ? (code as CoordinatorErrorCode) : 'internal', message, {hint});
+  return new CoordinatorError(Code.parse(code), message, {hint});
 }
 
 async function exists(file: string): Promise<boolean> {

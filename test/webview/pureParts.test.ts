@@ -146,6 +146,7 @@ describe('addresses of a browser', () => {
     assert.deepEqual(tokenIn('#token%3Dabc%26to%3D/'), {token: 'abc', to: '#/'});
     assert.equal(tokenIn('#/graph/s'), undefined);
     assert.equal(tokenIn('#token='), undefined);
+    assert.equal(tokenIn('#token%3Dabc%2'), undefined);
   });
 });
 

@@ -35,9 +35,18 @@ export function pageAt(hash: string): PageState {
 /** `#token=…&to=/graph/S`: how a person is sent here with the right to look. */
 export function tokenIn(given: string): {readonly token: string; readonly to: string} | undefined {
   // Who opens an address for somebody may escape its fragment whole.
-  const hash = given.startsWith('#token%3D') ? decodeURIComponent(given) : given;
+  const hash = given.startsWith('#token%3D') ? unescaped(given) : given;
   if (!hash.startsWith('#token=')) return undefined;
   const parameters = new URLSearchParams(hash.slice(1));
   const token = parameters.get('token');
   return token === null || token === '' ? undefined : {token, to: `#${parameters.get('to') ?? '/'}`};
+}
+
+/** As it is where it was cut in the middle of an escape. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

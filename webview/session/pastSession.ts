@@ -83,6 +83,7 @@ export class PastSession {
         const past = await this.read(asked);
         if (this.wanted === undefined) break;
         this.shown = past;
+        this.failure = undefined;
         if (this.wanted === asked) this.wanted = undefined;
         this.onChange();
       }

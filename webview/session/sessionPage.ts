@@ -121,13 +121,13 @@ export class SessionPage extends McpxElement {
     this.version += 1;
     const now = rows.rows.get(`session/${this.state.sessionId}`);
     const last = past.moments.at(-1)?.revision ?? 0;
-    if (
-      rows.revision !== undefined &&
-      rows.revision > last &&
-      past.failure === undefined &&
-      this.moved(rows.revision)
-    )
+    if (rows.revision !== undefined && rows.revision > last && this.moved(rows.revision))
       void past.readMoments();
+    // A cut connection, say: the next look asks again.
+    if (past.failure !== undefined) {
+      this.momentsAt = 0;
+      this.refreshSoon(SLOW_MS);
+    }
     if (now?.kind === 'session' && now.session.endedAt === undefined && !past.shown)
       this.refreshSoon(SLOW_MS);
   }

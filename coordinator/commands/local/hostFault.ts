@@ -2,36 +2,18 @@
 import * as z from 'zod';
 import {ERROR_CODES, type ErrorName, isProtocolError, ProtocolError} from '../../protocol/errors.ts';
 import {
+  COORDINATOR_ERROR_CODES,
   CoordinatorError,
-  type CoordinatorErrorCode,
   describeError,
   isCoordinatorError,
 } from '../../runtime/errors.ts';
-
-const LOCAL_CODES = [
-  'config',
-  'corrupt',
-  'unavailable',
-  'diskFull',
-  'closed',
-  'cancelled',
-  'timeout',
-  'conflict',
-  'limit',
-  'unauthorized',
-  'notFound',
-  'incompatible',
-  'git',
-  'claude',
-  'internal',
-] as const satisfies readonly CoordinatorErrorCode[];
 
 const WIRE_NAMES = Object.keys(ERROR_CODES) as [ErrorName, ...ErrorName[]];
 
 export const HostFault = z.discriminatedUnion('of', [
   z.object({
     of: z.literal('local'),
-    code: z.enum(LOCAL_CODES),
+    code: z.enum(COORDINATOR_ERROR_CODES),
     message: z.string(),
     hint: z.string().optional(),
   }),
