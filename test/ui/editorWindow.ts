@@ -23,6 +23,21 @@ const BROWSER_ARGUMENTS = [
   '--disable-sync',
 ];
 
+/** Messages go away by themselves: what was said is told at once. */
+const LISTEN = `{
+  const heard = new Set();
+  const look = () => {
+    for (const toast of document.querySelectorAll('.notifications-toasts .notification-toast')) {
+      const text = toast.textContent;
+      if (text === '' || heard.has(text)) continue;
+      heard.add(text);
+      messageShown(text);
+    }
+  };
+  if (window === window.top)
+    new MutationObserver(look).observe(document, {subtree: true, childList: true, characterData: true});
+}`;
+
 export interface WindowOptions {
   readonly parts: Parts;
   readonly person: Person;
@@ -33,12 +48,13 @@ export interface WindowOptions {
 }
 
 export class EditorWindow {
+  /** Texts of the messages that were shown so far. */
+  readonly messages: string[] = [];
+
   private constructor(
     readonly page: Page,
-    readonly settingsFile: string,
     private readonly server: CodeServer,
     private readonly browser: Browser,
-    private settings: Readonly<Record<string, unknown>>,
   ) {}
 
   /** Resolves when the workbench is there. */
@@ -50,8 +66,7 @@ export class EditorWindow {
     };
     const settingsFile = path.join(folders.userData, 'User/settings.json');
     mkdirSync(path.dirname(settingsFile), {recursive: true});
-    const all = {...QUIET_SETTINGS, ...settings};
-    writeFileSync(settingsFile, JSON.stringify(all));
+    writeFileSync(settingsFile, JSON.stringify({...QUIET_SETTINGS, ...settings}));
     installExtension(parts, folders, person.env, vsix);
     const server = await CodeServer.start(parts, {
       ...folders,
@@ -59,17 +74,21 @@ export class EditorWindow {
       isDriven: false,
       onHostEnded: () => undefined,
     });
+    let browser: Browser | undefined;
     try {
-      const browser = await launchBrowser(parts.browser);
+      browser = await launchBrowser(parts.browser);
       const context = await browser.newContext({viewport: VIEWPORT, reducedMotion: 'reduce'});
       context.setDefaultTimeout(ACTION_LIMIT_MS);
       await context.grantPermissions(['clipboard-read', 'clipboard-write'], {origin: server.origin});
       const page = await context.newPage();
+      const window = new EditorWindow(page, server, browser);
+      await page.exposeFunction('messageShown', (text: string) => window.messages.push(text));
+      await page.addInitScript(LISTEN);
       await page.goto(`${server.origin}/?${new URLSearchParams({folder})}`, {timeout: LAUNCH_LIMIT_MS});
-      const window = new EditorWindow(page, settingsFile, server, browser, all);
       await window.ready();
       return window;
     } catch (error) {
+      await browser?.close().catch(() => undefined);
       await server.stop();
       throw error;
     }
@@ -81,18 +100,16 @@ export class EditorWindow {
     await this.ready();
   }
 
-  changeSettings(changed: Readonly<Record<string, unknown>>): void {
-    this.settings = {...this.settings, ...changed};
-    writeFileSync(this.settingsFile, JSON.stringify(this.settings));
-  }
-
   get log(): string {
     return this.server.logFile;
   }
 
   async close(): Promise<void> {
-    await this.browser.close();
-    await this.server.stop();
+    try {
+      await this.browser.close();
+    } finally {
+      await this.server.stop();
+    }
   }
 
   private async ready(): Promise<void> {

@@ -1,5 +1,5 @@
 /** The story's people and machines: one person with an editor and a coordinator, and two agents of another person in another network. */
-import {copyFileSync, writeFileSync} from 'node:fs';
+import {copyFileSync, readdirSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {Person, ROOT, type Running} from '../integration/person.ts';
 import {UserRepository} from '../integration/userRepository.ts';
@@ -73,7 +73,7 @@ function makeRepository(person: Person): UserRepository {
   const repository = UserRepository.create(path.join(person.root, 'greeter'), person.env, {
     copyOf: path.join(ROOT, 'examples/greeter'),
   });
-  for (const name of ['team.mcpx.yaml', 'team.rehearsal.yaml'])
+  for (const name of readdirSync(STORY))
     copyFileSync(path.join(STORY, name), path.join(repository.folder, name));
   repository.commit('The story');
   return repository;

@@ -12,6 +12,14 @@ const ATTEMPTS = 3;
 const SCROLL_PIXELS = 66;
 const SCROLL_MS = 150;
 const MENU_MS = 500;
+const LIST_MS = 8000;
+/** Of keys that are pressed again and again until something is reached. */
+const MOST_PRESSES = 30;
+const PRESS_MS = 100;
+/** On the status bar, where nothing is. */
+const AWAY = {x: 800, y: 990};
+const PICTURE = {width: 1200, height: 800};
+const LAYOUT_MS = 1500;
 
 export class Workbench {
   constructor(readonly window: EditorWindow) {}
@@ -22,11 +30,10 @@ export class Workbench {
 
   /** Shows the extension's views. */
   async showViews(): Promise<void> {
-    const icon = this.page.locator('.part.activitybar .action-item', {
-      has: this.page.locator('.action-label[aria-label^="MCPX"]'),
-    });
-    if ((await icon.getAttribute('class'))?.includes('checked')) return;
-    await icon.click();
+    await this.page.locator('.part.activitybar .action-label[aria-label^="MCPX"]').waitFor();
+    // A click on the icon would hide what a reloaded window is about to show.
+    await this.runCommand('MCPX: Focus on Sessions View');
+    await (await this.view('Sessions')).pane.waitFor();
   }
 
   /** A view of the side bar, opened if it is closed. */
@@ -56,16 +63,33 @@ export class Workbench {
   }
 
   tab(name: string | RegExp): Locator {
-    return this.page.locator('.part.editor .tab', {hasText: name}).first();
+    return this.tabs(name).first();
+  }
+
+  tabs(name: string | RegExp): Locator {
+    return this.page.locator('.part.editor .tab', {hasText: name});
   }
 
   /** By the keyboard alone: palette, title, Enter. */
   async runCommand(title: string): Promise<void> {
-    await this.page.keyboard.press('F1');
-    const input = this.page.locator('.quick-input-widget input.input');
-    await input.fill(`>${title}`);
-    await this.page.locator(PALETTE_ROW, {hasText: title}).first().waitFor();
+    await this.insist(async timeout => {
+      await this.page.keyboard.press('F1');
+      await this.page.locator('.quick-input-widget input.input').fill(`>${title}`, {timeout});
+      await this.page.locator(PALETTE_ROW, {hasText: title}).first().waitFor({timeout});
+    });
     await this.page.keyboard.press('Enter');
+  }
+
+  /** A list closes when a web page that has just been loaded takes the focus: a person opens it again. */
+  private async insist(open: (timeout: number) => Promise<void>): Promise<void> {
+    for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
+      const done = await open(LIST_MS).then(
+        () => true,
+        () => false,
+      );
+      if (done) return;
+    }
+    await open(ACTION_LIMIT_MS);
   }
 
   lens(title: string): Locator {
@@ -77,8 +101,14 @@ export class Workbench {
     return this.page.locator(PALETTE_ROW, {hasText: label}).first();
   }
 
-  toast(text: string | RegExp): Locator {
-    return this.page.locator('.notifications-toasts .notification-toast', {hasText: text}).first();
+  /** Waits for a message, which may be gone again by now. */
+  async told(text: RegExp): Promise<void> {
+    const {messages} = this.window;
+    await found(
+      () => messages.find(message => text.test(message)),
+      ACTION_LIMIT_MS,
+      () => `a message like ${text} among ${messages.join(' | ')}`,
+    );
   }
 
   /** The web page in the editor that is shown. */
@@ -110,13 +140,41 @@ export class Workbench {
     await this.page.screenshot({path: file, timeout: ACTION_LIMIT_MS});
   }
 
-  async showTheme(name: string): Promise<void> {
-    const kind = {Dark: 'vs-dark', Light: 'vs', 'High Contrast': 'hc-black'}[
-      name.replace(/^Default /, '').replace(/ Modern$/, '')
-    ];
-    assert.ok(kind, name);
-    this.window.changeSettings({'workbench.colorTheme': name});
-    await this.page.locator(`.monaco-workbench.${kind}`).waitFor();
+  /** Brings a web page to the front; resolves when it shows the text. */
+  async showPage(tab: RegExp, text: string, timeout = ACTION_LIMIT_MS): Promise<void> {
+    await this.tab(tab).click();
+    await this.page.mouse.move(AWAY.x, AWAY.y);
+    await this.webPage().getByText(text).first().waitFor({timeout});
+  }
+
+  /** For the documentation: smaller than the window, as it is shown there. */
+  async picture(name: string): Promise<void> {
+    const before = this.page.viewportSize();
+    await this.page.setViewportSize(PICTURE);
+    await this.page.waitForTimeout(LAYOUT_MS);
+    await this.page.screenshot({path: path.join(ROOT, '.github/media', `${name}.png`)});
+    if (before) await this.page.setViewportSize(before);
+  }
+
+  /** By the keyboard alone: to the entry of the menu of what has the focus, and chooses it. */
+  async chooseFromMenu(item: string): Promise<void> {
+    await this.page.keyboard.press('Shift+F10');
+    const menu = this.page.locator('.context-view .monaco-menu');
+    await menu.waitFor();
+    const focused = menu.locator('.action-item.focused', {hasText: item});
+    await this.pressUntil('ArrowDown', focused, `the menu to be at ${item}`);
+    await this.page.keyboard.press('Enter');
+    await menu.waitFor({state: 'hidden'});
+  }
+
+  /** Presses the key as often as it takes. */
+  async pressUntil(key: string, shown: Locator, what: string): Promise<void> {
+    for (let presses = 0; presses < MOST_PRESSES; presses++) {
+      if (await shown.first().isVisible()) return;
+      await this.page.keyboard.press(key);
+      await this.page.waitForTimeout(PRESS_MS);
+    }
+    assert.fail(`${MOST_PRESSES} times ${key} in vain for ${what}`);
   }
 }
 
@@ -183,6 +241,13 @@ export class Tree {
     const row = await this.reach(text);
     await row.hover();
     await row.locator(`.actions .action-label[aria-label^="${action}"]`).first().click();
+  }
+
+  /** The row that the keyboard is on. */
+  focused(text: string | RegExp): Locator {
+    return this.pane
+      .locator('.monaco-list.focused, .monaco-list:focus-within')
+      .locator('.monaco-list-row.focused', {hasText: text});
   }
 
   /** From the row's context menu. */
