@@ -76,5 +76,8 @@ function makeRepository(person: Person): UserRepository {
   for (const name of readdirSync(STORY))
     copyFileSync(path.join(STORY, name), path.join(repository.folder, name));
   repository.commit('The story');
+  // Accepting is done in the person's name.
+  repository.git('config', 'user.name', 'Robin');
+  repository.git('config', 'user.email', 'robin@example.org');
   return repository;
 }

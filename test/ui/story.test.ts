@@ -1,7 +1,7 @@
 /** A person's day with a team, in the real editor with the packaged extension: every step does what a hand would and asserts what an eye would see. */
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
-import {readdirSync} from 'node:fs';
+import {existsSync, readdirSync} from 'node:fs';
 import path from 'node:path';
 import * as z from 'zod';
 import {ROOT} from '../integration/person.ts';
@@ -174,7 +174,7 @@ describe('the packaged extension in the hands of a person', function () {
 
   it('loses nothing when the window is reloaded in the middle', async () => {
     await window.reload();
-    await workbench.showViews();
+    // The side bar shows again what it showed.
     sessions = await workbench.view('Sessions');
     await sessions.row('story').waitFor();
     await workbench.closeView('Approvals');
@@ -198,6 +198,7 @@ describe('the packaged extension in the hands of a person', function () {
     await input.press('Enter');
     await page.getByText('Please be brief.').first().waitFor();
     await workbench.screenshot('session');
+    await audit('session');
     if (updatesPictures) await workbench.picture('session');
   });
 
@@ -205,6 +206,7 @@ describe('the packaged extension in the hands of a person', function () {
     await workbench.runCommand('MCPX: Open Fleet Health');
     await workbench.webPage().getByText('far-1').first().waitFor();
     await workbench.screenshot('health');
+    await audit('health');
   });
 
   it('interrupts it, after which it does what the message said', async () => {
@@ -214,9 +216,25 @@ describe('the packaged extension in the hands of a person', function () {
     await sessions.says(/^explain/, /succeeded/, TASK_LIMIT_MS);
   });
 
-  it('is done, and says so', async () => {
+  it('is done, and its result is accepted by the keyboard alone', async () => {
     await sessions.says(/^story/, /6\/6|succeeded/, TASK_LIMIT_MS);
     await workbench.told(/story is done/);
+    const {repository} = fleet;
+    const before = repository.git('rev-parse', 'HEAD');
+    await workbench.runCommand('MCPX: Accept Result');
+    await workbench.offered(sessionId).waitFor();
+    await workbench.page.keyboard.press('Enter');
+    await workbench.offered('Squash').waitFor();
+    await workbench.screenshot('accept');
+    await workbench.page.keyboard.press('Enter');
+    await found(
+      () => (repository.git('rev-parse', 'HEAD') === before ? undefined : true),
+      TASK_LIMIT_MS,
+      'the result to be on the branch',
+    );
+    assert.match(repository.read('src/languages.js'), /Hallo/);
+    for (const file of ['src/farewell.js', 'RUNTIME.txt', 'TONE.md', 'EXPLAINED.md', 'API.md'])
+      assert.ok(existsSync(path.join(repository.folder, file)), file);
   });
 
   it('does its main work by the keyboard alone', async () => {
@@ -249,7 +267,7 @@ describe('the packaged extension in the hands of a person', function () {
     await workbench.screenshot('keyboard');
   });
 
-  it('draws a graph in which axe finds nothing serious', () => {
+  it('has pages in which axe finds nothing serious', () => {
     assert.deepEqual(findings, []);
   });
 });

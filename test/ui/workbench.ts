@@ -118,7 +118,7 @@ export class Workbench {
 
   /** The text of the editor that is shown: of plain editors, not of web pages. */
   editorText(): Locator {
-    return this.page.locator('.part.editor .editor-instance .view-lines').first();
+    return this.page.locator('.part.editor .editor-group-container.active .editor-instance .view-lines').first();
   }
 
   /** Replaces all that the editor holds. */

@@ -114,9 +114,23 @@ export const graphStyles = css`
     padding: 24px;
     text-align: center;
   }
+  /* Beside a text there is height rather than width. */
   @media (max-width: 640px) {
+    .body {
+      flex-direction: column;
+    }
     .outline {
-      display: none;
+      width: auto;
+      flex: 0 0 32%;
+      min-height: 0;
+      border-right: 0;
+      border-bottom: 1px solid var(--mcpx-border);
+    }
+    aside {
+      width: auto;
+      flex: 0 0 45%;
+      border-left: 0;
+      border-top: 1px solid var(--mcpx-border);
     }
     .facts {
       display: none;

@@ -114,6 +114,8 @@ export class HealthPage extends McpxElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
+    // It scrolls, and may have nothing else that takes the focus.
+    this.tabIndex = 0;
     const {feed} = this.context;
     this.fleet = this.hold(
       new RowStore(feed, {kind: 'fleet'}, () => {
