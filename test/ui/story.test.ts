@@ -221,8 +221,7 @@ describe('the packaged extension in the hands of a person', function () {
     await workbench.told(/story is done/);
     const {repository} = fleet;
     const before = repository.git('rev-parse', 'HEAD');
-    await workbench.runCommand('MCPX: Accept Result');
-    await workbench.offered(sessionId).waitFor();
+    await workbench.runUntilOffered('MCPX: Accept Result', sessionId);
     await workbench.page.keyboard.press('Enter');
     await workbench.offered('Squash').waitFor();
     await workbench.screenshot('accept');

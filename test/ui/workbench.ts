@@ -80,6 +80,14 @@ export class Workbench {
     await this.page.keyboard.press('Enter');
   }
 
+  /** Runs a command that asks to choose, and waits until it offers this. */
+  async runUntilOffered(title: string, label: string): Promise<void> {
+    await this.insist(async timeout => {
+      await this.runCommand(title);
+      await this.offered(label).waitFor({timeout});
+    });
+  }
+
   /** A list closes when a web page that has just been loaded takes the focus: a person opens it again. */
   private async insist(open: (timeout: number) => Promise<void>): Promise<void> {
     for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
@@ -118,7 +126,9 @@ export class Workbench {
 
   /** The text of the editor that is shown: of plain editors, not of web pages. */
   editorText(): Locator {
-    return this.page.locator('.part.editor .editor-group-container.active .editor-instance .view-lines').first();
+    return this.page
+      .locator('.part.editor .editor-group-container.active .editor-instance .view-lines')
+      .first();
   }
 
   /** Replaces all that the editor holds. */
