@@ -137,9 +137,8 @@ export class Program {
     const sdk = path.join('node_modules', '@anthropic-ai', 'claude-agent-sdk');
     if (await exists(path.join(extensionFolder, sdk)))
       await cp(path.join(extensionFolder, sdk), path.join(making, sdk), {recursive: true, dereference: true});
-    const web = path.join('webview');
-    if (await exists(path.join(extensionFolder, 'dist', web)))
-      await cp(path.join(extensionFolder, 'dist', web), path.join(making, web), {recursive: true});
+    const pages = path.join(extensionFolder, 'dist', 'webview');
+    if (await exists(pages)) await cp(pages, path.join(making, 'webview'), {recursive: true});
     try {
       await rename(making, folder);
     } catch (error) {
