@@ -16,10 +16,10 @@ export function registerCoordinatorCommands(services: Services): void {
       ),
     stopCoordinator: async () => {
       const isOurs = link.chosen.kind === 'local';
-      // First of all: a link that sees its coordinator die starts it again.
-      if (isOurs) link.disconnect();
+      const stop = () => program.call(Stopped, ['coordinator', 'stop']);
       try {
-        await program.call(Stopped, ['coordinator', 'stop']);
+        // A link that sees its coordinator die starts it again.
+        await (isOurs ? link.standAside(stop) : stop());
       } catch (error) {
         if (isOurs)
           await link.join().catch((fault: unknown) => logger.warn('it was not joined again', {error: fault}));

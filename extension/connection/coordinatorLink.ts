@@ -91,6 +91,7 @@ export class CoordinatorLink implements Disposable {
   private epoch = 0;
   /** Whoever asks for the same meanwhile gets this one. */
   private starting: Promise<McpxClient> | undefined;
+  private aside = 0;
   private readonly states = new Emitter<LinkState>();
 
   readonly onState: Event<LinkState> = this.states.event;
@@ -127,34 +128,56 @@ export class CoordinatorLink implements Disposable {
   async start(choice: Choice = this.choice): Promise<McpxClient> {
     if (sameChoice(choice, this.choice)) {
       if (this.starting) return this.starting;
-      if (this.open) return this.open.client;
+      // A local coordinator that does not answer may be gone for good: then another is started at once.
+      if (this.open && (choice.kind !== 'local' || this.current.kind === 'connected'))
+        return this.open.client;
     }
-    return this.connectTo(choice, () => this.findEndpoint(true));
+    return this.connectTo(choice, () => this.findEndpoint(true), {isShared: true});
   }
 
   /** Connects to this machine's own coordinator when one runs, and starts none. Undefined: there is none, or the link is busy with another. */
   async join(): Promise<McpxClient | undefined> {
     const {epoch} = this;
-    if (this.current.kind !== 'off' || this.choice.kind !== 'local') return undefined;
+    if (this.current.kind !== 'off' || this.choice.kind !== 'local' || this.aside > 0) return undefined;
     // Most windows have nothing to do with us: they shall not pay for a process.
     if (!existsSync(this.options.localEndpointFile)) return undefined;
     const endpoint = await this.findEndpoint(false).catch((error: unknown) => {
       if (isCoordinatorError(error, 'unavailable')) return undefined;
       throw error;
     });
-    if (!endpoint || epoch !== this.epoch) return undefined;
-    return this.connectTo({kind: 'local'}, () => Promise.resolve(endpoint));
+    if (!endpoint || epoch !== this.epoch || this.aside > 0) return undefined;
+    // Not shared: it may be on its way out, and whoever wants one started shall not wait for it.
+    const joining = this.connectTo({kind: 'local'}, () => Promise.resolve(endpoint), {isShared: false});
+    return joining.catch((error: unknown) => {
+      if (isCoordinatorError(error, 'cancelled')) return undefined;
+      throw error;
+    });
   }
 
-  /** Whoever asks for the same meanwhile waits for this start. */
-  private connectTo(choice: Choice, find: () => Promise<EndpointAnswer>): Promise<McpxClient> {
+  /** Leaves the coordinator, and joins none by itself, until `work`, which ends it, is done. */
+  async standAside<T>(work: () => Promise<T>): Promise<T> {
+    this.disconnect();
+    this.aside += 1;
+    try {
+      return await work();
+    } finally {
+      this.aside -= 1;
+    }
+  }
+
+  /** Whoever asks for the same meanwhile waits for this start, when it is shared. */
+  private connectTo(
+    choice: Choice,
+    find: () => Promise<EndpointAnswer>,
+    {isShared}: {isShared: boolean},
+  ): Promise<McpxClient> {
     this.close();
     this.choice = choice;
     const epoch = ++this.epoch;
     const starting = this.establish(epoch, find).finally(() => {
       if (this.starting === starting) this.starting = undefined;
     });
-    this.starting = starting;
+    if (isShared) this.starting = starting;
     this.setState({kind: 'starting'});
     return starting;
   }

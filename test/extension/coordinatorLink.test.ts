@@ -82,6 +82,34 @@ process.stdout.write(readFileSync(${JSON.stringify(file('answer'))}, 'utf8') + '
     assert.equal(made.state.kind, 'connected');
   });
 
+  /** Closes the coordinator; another one is on another port. */
+  async function replaceCoordinator(): Promise<void> {
+    const answer = readFileSync(file('answer'), 'utf8');
+    const before = fixture;
+    await before.close();
+    fixture = await hubFixture();
+    writeFileSync(file('answer'), answer.replace(before.url, fixture.url));
+  }
+
+  it('starts another at once when that is asked for while its own does not answer', async () => {
+    // Its time stands still: nothing is revived by itself.
+    const made = linkWith({clock: new ManualClock()});
+    const lost = await made.start();
+    await replaceCoordinator();
+    await found(() => (made.state.kind === 'reconnecting' ? true : undefined), 60_000, 'the cut to be seen');
+    assert.notEqual(await made.start(), lost);
+    assert.equal(made.state.kind, 'connected');
+  });
+
+  it('joins none while its own is being ended, and does again afterwards', async () => {
+    const made = linkWith();
+    await made.start();
+    assert.equal(await made.standAside(() => made.join()), undefined);
+    assert.equal(made.state.kind, 'off');
+    assert.equal(await made.join(), made.client);
+    assert.equal(made.state.kind, 'connected');
+  });
+
   /** Time passes while real processes and sockets do their part. */
   const whileTimePasses = (clock: ManualClock, look: () => true | undefined): Promise<true> =>
     found(
@@ -106,11 +134,7 @@ process.stdout.write(readFileSync(${JSON.stringify(file('answer'))}, 'utf8') + '
     const clock = new ManualClock();
     const made = linkWith({clock, revives: false});
     await made.start();
-    await fixture.close();
-    const answer = readFileSync(file('answer'), 'utf8');
-    const before = fixture;
-    fixture = await hubFixture();
-    writeFileSync(file('answer'), answer.replace(before.url, fixture.url));
+    await replaceCoordinator();
     const isBack = (): boolean => calls().length > 1 && made.state.kind === 'connected';
     await whileTimePasses(clock, () => (isBack() ? true : undefined));
     assert.deepEqual(new Set(calls().slice(1)), new Set(['endpoint --json']));

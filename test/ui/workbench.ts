@@ -4,6 +4,7 @@ import {mkdirSync} from 'node:fs';
 import path from 'node:path';
 import type {FrameLocator, Locator, Page} from 'playwright-core';
 import {ROOT} from '../integration/person.ts';
+import {insist} from '../support/insist.ts';
 import {found} from '../support/waiting.ts';
 import {ACTION_LIMIT_MS, type EditorWindow} from './editorWindow.ts';
 
@@ -12,7 +13,6 @@ const ATTEMPTS = 3;
 const SCROLL_PIXELS = 66;
 const SCROLL_MS = 150;
 const MENU_MS = 500;
-const LIST_MS = 8000;
 /** Of keys that are pressed again and again until something is reached. */
 const MOST_PRESSES = 30;
 const PRESS_MS = 100;
@@ -72,32 +72,21 @@ export class Workbench {
 
   /** By the keyboard alone: palette, title, Enter. */
   async runCommand(title: string): Promise<void> {
-    await this.insist(async timeout => {
+    await insist(async timeout => {
       await this.page.keyboard.press('F1');
       await this.page.locator('.quick-input-widget input.input').fill(`>${title}`, {timeout});
       await this.page.locator(PALETTE_ROW, {hasText: title}).first().waitFor({timeout});
-    });
+    }, ACTION_LIMIT_MS);
     await this.page.keyboard.press('Enter');
   }
 
   /** Runs a command that asks to choose, and waits until it offers this. */
   async runUntilOffered(title: string, label: string): Promise<void> {
-    await this.insist(async timeout => {
+    // A list closes when a web page that has just been loaded takes the focus: a person opens it again.
+    await insist(async timeout => {
       await this.runCommand(title);
       await this.offered(label).waitFor({timeout});
-    });
-  }
-
-  /** A list closes when a web page that has just been loaded takes the focus: a person opens it again. */
-  private async insist(open: (timeout: number) => Promise<void>): Promise<void> {
-    for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
-      const done = await open(LIST_MS).then(
-        () => true,
-        () => false,
-      );
-      if (done) return;
-    }
-    await open(ACTION_LIMIT_MS);
+    }, ACTION_LIMIT_MS);
   }
 
   lens(title: string): Locator {

@@ -13,10 +13,13 @@ const Target = z.object({
 });
 export type Target = z.infer<typeof Target>;
 
+/** Default: `ACTION_LIMIT_MS`, which is also the longest. */
+const limitMs = z.number().positive().optional();
+
 export const PageAction = z.discriminatedUnion('kind', [
-  z.object({kind: z.literal('waitFor'), target: Target, state: z.enum(['visible', 'hidden'])}),
-  z.object({kind: z.literal('click'), target: Target}),
-  z.object({kind: z.literal('fill'), target: Target, text: z.string()}),
+  z.object({kind: z.literal('waitFor'), target: Target, state: z.enum(['visible', 'hidden']), limitMs}),
+  z.object({kind: z.literal('click'), target: Target, limitMs}),
+  z.object({kind: z.literal('fill'), target: Target, text: z.string(), limitMs}),
   /** Of every element that matches. */
   z.object({kind: z.literal('texts'), target: Target}),
   z.object({kind: z.literal('attribute'), target: Target, name: z.string()}),

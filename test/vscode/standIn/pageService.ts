@@ -29,18 +29,22 @@ async function answer(request: Promise<string>, page: Page | undefined): Promise
 
 const LIMIT = {timeout: ACTION_LIMIT_MS};
 
+function limit({limitMs = ACTION_LIMIT_MS}: {limitMs?: number | undefined}): {timeout: number} {
+  return {timeout: Math.min(limitMs, ACTION_LIMIT_MS)};
+}
+
 async function act(page: Page, action: PageAction): Promise<string[]> {
   switch (action.kind) {
     case 'waitFor':
       await locate(page, action.target)
         .first()
-        .waitFor({...LIMIT, state: action.state});
+        .waitFor({...limit(action), state: action.state});
       return [];
     case 'click':
-      await locate(page, action.target).first().click(LIMIT);
+      await locate(page, action.target).first().click(limit(action));
       return [];
     case 'fill':
-      await locate(page, action.target).first().fill(action.text, LIMIT);
+      await locate(page, action.target).first().fill(action.text, limit(action));
       return [];
     case 'texts':
       return await locate(page, action.target).allInnerTexts();

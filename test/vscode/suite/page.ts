@@ -4,6 +4,7 @@ import {mkdirSync} from 'node:fs';
 import {request} from 'node:http';
 import path from 'node:path';
 import {text} from 'node:stream/consumers';
+import {insist} from '../../support/insist.ts';
 import {ACTION_LIMIT_MS, PAGE_VARIABLE, type PageAction, PageAnswer, type Target} from '../pageActions.ts';
 import {pictureFile} from './surroundings.ts';
 
@@ -56,18 +57,26 @@ export class Page {
 
   /** Opens the palette, and returns what it offers for `text`: at least one row, which may say that there is nothing. */
   async palette(text: string): Promise<string[]> {
-    await this.press('F1');
-    await this.fill({selector: '.quick-input-widget input.input'}, `>${text}`);
-    // Until then the rows may be those of before.
-    const answered = [text, NO_COMMAND].map(each => `:has-text(${JSON.stringify(each)})`).join(', ');
-    await this.waitFor({selector: `${PALETTE_ROW}:is(${answered})`});
+    await insist(limitMs => this.ask(text, limitMs), ACTION_LIMIT_MS);
     return await this.texts({selector: PALETTE_ROW});
   }
 
   /** Runs a command by its title in the palette. */
   async runCommand(title: string): Promise<void> {
-    await this.palette(title);
-    await this.click({selector: PALETTE_ROW, hasText: title});
+    await insist(async limitMs => {
+      await this.ask(title, limitMs);
+      await this.act({kind: 'click', target: {selector: PALETTE_ROW, hasText: title}, limitMs});
+    }, ACTION_LIMIT_MS);
+  }
+
+  private async ask(text: string, limitMs: number): Promise<void> {
+    await this.press('F1');
+    const input = {selector: '.quick-input-widget input.input'};
+    await this.act({kind: 'fill', target: input, text: `>${text}`, limitMs});
+    // Until then the rows may be those of before.
+    const answered = [text, NO_COMMAND].map(each => `:has-text(${JSON.stringify(each)})`).join(', ');
+    const rows = {selector: `${PALETTE_ROW}:is(${answered})`};
+    await this.act({kind: 'waitFor', target: rows, state: 'visible', limitMs});
   }
 
   /** The file of the picture. */
