@@ -35,11 +35,6 @@ export class PagePanels implements Disposable {
 
   constructor(private readonly options: PagePanelsOptions) {
     this.source = this.lifetime.add(new LinkSource(options.link, options.fleet));
-    this.lifetime.add(
-      vscode.window.registerWebviewPanelSerializer(PAGE_VIEW_TYPE, {
-        deserializeWebviewPanel: (panel, state: unknown) => this.revive(panel, state),
-      }),
-    );
     this.lifetime.add(options.fleet.onChange(({part}) => this.retitle(part)));
   }
 
@@ -112,7 +107,8 @@ export class PagePanels implements Disposable {
     });
   }
 
-  private async revive(panel: vscode.WebviewPanel, stored: unknown): Promise<void> {
+  /** After a reload: the editor has kept the panel, and what the page said that it shows. */
+  async revive(panel: vscode.WebviewPanel, stored: unknown): Promise<void> {
     const parsed = PageState.safeParse(stored);
     if (!parsed.success || this.panels.has(keyOf(parsed.data))) {
       panel.dispose();
