@@ -1,6 +1,6 @@
 /** The extension's main: makes one of each part for this window, and wires them. The coordinator is found when something needs it. */
 import * as vscode from 'vscode';
-import {endpointFileUnder, userDataRoot} from '../coordinator/client/userData.ts';
+import {endpointFileUnder, stoppedFileUnder, userDataRoot} from '../coordinator/client/userData.ts';
 import {systemClock} from '../coordinator/runtime/clock.ts';
 import {describeError} from '../coordinator/runtime/errors.ts';
 import {systemRandom} from '../coordinator/runtime/random.ts';
@@ -46,6 +46,7 @@ function makeServices(context: vscode.ExtensionContext): Services {
     storageFolder: context.globalStorageUri.fsPath,
     execPath: process.execPath,
     env: process.env,
+    clock,
     logger,
   });
   const link = new CoordinatorLink({
@@ -55,6 +56,7 @@ function makeServices(context: vscode.ExtensionContext): Services {
     logger,
     version: (context.extension.packageJSON as {version: string}).version,
     localEndpointFile: endpointFileUnder(userDataRoot(process.env)),
+    stoppedFile: stoppedFileUnder(userDataRoot(process.env)),
     lingerMs: () => setting('coordinator.lingerMinutes') * 60_000,
     revives: () => setting('coordinator.autoStart'),
   });
