@@ -1,6 +1,6 @@
 /** A window that uses us: one of each part is made, and they are wired. The coordinator is found when something needs it. */
 import * as vscode from 'vscode';
-import {endpointFileUnder, userDataRoot} from '../coordinator/client/userData.ts';
+import {endpointFileUnder, stoppedFileUnder, userDataRoot} from '../coordinator/client/userData.ts';
 import type {Logger} from '../coordinator/observability/logger.ts';
 import {systemClock} from '../coordinator/runtime/clock.ts';
 import {describeError} from '../coordinator/runtime/errors.ts';
@@ -65,6 +65,7 @@ function makeServices(context: vscode.ExtensionContext): Services {
     storageFolder: context.globalStorageUri.fsPath,
     execPath: process.execPath,
     env: process.env,
+    clock,
     logger,
   });
   const link = new CoordinatorLink({
@@ -74,6 +75,7 @@ function makeServices(context: vscode.ExtensionContext): Services {
     logger,
     version: (context.extension.packageJSON as {version: string}).version,
     localEndpointFile: endpointFileUnder(userDataRoot(process.env)),
+    stoppedFile: stoppedFileUnder(userDataRoot(process.env)),
     lingerMs: () => setting('coordinator.lingerMinutes') * 60_000,
     revives: () => setting('coordinator.autoStart'),
   });

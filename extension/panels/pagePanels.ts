@@ -89,7 +89,9 @@ export class PagePanels implements Disposable {
   private take(panel: vscode.WebviewPanel, state: PageState): void {
     const {extensionUri, link, clock, random, logger} = this.options;
     const key = keyOf(state);
-    panel.iconPath = vscode.Uri.joinPath(extensionUri, 'extension', 'media', 'mcpx.svg');
+    // A tab draws it as it is: without the colour of its text.
+    const icon = (name: string): vscode.Uri => vscode.Uri.joinPath(extensionUri, 'extension/media', name);
+    panel.iconPath = {light: icon('mcpx.svg'), dark: icon('mcpxDark.svg')};
     const page = new PagePanel(panel, state, {
       extensionUri,
       link,

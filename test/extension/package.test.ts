@@ -19,7 +19,6 @@ const Manifest = z.object({
   version: z.string(),
   main: z.string(),
   icon: z.string(),
-  l10n: z.string(),
   dependencies: z.record(z.string(), z.string()),
 });
 
@@ -57,8 +56,8 @@ describe('the packaged extension', function () {
   });
 
   it('holds everything that its manifest names', () => {
-    const {main, icon, l10n} = manifest();
-    const named = [main, icon, `${l10n}/bundle.l10n.json`, 'package.nls.json', 'readme.md', 'LICENSE.txt'];
+    const {main, icon} = manifest();
+    const named = [main, icon, 'package.nls.json', 'readme.md', 'LICENSE.txt'];
     const built = readdirSync(path.join(ROOT, 'dist'), {recursive: true, encoding: 'utf8'})
       .filter(name => /\.[cm]?js$/.test(name))
       .map(name => path.join('dist', name));
