@@ -43,6 +43,9 @@ async function act(page: Page, action: PageAction): Promise<string[]> {
     case 'click':
       await locate(page, action.target).first().click(limit(action));
       return [];
+    case 'drag':
+      await locate(page, action.target).first().dragTo(locate(page, action.onto).first(), limit(action));
+      return [];
     case 'fill':
       await locate(page, action.target).first().fill(action.text, limit(action));
       return [];

@@ -15,6 +15,7 @@ export interface Locator {
   frameLocator(selector: string): FrameLocator;
   waitFor(options: WaitOptions): Promise<void>;
   click(options: {readonly timeout: number}): Promise<void>;
+  dragTo(target: Locator, options: {readonly timeout: number}): Promise<void>;
   fill(text: string, options: {readonly timeout: number}): Promise<void>;
   allInnerTexts(): Promise<string[]>;
   evaluateAll<T, A>(
