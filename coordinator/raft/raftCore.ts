@@ -48,8 +48,9 @@ export class RaftCore {
   quarantine: number;
   /** A candidate's: who answered what. */
   readonly votes = new Map<string, boolean>();
-  /** A candidate's: the leader asked for this election. */
   leading: Leadership | undefined;
+  /** The leader of this term has told this node to campaign. */
+  campaignDue = false;
   /** A snapshot that is to be installed. */
   installing: SnapshotMark | undefined;
   /** Ticks since the write began that is going on. */
@@ -107,6 +108,11 @@ export class RaftCore {
     return this.writeTicks >= this.limits.electionTicks;
   }
 
+  get committedPosition(): Position {
+    const index = this.log.committed;
+    return {index, term: this.log.term(index) ?? 0};
+  }
+
   get isVoter(): boolean {
     return isVoter(this.configuration, this.id);
   }
@@ -129,6 +135,7 @@ export class RaftCore {
   enterTerm(term: number, vote: string): void {
     assert(term > this.term, 'terms only grow');
     this.held = [];
+    this.campaignDue = false;
     this.term = term;
     this.vote = vote;
     this.version += 1;
