@@ -6,7 +6,7 @@ import type {CampaignOutcome, Position} from './types.ts';
 
 /** Asks first whether an election can be won, so that a node which cannot does not disturb those who have a leader. */
 export function campaign(core: RaftCore): CampaignOutcome {
-  const refusal = whyNot(core);
+  const refusal = whyNot(core) ?? (core.promised > 0 ? 'promised' : undefined);
   if (refusal) return {kind: 'refused', reason: refusal};
   core.becomePreCandidate();
   const {id: from, log} = core;

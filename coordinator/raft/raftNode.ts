@@ -108,7 +108,7 @@ export class RaftNode {
   tick(): void {
     const {core} = this;
     core.writeTicks = this.write ? core.writeTicks + 1 : 0;
-    if (core.quarantine > 0) core.quarantine -= 1;
+    if (core.promised > 0) core.promised -= 1;
     if (core.leading && core.diskHung) abdicate(core, core.leading);
     else if (core.leading) tickLeader(core, core.leading);
     else {
