@@ -8,6 +8,7 @@ import {RaftLimits} from './raftLimits.ts';
 import {entryBytes, RaftLog} from './raftLog.ts';
 import type {
   Configuration,
+  Entry,
   EntryKind,
   Position,
   RaftConfig,
@@ -210,12 +211,11 @@ export class RaftCore {
     this.append('empty', NO_DATA);
   }
 
-  append(kind: EntryKind, data: Uint8Array): Position {
-    const place = {index: this.log.lastIndex + 1, term: this.term};
-    const entry = {...place, kind, data};
+  append(kind: EntryKind, data: Uint8Array): Entry {
+    const entry: Entry = {index: this.log.lastIndex + 1, term: this.term, kind, data};
     this.log.append(entry);
     if (this.leading) this.leading.uncommittedBytes += entryBytes(entry);
-    return place;
+    return entry;
   }
 
   /** Unique among all nodes and over restarts: an answer to another process's question must not be taken for one's own. */

@@ -195,13 +195,20 @@ export class RaftNode {
     this.applying ??= committed.at(-1)?.index;
     if (core.leading?.roundDue) sendHeartbeats(core, core.leading);
     if (core.leading) sendAppends(core, core.leading);
-    const write = this.hasWrite ? this.nextWrite() : NO_WRITE;
-    const {messages, reads, snapshots} = core;
+    const writes = this.hasWrite;
+    const ready: Ready = {
+      snapshot: writes ? core.installing : undefined,
+      entries: writes ? log.handOut(limits.maxReadyBytes) : [],
+      hardState: writes ? {term: core.term, vote: core.vote, commit: log.committed} : undefined,
+      messages: core.messages,
+      committed,
+      reads: core.reads,
+      snapshots: core.snapshots,
+    };
     core.messages = [];
     core.reads = [];
     core.snapshots = [];
-    const ready = {...write, messages, committed, reads, snapshots};
-    if (write !== NO_WRITE) {
+    if (writes) {
       this.write = {ready, version: core.version};
       core.writeTicks = 0;
     }
@@ -268,17 +275,4 @@ export class RaftNode {
     if (core.installing) return this.applying === undefined;
     return core.version !== core.savedVersion || core.log.hasUnstable;
   }
-
-  private nextWrite(): Pick<Ready, 'snapshot' | 'hardState' | 'entries'> {
-    const {core} = this;
-    const entries = core.log.handOut(core.limits.maxReadyBytes);
-    const hardState = {term: core.term, vote: core.vote, commit: core.log.committed};
-    return {snapshot: core.installing, hardState, entries};
-  }
 }
-
-const NO_WRITE: Pick<Ready, 'snapshot' | 'hardState' | 'entries'> = {
-  snapshot: undefined,
-  hardState: undefined,
-  entries: [],
-};
