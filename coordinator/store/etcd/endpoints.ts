@@ -5,6 +5,7 @@
  * The client library would pick a member at random for every call, and shut one out for five seconds after three failures; so each member has
  * a client of its own here, without any policy.
  */
+import {rootCertificates} from 'node:tls';
 import {noop} from 'cockatiel';
 import {Etcd3, type IOptions} from 'etcd3';
 import type {Logger} from '../../observability/logger.ts';
@@ -172,7 +173,7 @@ function clientOptions(host: string, {tls: secure, user}: EtcdAddress, tls: Etcd
   return {
     hosts: `${secure ? 'https' : 'http'}://${host}`,
     ...(user && {auth: {username: user.name, password: user.password}}),
-    ...(secure && tls.authority !== undefined && {credentials: credentialsOf(tls, tls.authority)}),
+    ...(secure && {credentials: credentialsOf(tls)}),
     faultHandling: {host: () => noop, global: noop},
     grpcOptions: {
       // Ranges and watches are bounded by what is in the store.
@@ -186,7 +187,7 @@ function clientOptions(host: string, {tls: secure, user}: EtcdAddress, tls: Etcd
   };
 }
 
-function credentialsOf({certificate, key}: EtcdTls, authority: string) {
+function credentialsOf({authority = rootCertificates.join('\n'), certificate, key}: EtcdTls) {
   return {
     rootCertificate: Buffer.from(authority),
     ...(key !== undefined && {privateKey: Buffer.from(key)}),

@@ -42,6 +42,8 @@ export interface EtcdStoreOptions {
   readonly settings?: Partial<EtcdSettings> | undefined;
   /** Runs a function at the end of the turn of the event loop. Default: `setImmediate`. */
   readonly endOfTurn?: ((run: () => void) => void) | undefined;
+  /** The last thing that closing does. */
+  readonly closed?: (() => Promise<void>) | undefined;
 }
 
 /** How far what the watches have shown is behind the etcd. */
@@ -62,6 +64,7 @@ export async function openEtcdStore(options: EtcdStoreOptions): Promise<EtcdStor
       random: options.random,
       logger: options.logger ?? silentLogger,
       endOfTurn: options.endOfTurn ?? setImmediate,
+      closed: options.closed ?? (async () => undefined),
     },
     {...DEFAULT_ETCD_SETTINGS, ...options.settings},
   );
@@ -81,6 +84,7 @@ interface Parts {
   readonly random: Random;
   readonly logger: Logger;
   readonly endOfTurn: (run: () => void) => void;
+  readonly closed: () => Promise<void>;
 }
 
 /** Keys that a backup reads at a time. */
@@ -101,6 +105,7 @@ export class EtcdStore implements Store {
   private keys = 0;
   private beating = false;
   private ended: CoordinatorError | undefined;
+  private closing: Promise<void> | undefined;
 
   constructor(
     private readonly parts: Parts,
@@ -218,7 +223,7 @@ export class EtcdStore implements Store {
   async compact(revision: number): Promise<void> {
     this.live();
     const {calls, reads, space} = this;
-    const {key} = {key: space.forgotten};
+    const key = space.forgotten;
     for (;;) {
       const {kvs, header} = await calls.read((client, options) => client.kv.range({key}, options));
       if (!Number.isSafeInteger(revision) || revision > Number(header.revision))
@@ -262,8 +267,10 @@ export class EtcdStore implements Store {
     return {revision: this.live().revision, ageMs: this.freshness.ageMs(this.parts.clock.now())};
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.end(new CoordinatorError('closed', 'the store is closed'));
+    this.closing ??= this.parts.closed();
+    return this.closing;
   }
 
   private get revision(): number {
