@@ -42,17 +42,15 @@ const etcdProtocol = {
   name: 'etcd-protocol',
   setup(build) {
     build.onLoad({filter: /[\\/]etcd3[\\/]lib[\\/]connection-pool\.js$/}, async ({path: file}) => {
-      const reading = 'proto_loader_1.loadSync)(`${__dirname}/../proto/rpc.proto`,';
+      const reading = /proto_loader_1\.loadSync\)\(`\$\{__dirname\}\/\.\.\/proto\/rpc\.proto`,/;
       const source = await readFile(file, 'utf8');
-      if (!source.includes(reading)) throw new Error(`${file} reads its protocol in another way than it did`);
+      if (!reading.test(source)) throw new Error(`${file} reads its protocol in another way than it did`);
       const loader = createRequire(file).resolve('@grpc/proto-loader');
       const protocol = new (createRequire(loader)('protobufjs').Root)();
       protocol.resolvePath = (_from, name) => path.join(path.dirname(file), '../proto', path.basename(name));
       protocol.loadSync('rpc.proto', {keepCase: true});
-      const contents = source.replace(
-        reading,
-        `proto_loader_1.fromJSON)(${JSON.stringify(protocol.toJSON())},`,
-      );
+      const json = JSON.stringify(protocol.toJSON());
+      const contents = source.replace(reading, () => `proto_loader_1.fromJSON)(${json},`);
       return {contents, loader: 'js'};
     });
   },
