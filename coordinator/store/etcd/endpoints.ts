@@ -54,10 +54,9 @@ export class EtcdEndpoints implements Disposable {
   readonly onSuspect = this.suspects.event;
 
   constructor(private readonly parts: EndpointsParts) {
-    const {address, tls} = parts;
-    this.all = address.endpoints.map(host => ({
+    this.all = parts.address.endpoints.map(host => ({
       address: host,
-      client: new Etcd3(clientOptions(host, address, tls)),
+      client: new Etcd3(clientOptions(host, parts)),
     }));
     this.lostAt = parts.clock.now();
   }
@@ -169,10 +168,13 @@ function refusedUser(error: unknown): CoordinatorError | undefined {
   });
 }
 
-function clientOptions(host: string, {tls: secure, user}: EtcdAddress, tls: EtcdTls): IOptions {
+function clientOptions(host: string, {address, tls, clock, settings}: EndpointsParts): IOptions {
+  const {tls: secure, user} = address;
+  // Every call waits for the login, which has no other limit.
+  const callOptions = () => ({deadline: clock.wallNow() + settings.probeTimeoutMs});
   return {
     hosts: `${secure ? 'https' : 'http'}://${host}`,
-    ...(user && {auth: {username: user.name, password: user.password}}),
+    ...(user && {auth: {username: user.name, password: user.password, callOptions}}),
     ...(secure && {credentials: credentialsOf(tls)}),
     faultHandling: {host: () => noop, global: noop},
     grpcOptions: {

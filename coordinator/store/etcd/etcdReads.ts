@@ -144,7 +144,8 @@ export class EtcdReads {
   /** A member may be behind: a local read never shows less than what was seen here before. */
   private async request(request: RangeRequest, local: boolean) {
     const {calls, known} = this.parts;
-    if (local) {
+    // At a revision that it has not reached yet it could answer nothing at all.
+    if (local && request.revision === 0) {
       const least = known();
       const answer = await calls.read(
         (client, options) => client.kv.range({...request, serializable: true}, options),

@@ -26,7 +26,7 @@ import type {EtcdAddress} from './etcdAddress.ts';
 import {EtcdReads} from './etcdReads.ts';
 import {EtcdWatches} from './etcdWatches.ts';
 import {Freshness} from './freshness.ts';
-import {claimIncarnation, type Incarnation, parseIncarnation} from './incarnation.ts';
+import {claimIncarnation, type Incarnation, isIncarnation} from './incarnation.ts';
 import {KeySpace} from './keySpace.ts';
 import {LeaseRenewals} from './leaseRenewals.ts';
 import {MemberStatus} from './memberStatus.ts';
@@ -320,8 +320,8 @@ export class EtcdStore implements Store {
 
   private ownKey({type, kv}: IEvent): void {
     if (kv.key.equals(this.space.incarnation)) {
-      if (type !== 'Put' || parseIncarnation(kv.value).incarnation !== this.incarnation)
-        this.fail('its keys were replaced by those of a backup');
+      const isSame = type === 'Put' && this.identity && isIncarnation(kv.value, this.identity);
+      if (!isSame) this.fail('its keys were replaced by those of a backup');
     } else if (kv.key.equals(this.space.forgotten) && type === 'Put') this.reads.forget(revisionIn(kv.value));
   }
 

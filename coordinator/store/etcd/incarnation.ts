@@ -36,7 +36,16 @@ export async function claimIncarnation(
   }
 }
 
-export function parseIncarnation(value: Buffer): Incarnation {
+/** Whether the key still says what it said. */
+export function isIncarnation(value: Buffer, {incarnation}: Incarnation): boolean {
+  try {
+    return parseIncarnation(value).incarnation === incarnation;
+  } catch {
+    return false;
+  }
+}
+
+function parseIncarnation(value: Buffer): Incarnation {
   try {
     return Incarnation.parse(JSON.parse(value.toString('utf8')));
   } catch (cause) {

@@ -145,17 +145,16 @@ describe(`an etcd that is shared${missing === undefined ? '' : `: ${missing}`}`,
     assert.notEqual(restored.status().incarnation, first.status().incarnation);
   });
 
-  it('ends the store when its keys are replaced under it', async () => {
-    const mine = url();
-    const store = await open(mine);
-    const ended = firstOf(store, 'k');
-    await client
-      .put(`${mine.slice(server.url.length + 1)}/s/incarnation`)
-      .value(JSON.stringify({v: 1, incarnation: 'another', cluster: '1'}));
-    const message = await ended;
-    assert.ok(message.kind === 'closed' && isCoordinatorError(message.error, 'corrupt'));
-    await refused(store.txn({then: [put('k', '1')]}), 'corrupt');
-  });
+  for (const value of [JSON.stringify({v: 1, incarnation: 'another', cluster: '1'}), 'of another program'])
+    it(`ends the store when its keys are replaced under it: ${value}`, async () => {
+      const mine = url();
+      const store = await open(mine);
+      const ended = firstOf(store, 'k');
+      await client.put(`${mine.slice(server.url.length + 1)}/s/incarnation`).value(value);
+      const message = await ended;
+      assert.ok(message.kind === 'closed' && isCoordinatorError(message.error, 'corrupt'));
+      await refused(store.txn({then: [put('k', '1')]}), 'corrupt');
+    });
 
   it('is not opened on a prefix that holds something else', async () => {
     const mine = url();
