@@ -5,6 +5,7 @@ import type {Clock} from '../../runtime/clock.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import type {Endpoint, EtcdEndpoints} from './endpoints.ts';
 import {faultOf} from './faults.ts';
+import {OvertakenError, type Stalls} from './stalls.ts';
 
 type Run<T> = (client: Etcd3, options: CallOptions) => Promise<T>;
 
@@ -12,6 +13,7 @@ export interface CallsParts {
   readonly endpoints: EtcdEndpoints;
   readonly clock: Clock;
   readonly requestTimeoutMs: number;
+  readonly stalls: Stalls;
   /** Sees the header of every answer, with the newest revision that was known when the question was sent. */
   readonly answered: (header: IResponseHeader, knownBefore: number, serializable: boolean) => void;
   readonly known: () => number;
@@ -22,7 +24,7 @@ export class EtcdCalls {
 
   /** What may be sent again: it is, to whoever answers, until the time is over. Then it rejects with `unavailable`. */
   async read<T extends {header: IResponseHeader}>(run: Run<T>, serializable = false): Promise<T> {
-    const {answered, clock, endpoints, known, requestTimeoutMs} = this.parts;
+    const {answered, clock, endpoints, known, requestTimeoutMs, stalls} = this.parts;
     const until = clock.now() + requestTimeoutMs;
     for (;;) {
       const leftMs = until - clock.now();
@@ -31,10 +33,10 @@ export class EtcdCalls {
       const knownBefore = known();
       let answer: T;
       try {
-        answer = await run(endpoint.client, this.options(until));
+        answer = await stalls.watch(run(endpoint.client, this.options(until)));
       } catch (error) {
         if (faultOf(error) !== 'broken') throw await this.refusal(endpoint, error);
-        endpoints.suspect(endpoint, error);
+        this.suspect(endpoint, error);
         continue;
       }
       answered(answer.header, knownBefore, serializable);
@@ -44,22 +46,28 @@ export class EtcdCalls {
 
   /** What must not be sent twice. Once it is out, a failure of the connection or the member is `timeout`: unknown. */
   async write<T extends {header: IResponseHeader}>(run: Run<T>): Promise<T> {
-    const {answered, clock, endpoints, known, requestTimeoutMs} = this.parts;
+    const {answered, clock, endpoints, known, requestTimeoutMs, stalls} = this.parts;
     const until = clock.now() + requestTimeoutMs;
     const endpoint = await endpoints.find(requestTimeoutMs);
     const knownBefore = known();
     let answer: T;
     try {
-      answer = await run(endpoint.client, this.options(until));
+      answer = await stalls.watch(run(endpoint.client, this.options(until)));
     } catch (error) {
       if (faultOf(error) !== 'broken') throw await this.refusal(endpoint, error);
-      endpoints.suspect(endpoint, error);
+      this.suspect(endpoint, error);
       throw new CoordinatorError('timeout', 'the etcd did not confirm the write: it may have been made', {
         cause: error,
       });
     }
     answered(answer.header, knownBefore, false);
     return answer;
+  }
+
+  /** A member that confirmed a later request has lost this one with a leader; it is fit itself. */
+  private suspect(endpoint: Endpoint, error: unknown): void {
+    if (error instanceof OvertakenError && error.by === endpoint) return;
+    this.parts.endpoints.suspect(endpoint, error);
   }
 
   private options(until: number): CallOptions {

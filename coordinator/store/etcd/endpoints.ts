@@ -90,6 +90,14 @@ export class EtcdEndpoints implements Disposable {
     this.suspects.emit(endpoint);
   }
 
+  get members(): readonly Endpoint[] {
+    return this.all;
+  }
+
+  get isClosed(): boolean {
+    return this.closing.signal.aborted;
+  }
+
   /** Since when no member answers; undefined while one does. */
   get lostSince(): number | undefined {
     return this.lostAt;

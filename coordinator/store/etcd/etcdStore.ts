@@ -32,6 +32,7 @@ import {LeaseRenewals} from './leaseRenewals.ts';
 import {MemberStatus} from './memberStatus.ts';
 import {txnRequest, txnResult} from './records.ts';
 import {DEFAULT_ETCD_SETTINGS, type EtcdSettings} from './settings.ts';
+import {Stalls, type StallsParts} from './stalls.ts';
 
 export interface EtcdStoreOptions {
   readonly address: EtcdAddress;
@@ -122,7 +123,10 @@ export class EtcdStore implements Store {
     const known = (): number => this.newest;
     const answered = (header: IResponseHeader, knownBefore: number, serializable: boolean): void =>
       this.answered(header, knownBefore, serializable);
-    this.calls = new EtcdCalls({endpoints, clock, requestTimeoutMs, answered, known});
+    const heartbeat = {key: space.heartbeat, value: Buffer.from('')};
+    const beat: StallsParts['beat'] = (client, options) => client.kv.put(heartbeat, options);
+    const stalls = new Stalls({endpoints, clock, settings, beat});
+    this.calls = new EtcdCalls({endpoints, clock, requestTimeoutMs, stalls, answered, known});
     this.reads = new EtcdReads({calls: this.calls, space, pageKeys, known});
     this.renewals = this.owned.add(new LeaseRenewals({endpoints, clock, requestTimeoutMs}));
     this.members = new MemberStatus(this.calls, logger);
@@ -347,7 +351,7 @@ export class EtcdStore implements Store {
   private async beat(): Promise<number> {
     const {clock} = this.parts;
     const sentAt = clock.now();
-    const request = {key: this.space.heartbeat, value: Buffer.from(this.incarnation)};
+    const request = {key: this.space.heartbeat, value: Buffer.from('')};
     // One that was written twice does no harm.
     const {header} = await this.calls.read((client, options) => client.kv.put(request, options));
     this.freshness.wrote(Number(header.revision), sentAt);

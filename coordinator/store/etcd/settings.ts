@@ -9,6 +9,10 @@ export interface EtcdSettings {
   readonly probeTimeoutMs: number;
   /** Pause between two rounds of asking all members, while none is known to be fit. */
   readonly probeEveryMs: number;
+  /** A request without an answer for this long is suspected to be lost with a leader. */
+  readonly stallMs: number;
+  /** Time that its answer still has once a later request was answered. */
+  readonly stallGraceMs: number;
   /** When nothing was written for this long, a heartbeat is: its way back through the watch measures how far behind that is. */
   readonly heartbeatMs: number;
   /** A watch that is this far behind is opened anew at a member that answers. */
@@ -30,6 +34,8 @@ export const DEFAULT_ETCD_SETTINGS: EtcdSettings = {
   requestTimeoutMs: 10_000,
   probeTimeoutMs: 2000,
   probeEveryMs: 250,
+  stallMs: 1000,
+  stallGraceMs: 100,
   heartbeatMs: 5000,
   staleAfterMs: 15_000,
   rewatchMs: [50, 2000],
