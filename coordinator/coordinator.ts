@@ -128,7 +128,14 @@ async function openStore(
     started.push(() => lock.release());
     // Its client takes a moment to load, which only its users should wait for.
     const {openEtcdStore} = await import('./store/etcd/etcdStore.ts');
-    return openEtcdStore({...etcd, clock, random, logger, closed: () => lock.release()});
+    return openEtcdStore({
+      ...etcd,
+      clock,
+      random,
+      logger,
+      settings: {requestTimeoutMs: settings.etcdTimeoutMs, heartbeatMs: settings.etcdHeartbeatMs},
+      closed: () => lock.release(),
+    });
   }
   return openEmbeddedStore({
     directory: data.storeFolder,

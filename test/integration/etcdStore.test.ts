@@ -68,7 +68,7 @@ describe(`a coordinator on etcd${missing === undefined ? '' : `: ${missing}`}`, 
       PATIENCE_MS,
       'the task that ran meanwhile',
     );
-    const leader = await leaderOf(etcd);
+    const leader = await etcd.leader();
     await etcd.kill(leader);
     const ended = await session.ended(PATIENCE_MS);
     assert.equal(ended.state, 'succeeded', session.describe());
@@ -102,15 +102,3 @@ describe(`a coordinator on etcd${missing === undefined ? '' : `: ${missing}`}`, 
     }
   });
 });
-
-async function leaderOf(etcd: EtcdServer): Promise<number> {
-  const client = etcd.client();
-  try {
-    const {leader} = await client.maintenance.status();
-    const {members} = await client.cluster.memberList({});
-    const name = members.find(({ID}) => ID === leader)?.name ?? '';
-    return Number(name.slice(1));
-  } finally {
-    client.close();
-  }
-}

@@ -101,6 +101,18 @@ export class EtcdServer {
     return new Etcd3({hosts: this.endpoints.map(endpoint => `${scheme}://${endpoint}`), ...options});
   }
 
+  /** The member that leads. */
+  async leader(): Promise<number> {
+    const client = this.client();
+    try {
+      const {leader} = await client.maintenance.status();
+      const {members} = await client.cluster.memberList({});
+      return Number(members.find(({ID}) => ID === leader)?.name.slice(1));
+    } finally {
+      client.close();
+    }
+  }
+
   /** Starts a member on what it has on disk. */
   run(member: number): void {
     const scheme = this.options.tls ? 'https' : 'http';

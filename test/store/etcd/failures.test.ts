@@ -1,5 +1,6 @@
 /** An etcd that loses members, its majority, or its mind: what the driver answers, and how soon it goes on. */
 import assert from 'node:assert/strict';
+import {noop} from 'cockatiel';
 import {isCoordinatorError} from '../../../coordinator/runtime/errors.ts';
 import type {EtcdStore} from '../../../coordinator/store/etcd/etcdStore.ts';
 import {CuttingProxy} from '../../support/cuttingProxy.ts';
@@ -88,6 +89,46 @@ describe(`an etcd that fails${missing === undefined ? '' : `: ${missing}`}`, fun
     server.run(victim);
     const {members} = store.status();
     assert.equal(members.length, 3);
+  });
+
+  it('is told within moments that a request was lost with the leader, long before etcd gives it up', async () => {
+    const server = await start(3);
+    const leader = await server.leader();
+    const follower = server.endpoints[(leader + 1) % 3] ?? '';
+    const store = await open(`etcd://${follower}/lost`);
+    const raw = server.client({hosts: `http://${follower}`, faultHandling: {host: () => noop, global: noop}});
+    closing.push(async () => raw.close());
+    await store.txn({then: [put('k', '0')]});
+    await raw.put('warm').value('');
+    await server.kill(leader);
+    const killedAt = performance.now();
+    // What the follower passes on now is passed on to nobody.
+    const writes = Array.from({length: 10}, async (_, n) => {
+      try {
+        await store.txn({then: [put(`k/${n}`, '')]});
+      } catch (error) {
+        assert.ok(isCoordinatorError(error, 'timeout'), String(error));
+      }
+      return performance.now() - killedAt;
+    });
+    const reads = Array.from({length: 10}, async () => {
+      assert.equal((await store.get('k'))?.value, '0');
+      return performance.now() - killedAt;
+    });
+    const recovered = found(
+      async () => {
+        const deadline = Date.now() + 500;
+        const written = raw.put('probe').value('').options({deadline});
+        return written.then(
+          () => performance.now() - killedAt,
+          () => undefined,
+        );
+      },
+      PATIENCE_MS,
+      'a new leader',
+    );
+    const slowest = Math.max(...(await Promise.all([...writes, ...reads])));
+    assert.ok(slowest < (await recovered) + 4000, `${slowest} ms, etcd itself ${await recovered} ms`);
   });
 
   it('asks another member when the one that is asked stands still', async () => {
