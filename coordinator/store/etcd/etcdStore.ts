@@ -26,7 +26,7 @@ import type {EtcdAddress} from './etcdAddress.ts';
 import {EtcdReads} from './etcdReads.ts';
 import {EtcdWatches} from './etcdWatches.ts';
 import {Freshness} from './freshness.ts';
-import {claimIncarnation, type Incarnation, isIncarnation} from './incarnation.ts';
+import {claimIncarnation, endIncarnation, type Incarnation, isIncarnation} from './incarnation.ts';
 import {KeySpace} from './keySpace.ts';
 import {LeaseRenewals} from './leaseRenewals.ts';
 import {MemberStatus} from './memberStatus.ts';
@@ -307,9 +307,9 @@ export class EtcdStore implements Store {
   private answered(header: IResponseHeader, knownBefore: number, serializable: boolean): void {
     const revision = Number(header.revision);
     if (this.identity && header.cluster_id !== this.identity.cluster)
-      throw this.fail('another etcd cluster answers than before');
+      throw this.fail('another cluster answers than before');
     if (!serializable && revision < knownBefore)
-      throw this.fail(`the etcd went back from revision ${knownBefore} to ${revision}`);
+      throw this.fail(`it went back from revision ${knownBefore} to ${revision}`, true);
     this.newest = Math.max(this.newest, revision);
   }
 
@@ -369,23 +369,38 @@ export class EtcdStore implements Store {
   }
 
   /** Nothing that was decided on what is there now can be trusted any more. */
-  private fail(what: string): CoordinatorError {
-    const error = new CoordinatorError(
-      'corrupt',
-      `the etcd is not the one that this store was opened on: ${what}`,
-      {
-        hint: 'Start the coordinator again. Sessions go on from what the etcd has now.',
-      },
-    );
-    this.end(error);
+  private fail(what: string, wentBack = false): CoordinatorError {
+    const message = `the etcd is not the one that this store was opened on: ${what}`;
+    const error = new CoordinatorError('corrupt', message, {
+      hint: 'Start the coordinator again. Sessions go on from what the etcd has now.',
+    });
+    this.end(error, wentBack ? this.disown() : undefined);
     return error;
   }
 
-  private end(error: CoordinatorError): void {
+  private async disown(): Promise<void> {
+    const {clock, logger, random} = this.parts;
+    const {requestTimeoutMs} = this.settings;
+    try {
+      if (!this.identity) return;
+      const {client} = await this.endpoints.find(requestTimeoutMs);
+      const options = {deadline: clock.wallNow() + requestTimeoutMs};
+      await endIncarnation(client, options, this.space, this.identity, random);
+    } catch (error) {
+      logger.error('the etcd keeps an incarnation that it has lost a part of', {error});
+    }
+  }
+
+  /** Everybody is told once `before` is done. */
+  private end(error: CoordinatorError, before?: Promise<void>): void {
     if (this.ended) return;
     this.ended = error;
-    this.watches?.close(error.code === 'closed' ? undefined : error);
-    this.owned.dispose();
+    const finish = (): void => {
+      this.watches?.close(error.code === 'closed' ? undefined : error);
+      this.owned.dispose();
+    };
+    if (before) void before.then(finish);
+    else finish();
   }
 }
 

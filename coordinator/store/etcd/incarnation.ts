@@ -1,4 +1,6 @@
 /** The incarnation of a store in an etcd: made with the store, and made anew where its keys came into another cluster, as a restored backup does. */
+import type {CallOptions} from '@grpc/grpc-js';
+import type {Etcd3} from 'etcd3';
 import * as z from 'zod';
 import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {Random} from '../../runtime/random.ts';
@@ -34,6 +36,23 @@ export async function claimIncarnation(
       if (!isCoordinatorError(error, 'timeout')) throw error;
     }
   }
+}
+
+/** Ends an incarnation whose history went backwards: fences made from here on are not those of the future that was lost. */
+export async function endIncarnation(
+  client: Etcd3,
+  options: CallOptions,
+  space: KeySpace,
+  ended: Incarnation,
+  random: Random,
+): Promise<void> {
+  const key = space.incarnation;
+  const record = (incarnation: string): Buffer => Buffer.from(JSON.stringify({...ended, incarnation}));
+  const compare = [
+    {key, target: 'Value' as const, result: 'Equal' as const, value: record(ended.incarnation)},
+  ];
+  const success = [{request_put: {key, value: record(random.hex(8))}}];
+  await client.kv.txn({compare, success}, options);
 }
 
 /** Whether the key still says what it said. */

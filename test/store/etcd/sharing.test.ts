@@ -1,5 +1,7 @@
 /** An etcd that others use too: what they do to it, what we do not do to them, and how a restored one is told from the one before. */
 import assert from 'node:assert/strict';
+import {cp, rename, rm} from 'node:fs/promises';
+import path from 'node:path';
 import type {Etcd3} from 'etcd3';
 import {isCoordinatorError} from '../../../coordinator/runtime/errors.ts';
 import type {EtcdStore} from '../../../coordinator/store/etcd/etcdStore.ts';
@@ -155,6 +157,35 @@ describe(`an etcd that is shared${missing === undefined ? '' : `: ${missing}`}`,
       assert.ok(message.kind === 'closed' && isCoordinatorError(message.error, 'corrupt'));
       await refused(store.txn({then: [put('k', '1')]}), 'corrupt');
     });
+
+  it('ends the store when a backup was put in its place, and is another incarnation from then on', async () => {
+    const own = await EtcdServer.start();
+    closing.push(() => own.stop());
+    const store = await open(own.url, {settings: {heartbeatMs: 300}});
+    await store.txn({then: [put('k', 'kept')]});
+    const {incarnation} = store.status();
+    const [data, copy] = [path.join(own.folder, 'm0'), path.join(own.folder, 'copy')];
+    await own.kill(0);
+    await cp(data, copy, {recursive: true});
+    own.run(0);
+    await own.answers();
+    for (let n = 0; n < 20; n++)
+      await found(
+        () => store.txn({then: [put('k', String(n))]}).catch(() => undefined),
+        PATIENCE_MS,
+        'a write',
+      );
+    const ended = firstOf(store, 'other');
+    await own.kill(0);
+    await rm(data, {recursive: true});
+    await rename(copy, data);
+    own.run(0);
+    const message = await ended;
+    assert.ok(message.kind === 'closed' && isCoordinatorError(message.error, 'corrupt'));
+    const again = await open(own.url);
+    assert.equal((await again.get('k'))?.value, 'kept');
+    assert.notEqual(again.status().incarnation, incarnation);
+  });
 
   it('is not opened on a prefix that holds something else', async () => {
     const mine = url();
