@@ -91,6 +91,29 @@ describe(`a coordinator on etcd${missing === undefined ? '' : `: ${missing}`}`, 
     session.dispose();
   });
 
+  it('says what is wrong with its etcd, and does not start', async () => {
+    const cases: readonly (readonly [args: readonly string[], why: RegExp])[] = [
+      [
+        ['--store', 'etcd://127.0.0.1:1', '--set', 'etcdTimeoutMs=500'],
+        /no member of the etcd answers: 127\.0\.0\.1:1/,
+      ],
+      [['--store', 'postgres://127.0.0.1'], /does not begin with etcd/],
+      [['--store', etcd.url, '--store-ca', 'ca.pem'], /etcds:/],
+      [['--store-ca', 'ca.pem'], /come with --store/],
+      [['--store', 'etcds://127.0.0.1:1', '--store-ca', 'absent.pem'], /cannot read .*absent\.pem/],
+    ];
+    for (const [coordinatorArgs, why] of cases) {
+      const other = Fleet.create({coordinatorArgs});
+      try {
+        other.coordinator.start();
+        await found(() => (other.coordinator.isRunning ? undefined : true), PATIENCE_MS, 'it to give up');
+        assert.match(other.coordinator.log(), why);
+      } finally {
+        await other.close();
+      }
+    }
+  });
+
   it('does not share its directory', async () => {
     const other = Fleet.create({coordinatorArgs: ['--store', etcd.url, '--data', fleet.dataFolder]});
     try {

@@ -21,6 +21,7 @@ import type {
 } from '../store.ts';
 import {checkKey, checkLimit, checkPrefix, checkTtl, checkTxn, isReadOnly} from '../txnLimits.ts';
 import {EtcdCalls} from './calls.ts';
+import {markOf, raiseMark, readMark} from './compactionMark.ts';
 import {EtcdEndpoints, type EtcdTls} from './endpoints.ts';
 import type {EtcdAddress} from './etcdAddress.ts';
 import {EtcdReads} from './etcdReads.ts';
@@ -30,7 +31,7 @@ import {claimIncarnation, endIncarnation, type Incarnation, isIncarnation} from 
 import {KeySpace} from './keySpace.ts';
 import {LeaseRenewals} from './leaseRenewals.ts';
 import {MemberStatus} from './memberStatus.ts';
-import {txnRequest, txnResult} from './records.ts';
+import {isChange, txnRequest, txnResult} from './records.ts';
 import {DEFAULT_ETCD_SETTINGS, type EtcdSettings} from './settings.ts';
 import {Stalls, type StallsParts} from './stalls.ts';
 
@@ -78,15 +79,7 @@ export async function openEtcdStore(options: EtcdStoreOptions): Promise<EtcdStor
   return store;
 }
 
-interface Parts {
-  readonly address: EtcdAddress;
-  readonly tls: EtcdTls;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly endOfTurn: (run: () => void) => void;
-  readonly closed: () => Promise<void>;
-}
+type Parts = Required<Omit<EtcdStoreOptions, 'settings'>>;
 
 /** Keys that a backup reads at a time. */
 const BACKUP_PAGE = 500;
@@ -103,7 +96,7 @@ export class EtcdStore implements Store {
   private watches: EtcdWatches | undefined;
   private identity: Incarnation | undefined;
   private newest = 0;
-  private keys = 0;
+  private keys = {at: 0, since: 0};
   private beating = false;
   private ended: CoordinatorError | undefined;
   private closing: Promise<void> | undefined;
@@ -136,11 +129,10 @@ export class EtcdStore implements Store {
     const {clock, endOfTurn, logger, random} = this.parts;
     const {calls, endpoints, reads, settings, space} = this;
     this.identity = await claimIncarnation(calls, space, random);
-    const mark = await calls.read((client, options) => client.kv.range({key: space.forgotten}, options));
-    if (mark.kvs[0]) reads.forget(revisionIn(mark.kvs[0].value));
+    reads.forget(await readMark(calls, space));
     await reads.findCompaction();
     const revision = await this.beat();
-    this.keys = await reads.count(revision);
+    await this.count(revision);
     await this.members.refresh();
     this.watches = new EtcdWatches(
       {
@@ -152,7 +144,12 @@ export class EtcdStore implements Store {
         space,
         endOfTurn,
         followed: (changes, own) => this.followed(changes, own),
-        compacted: compactRevision => reads.forget(compactRevision),
+        compacted: compactRevision => {
+          reads.forget(compactRevision);
+          this.count(compactRevision).catch((error: unknown) =>
+            logger.warn('the keys could not be counted', {error}),
+          );
+        },
         compactRevision: () => reads.compactRevision,
       },
       revision,
@@ -189,7 +186,8 @@ export class EtcdStore implements Store {
     const sentAt = this.parts.clock.now();
     const answer = await calls.write((client, options) => client.kv.txn(request, options));
     const result = txnResult(own, answer, space);
-    this.freshness.wrote(result.revision, sentAt);
+    // Where nothing changed, the revision may be of others, and the feed does not come by it.
+    if (result.responses.some(isChange)) this.freshness.wrote(result.revision, sentAt);
     return result;
   }
 
@@ -226,24 +224,7 @@ export class EtcdStore implements Store {
   /** For this store and all who share its prefix. etcd's own history is its other users' too, and stays. */
   async compact(revision: number): Promise<void> {
     this.live();
-    const {calls, reads, space} = this;
-    const key = space.forgotten;
-    for (;;) {
-      const {kvs, header} = await calls.read((client, options) => client.kv.range({key}, options));
-      if (!Number.isSafeInteger(revision) || revision > Number(header.revision))
-        throw new CoordinatorError('limit', `revision ${revision} is beyond the newest, ${header.revision}`);
-      const [kv] = kvs;
-      const present = kv ? revisionIn(kv.value) : 0;
-      if (revision <= Math.max(present, reads.compactRevision)) return reads.forget(present);
-      const request = {
-        compare: [
-          {key, target: 'Mod' as const, result: 'Equal' as const, mod_revision: kv?.mod_revision ?? 0},
-        ],
-        success: [{request_put: {key, value: Buffer.from(String(revision))}}],
-      };
-      const {succeeded} = await calls.write((client, options) => client.kv.txn(request, options));
-      if (succeeded) return reads.forget(revision);
-    }
+    this.reads.forget(await raiseMark(this.calls, this.space, revision));
   }
 
   async backup(
@@ -261,7 +242,7 @@ export class EtcdStore implements Store {
       incarnation: this.incarnation,
       revision: this.revision,
       compactRevision: this.reads.compactRevision,
-      keys: this.keys,
+      keys: this.keys.at + this.keys.since,
       ...this.members.present,
       degraded: this.degraded(),
     };
@@ -313,10 +294,17 @@ export class EtcdStore implements Store {
     this.newest = Math.max(this.newest, revision);
   }
 
+  /** From `revision` on the feed keeps count. */
+  private async count(revision: number): Promise<void> {
+    const keys = {at: 0, since: 0};
+    this.keys = keys;
+    keys.at = await this.reads.count(revision);
+  }
+
   private followed(changes: RevisionEvents, own: readonly IEvent[]): void {
     for (const {kind, kv} of changes.events) {
-      if (kind === 'delete') this.keys -= 1;
-      else if (kv.version === 1) this.keys += 1;
+      if (kind === 'delete') this.keys.since -= 1;
+      else if (kv.version === 1) this.keys.since += 1;
     }
     for (const event of own) this.ownKey(event);
     this.freshness.reached(changes.revision);
@@ -326,7 +314,7 @@ export class EtcdStore implements Store {
     if (kv.key.equals(this.space.incarnation)) {
       const isSame = type === 'Put' && this.identity && isIncarnation(kv.value, this.identity);
       if (!isSame) this.fail('its keys were replaced by those of a backup');
-    } else if (kv.key.equals(this.space.forgotten) && type === 'Put') this.reads.forget(revisionIn(kv.value));
+    } else if (kv.key.equals(this.space.forgotten) && type === 'Put') this.reads.forget(markOf(kv.value));
   }
 
   private tick(): void {
@@ -402,9 +390,4 @@ export class EtcdStore implements Store {
     if (before) void before.then(finish);
     else finish();
   }
-}
-
-function revisionIn(value: Buffer): number {
-  const revision = Number(value.toString('utf8'));
-  return Number.isSafeInteger(revision) ? revision : 0;
 }

@@ -47,6 +47,11 @@ export function txnResult(txn: Txn, response: ITxnResponse, space: KeySpace): Tx
   return {succeeded, revision: Number(response.header.revision), responses};
 }
 
+/** Whether an operation of a transaction changed something. */
+export function isChange(response: OpResponse): boolean {
+  return response.kind === 'put' || (response.kind === 'delete' && response.deleted > 0);
+}
+
 const RESULT = {'=': 'Equal', '!=': 'NotEqual', '<': 'Less', '>': 'Greater'} as const;
 
 function compareRequest(compare: Compare, space: KeySpace) {

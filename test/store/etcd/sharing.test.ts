@@ -61,6 +61,25 @@ describe(`an etcd that is shared${missing === undefined ? '' : `: ${missing}`}`,
     assert.equal(one.status().keys, 2);
   });
 
+  it('is not taken to be behind for what others write', async () => {
+    const settings = {heartbeatMs: 400, staleAfterMs: 1000};
+    const store = await open(url(), {settings});
+    await store.txn({then: [put('k', '1')]});
+    // Refused comparisons answer with the revision of whoever wrote last.
+    for (let n = 0; n < 15; n++) {
+      await client.put('of others').value(String(n));
+      const {succeeded} = await store.txn({
+        compare: [{key: 'k', target: 'version', op: '=', operand: 99}],
+        then: [put('k', '2')],
+        else: [{kind: 'delete', key: 'nothing'}],
+      });
+      assert.equal(succeeded, false);
+      await new Promise(resolve => setTimeout(resolve, 100));
+      assert.ok(store.staleness().ageMs < 5000, `${store.staleness().ageMs} ms`);
+    }
+    await found(() => (store.staleness().ageMs < 800 ? true : undefined), PATIENCE_MS, 'it to be fresh');
+  });
+
   it('is never compacted by us: our history is forgotten for those who share the prefix, and for them only', async () => {
     const mine = url();
     const [one, other] = [await open(mine), await open(mine)];
@@ -124,10 +143,16 @@ describe(`an etcd that is shared${missing === undefined ? '' : `: ${missing}`}`,
     proxy.endAll();
     let newest = 0;
     for (let n = 1; n <= 5; n++) newest = (await writer.txn({then: [put('k', String(n))]})).revision;
+    newest = (await writer.txn({then: [put('unseen', '')]})).revision;
     await client.kv.compact({revision: newest});
     proxy.cuts.length = 0;
     await found(() => (told.length > 1 ? true : undefined), PATIENCE_MS, 'an answer');
     assert.deepEqual(told.slice(1), [{kind: 'compacted', compactRevision: newest}]);
+    await found(
+      () => (reader.status().keys === 2 ? true : undefined),
+      PATIENCE_MS,
+      'the keys to be counted again',
+    );
     const again = (await writer.txn({then: [put('k', 'again')]})).revision;
     assert.deepEqual(await followed(reader, 'k', newest + 1, again), [`${again}:1`]);
   });
