@@ -37,7 +37,7 @@ function oldSnapshot(): Buffer {
 describe('a snapshot file', () => {
   it('brings back the configuration, a joint one with learners too', async () => {
     const disk = newDisk();
-    await disk.makeFolder(FOLDER);
+    await disk.makeFolder();
     const configuration = {
       voters: ['a', 'd'],
       outgoing: ['a', 'b', 'c'],
@@ -56,7 +56,7 @@ describe('a snapshot file', () => {
 
   it('of version 1 has its voters', async () => {
     const disk = newDisk();
-    await disk.makeFolder(FOLDER);
+    await disk.makeFolder();
     const path = `${FOLDER}/old.snap`;
     const file = await disk.open(path, {create: true});
     await file.write(oldSnapshot(), 0);
