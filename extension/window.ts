@@ -15,7 +15,7 @@ import {runCommand} from './commands/register.ts';
 import {followConfiguredContext} from './connection/contexts.ts';
 import {CoordinatorLink} from './connection/coordinatorLink.ts';
 import {Program} from './connection/program.ts';
-import {CONTEXT_KEYS, type CommandName} from './contributions.ts';
+import {COMMANDS, CONTEXT_KEYS, type CommandName} from './contributions.ts';
 import {type Documents, openDocuments} from './documents/documents.ts';
 import {Fleet} from './fleet/fleet.ts';
 import {registerGates} from './gates.ts';
