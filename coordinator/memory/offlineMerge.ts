@@ -5,7 +5,7 @@
  */
 import {boundedPut} from '../effects/recordSize.ts';
 import type {OfflineWrite} from '../protocol/commands/memory.ts';
-import {isProtocolError} from '../protocol/errors.ts';
+import {isProtocolError, ProtocolError} from '../protocol/errors.ts';
 import {parseAttemptId} from '../protocol/ids.ts';
 import {MemoryMark, type WriteOutcome} from '../protocol/model/memory.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
@@ -49,12 +49,13 @@ export class OfflineMerge {
     const taken = {sessionId, write, principal, agentId};
     const wrong = await this.notOfAgent(taken);
     if (wrong !== undefined) return {kind: 'refused', reason: wrong};
-    for (;;) {
+    for (let tries = this.scope.fences.settings.maxTries; tries > 0; tries--) {
       const mark = await readRecord(this.scope.store, MemoryMark, this.markKey(taken));
       if (mark && mark.value.sequence >= write.sequence) return repeated(mark, write);
       const outcome = await this.tryOnce(taken, mark);
       if (outcome) return outcome;
     }
+    throw new ProtocolError('overloaded', `memory key ${write.key} is written too often; it is tried again`);
   }
 
   /** Why the agent may not write this at all. */

@@ -84,7 +84,8 @@ export class ConflictResolver {
   }
 
   private merge(name: string, {base, mine, theirs}: MemoryConflict): Resolution {
-    if (equal(mine.value, theirs.value)) return kept('theirs', theirs);
+    // Equal values are no reason to stop: two equal steps of a counter are two steps.
+    if (mine.value === undefined && theirs.value === undefined) return kept('theirs', theirs);
     if (mine.value === undefined || theirs.value === undefined)
       return {kind: 'manual', why: 'one side deleted what the other changed'};
     const merge = this.merges.get(name);
