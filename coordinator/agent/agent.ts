@@ -18,6 +18,7 @@ import {KeptReports} from './keptReports.ts';
 import {AgentLink, type LinkHooks, type Registered} from './link/agentLink.ts';
 import {CompletionSender} from './link/completionSender.ts';
 import {resendRecovered} from './link/recovery.ts';
+import {MemoryReplica} from './memory/memoryReplica.ts';
 import {AgentCounters} from './runner/agentCounters.ts';
 import {Approvals} from './runner/approvals.ts';
 import {Attempts} from './runner/attempts.ts';
@@ -43,6 +44,8 @@ const LISTENING = {minBackoffMs: 50, maxBackoffMs: 500};
 export class Agent {
   readonly attempts: Attempts;
   readonly link: AgentLink;
+  /** Its share of shared memory. */
+  readonly memory: MemoryReplica;
   private readonly owned = new DisposableStore();
   private readonly counters = new AgentCounters();
   private readonly approvals: Approvals;
@@ -65,6 +68,13 @@ export class Agent {
     this.link = this.makeLink();
     const {link} = this;
     this.approvals = new Approvals(link, random);
+    this.memory = this.owned.add(
+      new MemoryReplica({
+        ...{link, clock, logger, log: parts.memoryWrites, incarnation: parts.incarnation},
+        syncMs: settings.memorySyncMs,
+        maxPendingBytes: settings.memoryPendingBytes,
+      }),
+    );
     this.reports = new AgentReports({...this.reportsOptions(), link});
     this.kept = this.owned.add(this.keptReports());
     const services = this.services();
@@ -74,8 +84,8 @@ export class Agent {
     this.owned.add(guard);
     this.owned.add(every(clock, settings.metricsMs, () => this.reports.metrics(this.attempts.usage())));
     const {spool, left} = parts;
-    const {completions} = services;
-    this.recovered = resendRecovered(left, {spool, link, completions, clock, logger, settings});
+    const {completions, memory} = services;
+    this.recovered = resendRecovered(left, {spool, link, completions, memory, clock, logger, settings});
   }
 
   /**
@@ -209,6 +219,7 @@ export class Agent {
         attempts: this.attempts,
         gates: this.gates,
         approvals: this.approvals,
+        memory: this.memory,
         load: () => this.load(),
       })),
       clock,
@@ -236,6 +247,7 @@ export class Agent {
       spool,
       completions: new CompletionSender(spool.completions, link, logger),
       approvals,
+      memory: this.memory,
       counters,
       drivers,
       supervisor,
