@@ -14,6 +14,7 @@ import {CoordinatorLink} from './connection/coordinatorLink.ts';
 import {Program} from './connection/program.ts';
 import {CONTEXT_KEYS} from './contributions.ts';
 import {Fleet} from './fleet/fleet.ts';
+import {StateConflicts} from './fleet/stateConflicts.ts';
 import {registerGates} from './gates.ts';
 import {PagePanels} from './panels/pagePanels.ts';
 import {isPlanFile} from './plan/planFile.ts';
@@ -59,6 +60,7 @@ function makeServices(context: vscode.ExtensionContext): Services {
     revives: () => setting('coordinator.autoStart'),
   });
   const fleet = new Fleet(link);
+  const conflicts = new StateConflicts(fleet, link);
   const panels = new PagePanels({
     extensionUri: context.extensionUri,
     link,
@@ -67,8 +69,8 @@ function makeServices(context: vscode.ExtensionContext): Services {
     random,
     logger,
   });
-  context.subscriptions.push(log, link, fleet, panels);
-  return {context, program, link, fleet, panels, log, logger, clock, random};
+  context.subscriptions.push(log, link, fleet, conflicts, panels);
+  return {context, program, link, fleet, conflicts, panels, log, logger, clock, random};
 }
 
 function followState({context, link}: Services): void {

@@ -6,6 +6,7 @@ import type {Random} from '../coordinator/runtime/random.ts';
 import type {CoordinatorLink} from './connection/coordinatorLink.ts';
 import type {Program} from './connection/program.ts';
 import type {Fleet} from './fleet/fleet.ts';
+import type {StateConflicts} from './fleet/stateConflicts.ts';
 import type {PagePanels} from './panels/pagePanels.ts';
 
 export interface Services {
@@ -13,6 +14,7 @@ export interface Services {
   readonly program: Program;
   readonly link: CoordinatorLink;
   readonly fleet: Fleet;
+  readonly conflicts: StateConflicts;
   readonly panels: PagePanels;
   readonly log: vscode.LogOutputChannel;
   readonly logger: Logger;
