@@ -18,6 +18,7 @@ import {KeptReports} from './keptReports.ts';
 import {AgentLink, type LinkHooks, type Registered} from './link/agentLink.ts';
 import {CompletionSender} from './link/completionSender.ts';
 import {resendRecovered} from './link/recovery.ts';
+import {MemoryDoor} from './memory/memoryDoor.ts';
 import {MemoryReplica} from './memory/memoryReplica.ts';
 import {AgentCounters} from './runner/agentCounters.ts';
 import {Approvals} from './runner/approvals.ts';
@@ -46,6 +47,7 @@ export class Agent {
   readonly link: AgentLink;
   /** Its share of shared memory. */
   readonly memory: MemoryReplica;
+  private readonly memoryDoor: MemoryDoor;
   private readonly owned = new DisposableStore();
   private readonly counters = new AgentCounters();
   private readonly approvals: Approvals;
@@ -75,6 +77,7 @@ export class Agent {
         maxPendingBytes: settings.memoryPendingBytes,
       }),
     );
+    this.memoryDoor = new MemoryDoor({memory: this.memory, random, logger});
     this.reports = new AgentReports({...this.reportsOptions(), link});
     this.kept = this.owned.add(this.keptReports());
     const services = this.services();
@@ -101,6 +104,12 @@ export class Agent {
     const agent = new Agent(options, settings, parts, hubUrl);
     // Of an agent that is dialled the address is its own.
     urlNow = () => (parts.listening ? undefined : agent.link.url);
+    try {
+      await agent.memoryDoor.open();
+    } catch (error) {
+      await agent.stop('it could not start', {now: true});
+      throw error;
+    }
     agent.link.start();
     return agent;
   }
@@ -156,6 +165,7 @@ export class Agent {
     await this.link.stop(reason);
     // The link's end ends whatever still waited for it.
     await Promise.all([this.attempts.settled(), this.recovered]);
+    await this.memoryDoor.close();
     await releaseParts(this.parts);
     logger.info('the agent has stopped', {reason});
     this.over.resolve(end);
@@ -248,6 +258,7 @@ export class Agent {
       completions: new CompletionSender(spool.completions, link, logger),
       approvals,
       memory: this.memory,
+      memoryDoor: this.memoryDoor,
       counters,
       drivers,
       supervisor,

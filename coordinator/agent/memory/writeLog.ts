@@ -184,7 +184,10 @@ function writesIn(text: string, file: string, logger: Logger): Map<string, Logge
     const parsed = Line.safeParse(parseLine(line));
     if (!parsed.success) logger.warn('left out an unreadable line', {file, bytes: line.length});
     else if ('done' in parsed.data) left.delete(nameOf(parsed.data.done));
-    else left.set(nameOf(parsed.data.write), parsed.data);
+    else {
+      const {sessionId, write} = parsed.data;
+      left.set(nameOf(write), {sessionId, write});
+    }
   }
   return left;
 }

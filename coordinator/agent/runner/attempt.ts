@@ -360,7 +360,8 @@ export class Attempt implements DriverHost {
     this.activeClock.dispose();
     this.sender.end();
     this.closed.abort(new CoordinatorError('cancelled', 'the attempt is over'));
-    const {workspaces, counters, completions, supervisor, logger} = this.services;
+    const {workspaces, counters, completions, supervisor, memoryDoor, logger} = this.services;
+    memoryDoor.dismiss(this.id);
     if (how === 'stale') {
       counters.stale++;
       completions.drop(this.id);
