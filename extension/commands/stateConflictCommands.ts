@@ -3,13 +3,17 @@ import * as vscode from 'vscode';
 import type {MemoryResolve} from '../../coordinator/protocol/commands/memory.ts';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import type {MemoryConflictRecord} from '../../coordinator/protocol/model/memory.ts';
+import type {Clock} from '../../coordinator/runtime/clock.ts';
 import {editJson} from '../documents/editJson.ts';
 import {stateUri} from '../documents/stateDocuments.ts';
+import type {StateConflicts} from '../fleet/stateConflicts.ts';
 import type {Services} from '../services.ts';
 import {targetOf} from '../target.ts';
-import {confirm, pickOne, told, working} from './asking.ts';
+import {confirm, pickOne, sayAndStop, told, working} from './asking.ts';
 import {registerCommands} from './register.ts';
 import {until} from './rows.ts';
+
+const ARRIVAL_MS = 5000;
 
 export function registerStateConflictCommands(services: Services): void {
   registerCommands(services, {
@@ -94,8 +98,7 @@ async function chooseConflict(
   link.requireClient();
   await until(clock, conflicts.onChange, () => conflicts.isWhole);
   const target = targetOf(argument);
-  const named = target?.kind === 'stateConflict' && conflicts.get(target.sessionId, target.conflictId);
-  if (named) return named;
+  if (target?.kind === 'stateConflict') return namedConflict(conflicts, clock, target);
   const offers = conflicts.all.map(conflict => ({
     label: conflict.key,
     description: conflict.sessionId,
@@ -103,4 +106,15 @@ async function chooseConflict(
     value: conflict,
   }));
   return pickOne(offers, {title, none: vscode.l10n.t('No conflict of shared state waits for you.')});
+}
+
+/** One that is new may not have arrived yet. */
+async function namedConflict(
+  conflicts: StateConflicts,
+  clock: Clock,
+  {sessionId, conflictId}: {readonly sessionId: string; readonly conflictId: string},
+): Promise<MemoryConflictRecord> {
+  const find = (): MemoryConflictRecord | undefined => conflicts.get(sessionId, conflictId);
+  await until(clock, conflicts.onChange, () => find() !== undefined, ARRIVAL_MS).catch(() => undefined);
+  return find() ?? sayAndStop(vscode.l10n.t('This conflict was resolved by somebody else.'));
 }

@@ -8,7 +8,7 @@ import {nodeSocket} from '../../../../coordinator/client/nodeSocket.ts';
 import {Endpoint} from '../../../../coordinator/commands/local/endpoint.ts';
 import {silentLogger} from '../../../../coordinator/observability/logger.ts';
 import type {Params} from '../../../../coordinator/protocol/commands/table.ts';
-import {systemClock} from '../../../../coordinator/runtime/clock.ts';
+import {every, systemClock} from '../../../../coordinator/runtime/clock.ts';
 import {deferred} from '../../../../coordinator/runtime/deferred.ts';
 import type {JsonValue} from '../../../../coordinator/runtime/json.ts';
 import {systemRandom} from '../../../../coordinator/runtime/random.ts';
@@ -22,6 +22,7 @@ import {Team} from '../team.ts';
 import {Tree} from '../views/tree.ts';
 
 const WAIT_MS = 60_000;
+const HEARTBEAT_MS = 2000;
 const PLAN = `name: contested
 agents: 1
 tasks:
@@ -36,6 +37,7 @@ class AwayAgent {
   private sequence = 0;
   private readonly assigned = deferred<Assignment>();
   private readonly client: McpxClient;
+  private readonly beating: {dispose(): void};
 
   constructor() {
     const file = path.join(variable('MCPX_HOME'), 'coordinator/endpoint.json');
@@ -57,6 +59,12 @@ class AwayAgent {
       },
       onConnected: async peer => void (await peer.request('mcpx.agent.register', joins)),
     });
+    // Without them its lease would end, and with it its fence.
+    this.beating = every(systemClock, HEARTBEAT_MS, () => {
+      this.client
+        .request('mcpx.health.check', {agentId: 'away-1', incarnation: 'run-away'})
+        .catch(() => undefined);
+    });
   }
 
   /** Resolves with the id of the conflict that comes of it. */
@@ -76,6 +84,7 @@ class AwayAgent {
   }
 
   dispose(): void {
+    this.beating.dispose();
     this.client.dispose();
   }
 }
