@@ -73,6 +73,8 @@ export interface Coordinator {
   readonly authority: string | undefined;
   /** Commands to instances, for who embeds a coordinator. */
   readonly protocol: MCPXProtocol;
+  /** Shared memory, for who embeds a coordinator: its resolver takes merges of their own. */
+  readonly memory: SharedMemory;
   busyness(): {clients: number; unfinishedSessions: number};
   /** The store cannot go on: nothing is acknowledged any more. */
   onFailed(listener: (error: Error) => void): void;
@@ -378,6 +380,7 @@ function running(
     agentToken,
     authority: authority?.cert,
     protocol: services.protocol,
+    memory: services.memory,
     busyness() {
       const status = lead.status();
       return {clients: hub.clientCount, unfinishedSessions: status.kind === 'leading' ? status.sessions : 1};

@@ -162,6 +162,27 @@ describe('shared memory of an agent that is cut off', function () {
     assert.deepEqual(await conflicts(), []);
   });
 
+  it('merges as whoever embeds the coordinator has taught it', async () => {
+    const agent = await start();
+    coordinator.memory.resolver.register('longest', (_base, mine, theirs) => ({
+      kind: 'merged',
+      value: JSON.stringify(mine).length > JSON.stringify(theirs).length ? mine : theirs,
+    }));
+    await client.request('mcpx.memory.policy', {set: {prefix: '', strategy: 'merge', merge: 'longest'}});
+    const run = await session([{id: 'work', run: hold('go')}]);
+    const writer = await writerOf(agent, `${run.id}.work.1`);
+    await cut(agent);
+    await client.request('mcpx.memory.put', {sessionId: run.id, key: 'k', value: 'short'});
+    await agent.memory.store(writer, 'k', 'much longer');
+    proxy.heal();
+    await eventually(async () => {
+      const {record} = await client.request('mcpx.memory.get', {sessionId: run.id, key: 'k'});
+      assert.deepEqual([record?.value, record?.resolved?.strategy], ['much longer', 'merge']);
+    });
+    release('go');
+    await run.ended(PATIENCE_MS);
+  });
+
   it('keeps apart what was written by an attempt that was replaced meanwhile', async () => {
     const agent = await start({leaseSeconds: 1, lossGraceMs: 100});
     const run = await session([{id: 'work', run: hold('go')}]);
