@@ -279,6 +279,13 @@ export class MemoryReplica implements Disposable {
     if (running) return running;
     const sync = this.run(replica).finally(() => this.syncing.delete(sessionId));
     this.syncing.set(sessionId, sync);
+    // What came while the last answer was taken has been told that a sync is under way.
+    sync.then(
+      () => {
+        if (replica.pending.length > 0) this.syncSoon(replica);
+      },
+      () => undefined,
+    );
     return sync;
   }
 

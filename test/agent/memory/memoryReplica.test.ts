@@ -138,6 +138,22 @@ describe('shared memory on an agent', function () {
     );
   });
 
+  it('is answered for every write while the hub is there, however many come at once', async () => {
+    agent = await startAgent(folder.path, hub.url, {settings: {memorySyncMs: 600_000}});
+    await agent.link.whenUp();
+    const {sessionId, fence} = assignment('work', run('true'));
+    const {memory: own} = agent;
+    const writer = async (name: string): Promise<void> => {
+      for (let at = 0; at < 60; at++) {
+        const result = await own.store({sessionId, fence}, `${name}/${at}`, at);
+        assert.equal(result.kind, 'answered');
+      }
+    };
+    await Promise.all(['a', 'b', 'c'].map(writer));
+    assert.equal(memory.taken.length, 180);
+    assert.equal(new Set(memory.taken.map(({key}) => key)).size, 180);
+  });
+
   it('refuses what is too large, and compare-and-set while the hub is away', async () => {
     const {memory: own, link} = await start();
     const {sessionId, fence} = assignment('work', run('true'));
