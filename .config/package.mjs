@@ -24,7 +24,6 @@ const STAGED = [
   'LICENSE',
   'dist',
   'extension/media',
-  'extension/l10n',
   'package.nls.json',
 ];
 

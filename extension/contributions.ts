@@ -71,7 +71,7 @@ export const VIEWS = {
 
 /** Set with `setContext`, read by `when` clauses. */
 export const CONTEXT_KEYS = {
-  /** `off`, `starting`, `connected`, `reconnecting`, `failed`. */
+  /** `off`, `stopped`, `starting`, `connected`, `reconnecting`, `failed`. */
   state: 'mcpx.state',
 } as const;
 

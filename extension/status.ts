@@ -53,6 +53,12 @@ function shown({fleet, link}: Pick<Services, 'fleet' | 'link'>): Shown {
         tooltip: vscode.l10n.t('no coordinator is connected'),
         command: showSessions,
       };
+    case 'stopped':
+      return {
+        text: '$(circle-slash) MCPX',
+        tooltip: vscode.l10n.t('the coordinator was stopped; it is started when you ask for it'),
+        command: showSessions,
+      };
     case 'starting':
       return {
         text: '$(loading~spin) MCPX',

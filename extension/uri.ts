@@ -6,11 +6,8 @@ import {guarded} from './commands/register.ts';
 import {parseJoinLink} from './joinLink.ts';
 import type {Services} from './services.ts';
 
-export function registerUriHandler(services: Services): void {
-  const handleUri = async (uri: vscode.Uri): Promise<void> => {
-    await guarded(services, 'link', () => follow(services, uri));
-  };
-  services.context.subscriptions.push(vscode.window.registerUriHandler({handleUri}));
+export async function followLink(services: Services, uri: vscode.Uri): Promise<void> {
+  await guarded(services, 'link', () => follow(services, uri));
 }
 
 async function follow(services: Services, {path, query}: vscode.Uri): Promise<void> {

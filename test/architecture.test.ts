@@ -82,6 +82,7 @@ const MAINS = {
   'coordinator/main.ts': 'a main',
   'coordinator/commands/': 'mains of the verbs',
   'extension/extension.ts': 'the main of the extension',
+  'extension/window.ts': 'the main of a window that uses it',
 } as const;
 
 const SOURCE_RULES: readonly Rule[] = [

@@ -5,6 +5,7 @@ import {CoordinatorError} from '../runtime/errors.ts';
 import {answer, type JsonOption, jsonOption} from './answer.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {userDirectories} from './local/directories.ts';
+import {markStopped} from './local/endpoint.ts';
 import {findLocalCoordinator, stopLocalCoordinator} from './local/localCoordinator.ts';
 import {hostedSessions} from './run/runFolders.ts';
 
@@ -30,6 +31,8 @@ async function stopCoordinator(options: JsonOption, io: CommandIo): Promise<numb
       hint: 'Their hosts would start it again. End them first: mcpx sessions cancel ID, or mcpx stop --all.',
     });
   const running = await findLocalCoordinator(directories);
+  // Before it ends: windows that are connected to it look once it is gone.
+  if (running) await markStopped(directories.coordinator);
   await stopLocalCoordinator(directories, systemClock);
   const remains = running !== undefined && (await findLocalCoordinator(directories)) !== undefined;
   if (remains)

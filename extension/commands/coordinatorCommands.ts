@@ -20,6 +20,7 @@ export function registerCoordinatorCommands(services: Services): void {
       try {
         // A link that sees its coordinator die starts it again.
         await (isOurs ? link.standAside(stop) : stop());
+        if (isOurs) link.rest();
       } catch (error) {
         if (isOurs)
           await link.join().catch((fault: unknown) => logger.warn('it was not joined again', {error: fault}));

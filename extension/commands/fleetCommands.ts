@@ -1,5 +1,5 @@
 /** Every command about what runs and what came of it: sessions, tasks, attempts, what they ask, agents, results, shared memory, coordinators. */
-import {openDocuments} from '../documents/documents.ts';
+import type {Documents} from '../documents/documents.ts';
 import type {Services} from '../services.ts';
 import {registerAgentCommands} from './agentCommands.ts';
 import {registerApprovalCommands} from './approvalCommands.ts';
@@ -12,7 +12,7 @@ import {registerStateCommands} from './stateCommands.ts';
 import {registerTaskCommands} from './taskCommands.ts';
 import {registerWorktreeCommands} from './worktreeCommands.ts';
 
-export function registerFleetCommands(services: Services): void {
+export function registerFleetCommands(services: Services, {shown}: Documents): void {
   registerSessionCommands(services);
   registerTaskCommands(services);
   registerAttemptCommands(services);
@@ -22,5 +22,5 @@ export function registerFleetCommands(services: Services): void {
   registerResultCommands(services);
   registerStateCommands(services);
   registerContextCommands(services);
-  registerDiffCommands(services, openDocuments(services).results);
+  registerDiffCommands(services, shown);
 }

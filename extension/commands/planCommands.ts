@@ -1,7 +1,7 @@
 /** Commands of plan files and of work that becomes one. What they do is in the bundle of the language, which is loaded when one is called. */
-import type {Services} from '../services.ts';
+import type {CommandHandler, Services} from '../services.ts';
 import {addTask} from './addTask.ts';
-import {type CommandHandler, registerCommands} from './register.ts';
+import {registerCommands} from './register.ts';
 
 type Language = typeof import('../plan/language.ts');
 

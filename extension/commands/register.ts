@@ -2,22 +2,22 @@
 import * as vscode from 'vscode';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import {describeError, isCoordinatorError} from '../../coordinator/runtime/errors.ts';
-import {type CommandName, commandId} from '../contributions.ts';
-import type {Services} from '../services.ts';
-
-/** `undefined`: nothing to say. A text is shown. Throwing `vscode.CancellationError` says that the person thought better of it. */
-export type CommandHandler = (...args: readonly unknown[]) => Promise<unknown> | unknown;
+import type {CommandName} from '../contributions.ts';
+import type {CommandHandler, Services} from '../services.ts';
 
 export function registerCommands(
-  services: Services,
-  handlers: Readonly<Partial<Record<CommandName, CommandHandler>>>,
+  {handlers}: Services,
+  more: Readonly<Partial<Record<CommandName, CommandHandler>>>,
 ): void {
-  for (const [name, handler] of Object.entries(handlers))
-    services.context.subscriptions.push(
-      vscode.commands.registerCommand(commandId(name as CommandName), (...args: unknown[]) =>
-        guarded(services, name, () => handler(...args)),
-      ),
-    );
+  for (const [name, handler] of Object.entries(more)) handlers.set(name as CommandName, handler);
+}
+
+export async function runCommand(
+  services: Services,
+  name: CommandName,
+  args: readonly unknown[],
+): Promise<unknown> {
+  return guarded(services, name, () => services.handlers.get(name)?.(...args));
 }
 
 /** As a command: a failure is shown and logged, and nothing is thrown. */

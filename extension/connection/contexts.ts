@@ -70,7 +70,7 @@ function secretKey(name: string): string {
 }
 
 function isConnecting({chosen, state}: Services['link'], name: string): boolean {
-  const isBusy = state.kind !== 'off' && state.kind !== 'failed';
+  const isBusy = state.kind !== 'off' && state.kind !== 'stopped' && state.kind !== 'failed';
   return isBusy && chosen.kind === 'context' && chosen.name === name;
 }
 

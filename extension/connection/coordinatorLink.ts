@@ -44,6 +44,8 @@ export type Choice =
 
 export type LinkState =
   | {readonly kind: 'off'}
+  /** A person ended it: nothing starts it by itself, and one that somebody starts is joined. */
+  | {readonly kind: 'stopped'}
   | {readonly kind: 'starting'}
   | {readonly kind: 'connected'; readonly endpoint: EndpointAnswer; readonly client: McpxClient}
   /** The client goes on trying, and keeps what it has shown. */
@@ -63,6 +65,8 @@ export interface LinkOptions {
   readonly version: string;
   /** Where this machine's coordinator says that it runs. */
   readonly localEndpointFile: string;
+  /** There since a person ended this machine's coordinator on purpose, until one is started. */
+  readonly stoppedFile: string;
   /** How long the local coordinator outlives its last window and session, in ms. */
   readonly lingerMs: () => number;
   /** Whether the local coordinator is started again when it has died; else one that somebody starts is found. */
@@ -73,6 +77,8 @@ const CONNECT_TIMEOUT_MS = 15_000;
 /** A cut of this length from the local coordinator means that it is gone. */
 const REVIVE_AFTER_MS = 1000;
 const MAX_REVIVE_MS = 30_000;
+/** Between two looks, of a file's name each, for a coordinator that somebody has started again. */
+const RETURN_POLL_MS = 2000;
 
 /** What belongs to one connection, and goes with it. */
 interface Open extends Disposable {
@@ -138,7 +144,8 @@ export class CoordinatorLink implements Disposable {
   /** Connects to this machine's own coordinator when one runs, and starts none. Undefined: there is none, or the link is busy with another. */
   async join(): Promise<McpxClient | undefined> {
     const {epoch} = this;
-    if (this.current.kind !== 'off' || this.choice.kind !== 'local' || this.aside > 0) return undefined;
+    const isFree = this.current.kind === 'off' || this.current.kind === 'stopped';
+    if (!isFree || this.choice.kind !== 'local' || this.aside > 0) return undefined;
     // Most windows have nothing to do with us: they shall not pay for a process.
     if (!existsSync(this.options.localEndpointFile)) return undefined;
     const endpoint = await this.findEndpoint(false).catch((error: unknown) => {
@@ -197,6 +204,14 @@ export class CoordinatorLink implements Disposable {
       this.setState({kind: 'failed', error: asError(error)});
       throw error;
     }
+  }
+
+  /** A person has ended this machine's coordinator, here or elsewhere. */
+  rest(): void {
+    this.epoch += 1;
+    this.close();
+    this.setState({kind: 'stopped'});
+    this.awaitReturn();
   }
 
   /** Leaves the coordinator; it goes on without us. */
@@ -305,6 +320,10 @@ export class CoordinatorLink implements Disposable {
   }
 
   private async revive(open: Open): Promise<void> {
+    if (existsSync(this.options.stoppedFile)) {
+      this.rest();
+      return;
+    }
     const endpoint = await this.findEndpoint(this.options.revives());
     if (this.open !== open || open.client.connection.peer) return;
     if (endpoint.url === open.endpoint.url) {
@@ -313,6 +332,24 @@ export class CoordinatorLink implements Disposable {
     }
     this.close();
     this.open = this.connect(endpoint);
+  }
+
+  private awaitReturn(): void {
+    const {clock, logger, localEndpointFile, stoppedFile} = this.options;
+    const waiting = clock.schedule(RETURN_POLL_MS, () => {
+      const isBack = existsSync(localEndpointFile) && !existsSync(stoppedFile);
+      const joining = isBack ? this.join() : Promise.resolve(undefined);
+      joining
+        .catch((error: unknown) =>
+          logger.warn('the coordinator that was started again could not be joined', {
+            error: describeError(error),
+          }),
+        )
+        .finally(() => {
+          if (this.revival === waiting) this.awaitReturn();
+        });
+    });
+    this.revival = waiting;
   }
 
   private close(): void {

@@ -3,12 +3,18 @@
  * call, its answer as JSON.
  */
 import {spawn} from 'node:child_process';
-import {createHash} from 'node:crypto';
-import {cp, mkdir, readFile, rename, rm, stat} from 'node:fs/promises';
+import {utimes} from 'node:fs/promises';
 import path from 'node:path';
 import * as z from 'zod';
 import type {Logger} from '../../coordinator/observability/logger.ts';
-import {COORDINATOR_ERROR_CODES, CoordinatorError} from '../../coordinator/runtime/errors.ts';
+import type {Clock} from '../../coordinator/runtime/clock.ts';
+import {
+  COORDINATOR_ERROR_CODES,
+  CoordinatorError,
+  describeError,
+  systemErrorCode,
+} from '../../coordinator/runtime/errors.ts';
+import {copyProgram, pruneCopies} from './programCopy.ts';
 
 export interface ProgramOptions {
   /** Folder of the extension: `dist/mcpx.mjs` and the Agent SDK are in it. */
@@ -18,6 +24,7 @@ export interface ProgramOptions {
   /** The editor's executable, which runs as Node. */
   readonly execPath: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -91,6 +98,7 @@ export class Program {
     {cwd, env, stdin, signal, onLine}: CallOptions,
   ): Promise<{code: number | null; last: string; tail: readonly string[]}> {
     const file = await this.path();
+    await this.markUsed(file);
     this.options.logger.debug('runs', {args: args.join(' ')});
     const child = spawn(this.options.execPath, [file, ...args], {
       cwd,
@@ -119,34 +127,29 @@ export class Program {
     return {code, last, tail};
   }
 
-  /** An update deletes the extension's folder while coordinator and agents run on: they run from a folder named by its content. */
   private async prepare(): Promise<string> {
-    const {extensionFolder, storageFolder} = this.options;
-    const bundle = path.join(extensionFolder, 'dist', 'mcpx.mjs');
-    const digest = createHash('sha256')
-      .update(await readFile(bundle))
-      .digest('hex')
-      .slice(0, 16);
-    const folder = path.join(storageFolder, 'programs', digest);
-    const file = path.join(folder, 'mcpx.mjs');
-    if (await exists(file)) return file;
-    const making = `${folder}.${process.pid}`;
-    await rm(making, {recursive: true, force: true});
-    await mkdir(making, {recursive: true});
-    await cp(bundle, path.join(making, 'mcpx.mjs'));
-    const sdk = path.join('node_modules', '@anthropic-ai', 'claude-agent-sdk');
-    if (await exists(path.join(extensionFolder, sdk)))
-      await cp(path.join(extensionFolder, sdk), path.join(making, sdk), {recursive: true, dereference: true});
-    const pages = path.join(extensionFolder, 'dist', 'webview');
-    if (await exists(pages)) await cp(pages, path.join(making, 'webview'), {recursive: true});
-    try {
-      await rename(making, folder);
-    } catch (error) {
-      // Another window was faster.
-      if (!(await exists(file))) throw error;
-      await rm(making, {recursive: true, force: true});
-    }
+    const {extensionFolder, storageFolder, clock, logger} = this.options;
+    const programs = path.join(storageFolder, 'programs');
+    const file = await copyProgram(extensionFolder, programs);
+    await this.markUsed(file);
+    pruneCopies({programs, now: clock.wallNow(), isAlive: processExists}).catch((error: unknown) =>
+      logger.warn('old copies of the program could not be deleted', {error: describeError(error)}),
+    );
     return file;
+  }
+
+  private async markUsed(file: string): Promise<void> {
+    const at = new Date(this.options.clock.wallNow());
+    await utimes(path.dirname(file), at, at);
+  }
+}
+
+function processExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemErrorCode(error) === 'EPERM';
   }
 }
 
@@ -175,11 +178,4 @@ const Code = z.enum(COORDINATOR_ERROR_CODES).catch('internal');
 
 function verbError({code, message, hint}: z.infer<typeof Failure>['error']): CoordinatorError {
   return new CoordinatorError(Code.parse(code), message, {hint});
-}
-
-async function exists(file: string): Promise<boolean> {
-  return stat(file).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,8 +1,7 @@
 /** The documents of this window: shared memory, and files of results. */
 import path from 'node:path';
-import * as vscode from 'vscode';
+import type * as vscode from 'vscode';
 import {describeError} from '../../coordinator/runtime/errors.ts';
-import {SCHEMES} from '../contributions.ts';
 import type {Services} from '../services.ts';
 import {artifactSource} from './artifactSource.ts';
 import {pruneResults} from './pruneResults.ts';
@@ -12,7 +11,9 @@ import {Results} from './results.ts';
 import {StateDocuments} from './stateDocuments.ts';
 
 export interface Documents {
-  readonly results: Results;
+  readonly memory: vscode.FileSystemProvider;
+  readonly results: vscode.FileSystemProvider;
+  readonly shown: Results;
 }
 
 export function openDocuments(services: Services): Documents {
@@ -39,11 +40,6 @@ export function openDocuments(services: Services): Documents {
     fleet.onChange(({part}) => {
       if (part === 'reset') state.reset();
     }),
-    vscode.workspace.registerFileSystemProvider(SCHEMES.memory, state, {isCaseSensitive: true}),
-    vscode.workspace.registerFileSystemProvider(SCHEMES.result, files, {
-      isCaseSensitive: true,
-      isReadonly: true,
-    }),
   );
-  return {results: new Results(repositories, source)};
+  return {memory: state, results: files, shown: new Results(repositories, source)};
 }

@@ -141,6 +141,7 @@ export class PagePanel implements Disposable {
   private tellConnection(state: LinkState): void {
     const shown = {
       off: 'stopped',
+      stopped: 'stopped',
       failed: 'stopped',
       starting: 'connecting',
       connected: 'connected',

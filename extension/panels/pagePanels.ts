@@ -35,11 +35,6 @@ export class PagePanels implements Disposable {
 
   constructor(private readonly options: PagePanelsOptions) {
     this.source = this.lifetime.add(new LinkSource(options.link, options.fleet));
-    this.lifetime.add(
-      vscode.window.registerWebviewPanelSerializer(PAGE_VIEW_TYPE, {
-        deserializeWebviewPanel: (panel, state: unknown) => this.revive(panel, state),
-      }),
-    );
     this.lifetime.add(options.fleet.onChange(({part}) => this.retitle(part)));
   }
 
@@ -94,7 +89,9 @@ export class PagePanels implements Disposable {
   private take(panel: vscode.WebviewPanel, state: PageState): void {
     const {extensionUri, link, clock, random, logger} = this.options;
     const key = keyOf(state);
-    panel.iconPath = vscode.Uri.joinPath(extensionUri, 'extension', 'media', 'mcpx.svg');
+    // A tab draws it as it is: without the colour of its text.
+    const icon = (name: string): vscode.Uri => vscode.Uri.joinPath(extensionUri, 'extension/media', name);
+    panel.iconPath = {light: icon('mcpx.svg'), dark: icon('mcpxDark.svg')};
     const page = new PagePanel(panel, state, {
       extensionUri,
       link,
@@ -112,7 +109,8 @@ export class PagePanels implements Disposable {
     });
   }
 
-  private async revive(panel: vscode.WebviewPanel, stored: unknown): Promise<void> {
+  /** After a reload: the editor has kept the panel, and what the page said that it shows. */
+  async revive(panel: vscode.WebviewPanel, stored: unknown): Promise<void> {
     const parsed = PageState.safeParse(stored);
     if (!parsed.success || this.panels.has(keyOf(parsed.data))) {
       panel.dispose();

@@ -49,6 +49,7 @@ process.stdout.write(readFileSync(${JSON.stringify(file('answer'))}, 'utf8') + '
       storageFolder: file('storage'),
       execPath: process.execPath,
       env: process.env,
+      clock,
       logger: silentLogger,
     });
     link = new CoordinatorLink({
@@ -58,6 +59,7 @@ process.stdout.write(readFileSync(${JSON.stringify(file('answer'))}, 'utf8') + '
       logger: silentLogger,
       version: '0',
       localEndpointFile: file('answer'),
+      stoppedFile: file('stopped'),
       lingerMs: () => 1000,
       revives: () => revives,
     });
@@ -128,6 +130,28 @@ process.stdout.write(readFileSync(${JSON.stringify(file('answer'))}, 'utf8') + '
     await fixture.close();
     // One, two, four, eight, sixteen and thirty seconds: longer than between two tries of the client.
     await whileTimePasses(clock, () => (calls().length >= 7 ? true : undefined));
+  });
+
+  it('starts nothing after a person ended the coordinator, but joins one that is started then', async () => {
+    const clock = new ManualClock();
+    const made = linkWith({clock});
+    await made.start();
+    writeFileSync(file('stopped'), '');
+    await replaceCoordinator();
+    await whileTimePasses(clock, () => (made.state.kind === 'stopped' ? true : undefined));
+    assert.equal(made.client, undefined);
+    clock.advance(60_000);
+    assert.deepEqual(calls(), ['endpoint --start --linger 1000 --json']);
+    rmSync(file('stopped'));
+    await whileTimePasses(clock, () => (made.state.kind === 'connected' ? true : undefined));
+    assert.deepEqual(calls().slice(1), ['endpoint --json']);
+  });
+
+  it('starts one after a person ended it, when that is asked for', async () => {
+    const made = linkWith({clock: new ManualClock()});
+    made.rest();
+    await made.start();
+    assert.equal(made.state.kind, 'connected');
   });
 
   it('starts nothing when the person wants that to be done by hand, but finds what was started', async () => {

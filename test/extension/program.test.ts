@@ -1,12 +1,25 @@
-/** The bundled command as the extension runs it: what a verb answers, and what becomes of one that is cancelled. */
+/** The bundled command as the extension runs it: what a verb answers, what becomes of one that is cancelled, and of its copies. */
 import assert from 'node:assert/strict';
-import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import * as z from 'zod';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
+import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {isCoordinatorError} from '../../coordinator/runtime/errors.ts';
 import {Program} from '../../extension/connection/program.ts';
+import {pruneCopies} from '../../extension/connection/programCopy.ts';
+
+const DAY_MS = 86_400_000;
 
 /** Verbs of a command that says what it is told to. */
 const COMMAND = `
@@ -29,20 +42,27 @@ if (verb === 'wait') {
 describe('the bundled command', () => {
   let root: string;
   let program: Program;
+  const programs = (): string => path.join(root, 'storage/programs');
 
   beforeEach(() => {
     root = mkdtempSync(path.join(tmpdir(), 'mcpx-program-'));
     mkdirSync(path.join(root, 'extension/dist'), {recursive: true});
     writeFileSync(path.join(root, 'extension/dist/mcpx.mjs'), COMMAND);
-    program = new Program({
+    program = makeProgram();
+  });
+  afterEach(() => rmSync(root, {recursive: true, force: true}));
+
+  /** As another window would. */
+  function makeProgram(): Program {
+    return new Program({
       extensionFolder: path.join(root, 'extension'),
       storageFolder: path.join(root, 'storage'),
       execPath: process.execPath,
       env: process.env,
+      clock: systemClock,
       logger: silentLogger,
     });
-  });
-  afterEach(() => rmSync(root, {recursive: true, force: true}));
+  }
 
   it('answers with its last line, however long, and even when that is not ended', async () => {
     const {text} = await program.call(z.object({text: z.string()}), ['large']);
@@ -66,5 +86,76 @@ describe('the bundled command', () => {
     const late = new AbortController();
     const onLine = (): void => late.abort(why);
     await assert.rejects(program.call(z.object({}), ['wait'], {signal: late.signal, onLine}), why);
+  });
+
+  it('is copied anew when any part of it is another: the command, its pages, or the SDK', async () => {
+    const copies = new Set([await program.path()]);
+    assert.ok(copies.has(await makeProgram().path()));
+    const parts = {
+      'dist/mcpx.mjs': `${COMMAND}// newer`,
+      'dist/webview/page.js': 'page',
+      'node_modules/@anthropic-ai/claude-agent-sdk/package.json': '{"version": "2"}',
+    };
+    for (const [name, content] of Object.entries(parts)) {
+      const file = path.join(root, 'extension', name);
+      mkdirSync(path.dirname(file), {recursive: true});
+      writeFileSync(file, content);
+      copies.add(await makeProgram().path());
+      copies.add(await makeProgram().path());
+    }
+    assert.equal(copies.size, 4);
+    const [last = ''] = [...copies].slice(-1);
+    for (const [name, content] of Object.entries(parts))
+      assert.equal(readFileSync(path.join(path.dirname(last), name.replace('dist/', '')), 'utf8'), content);
+  });
+
+  it('has its copy marked as used by every call', async () => {
+    const folder = path.dirname(await program.path());
+    utimesSync(folder, 1, 1);
+    await program.call(z.object({text: z.string()}), ['large']);
+    assert.ok(statSync(folder).mtimeMs > 1_000_000);
+  });
+
+  describe('has copies', () => {
+    const NOW = 1000 * DAY_MS;
+    const DEAD = 2 ** 22 + 1;
+
+    function copy(name: string, age: number, uses: readonly number[] = []): void {
+      const folder = path.join(programs(), name);
+      mkdirSync(path.join(folder, 'uses'), {recursive: true});
+      for (const pid of uses) writeFileSync(path.join(folder, 'uses', String(pid)), '');
+      const at = (NOW - age * DAY_MS) / 1000;
+      utimesSync(folder, at, at);
+    }
+    async function prune(): Promise<readonly string[]> {
+      const isAlive = (pid: number): boolean => pid === process.pid;
+      await pruneCopies({programs: programs(), now: NOW, isAlive});
+      return readdirSync(programs()).sort();
+    }
+
+    it('of which the newest three and those of a month stay', async () => {
+      for (const [name, age] of Object.entries({a: 10, b: 20, c: 29, d: 29.9})) copy(name, age);
+      assert.deepEqual(await prune(), ['a', 'b', 'c', 'd']);
+      copy('e', 30.1);
+      copy('f', 400);
+      assert.deepEqual(await prune(), ['a', 'b', 'c', 'd']);
+      for (const name of ['a', 'b', 'c', 'd']) copy(name, 60);
+      copy('g', 70);
+      assert.equal((await prune()).length, 3);
+    });
+
+    it('of which those stay that something runs from', async () => {
+      for (const name of ['a', 'b', 'c']) copy(name, 1);
+      copy('used', 90, [DEAD, process.pid]);
+      copy('left', 90, [DEAD]);
+      assert.deepEqual(await prune(), ['a', 'b', 'c', 'used']);
+    });
+
+    it('of which half deleted and half made ones go', async () => {
+      for (const name of ['a', 'b', 'c']) copy(name, 1);
+      copy('d.gone', 0);
+      copy('e.123', 40);
+      assert.deepEqual(await prune(), ['a', 'b', 'c']);
+    });
   });
 });

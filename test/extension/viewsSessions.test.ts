@@ -344,6 +344,19 @@ describe('tree of sessions', () => {
     assert.match(node('session/s').description ?? '', / · 2\.0 MB kept$/);
   });
 
+  it('lets go of a session that the coordinator has forgotten', async () => {
+    rows.putSession('s-1');
+    rows.putTasks('s-1', [{id: 'a', state: 'running'}]);
+    draw();
+    await expand(DAY);
+    await expand('session/s-1');
+    const {length} = rows.opened;
+    rows.putSession('s-1', {state: 'succeeded', endedAt: NOW});
+    assert.equal(rows.opened.length, length - 1, 'no running work of it is followed');
+    rows.remove('sessions', 'session', 's-1');
+    assert.deepEqual(rows.opened, []);
+  });
+
   it('lets go of a session that is closed, and of everything when the coordinator goes', async () => {
     rows.putSession('s', {state: 'succeeded'});
     rows.putTasks('s', [{id: 'a', state: 'succeeded'}]);

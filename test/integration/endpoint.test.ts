@@ -1,8 +1,9 @@
 /** `mcpx endpoint`: how programs find a coordinator, start one, and are told of one of another version; what an editor's environment does to it. */
 import assert from 'node:assert/strict';
-import {readFileSync, writeFileSync} from 'node:fs';
+import {copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import * as z from 'zod';
+import {stoppedFileUnder} from '../../coordinator/client/userData.ts';
 import {BUNDLE} from '../support/verbProcess.ts';
 import {found} from '../support/waiting.ts';
 import {observe} from './observe.ts';
@@ -86,6 +87,15 @@ describe('mcpx endpoint', function () {
     assert.match(nowhere.message, /"mars" is neither/);
     assert.match(nowhere.hint ?? '', /context list/);
     assert.equal((await refused(2, 'endpoint', '--json', '--context', 'mars', '--start')).code, 'config');
+  });
+
+  it('notes what runs from a copy that an editor made, so that it is not deleted under it', async () => {
+    const copy = person.folder('copy');
+    copyFileSync(BUNDLE, path.join(copy, 'mcpx.mjs'));
+    const uses = person.folder('copy/uses');
+    const started = person.startWith(path.join(copy, 'mcpx.mjs'), ['endpoint', '--start', '--json']);
+    const {pid} = EndpointAnswer.parse(lastLine((await started.ended).stdout));
+    assert.deepEqual(readdirSync(uses), [String(pid)]);
   });
 
   it('resolves a context to its address, token and authority', async () => {
@@ -193,6 +203,16 @@ describe('mcpx endpoint', function () {
     assert.deepEqual(await stop(), {stopped: true});
     assert.throws(() => process.kill(pid, 0), {code: 'ESRCH'});
     assert.deepEqual(await stop(), {stopped: false});
+  });
+
+  it('leaves word that a person ended it, until one is started', async () => {
+    const word = stoppedFileUnder(person.mcpxHome);
+    await endpoint('--start');
+    assert.equal(existsSync(word), false);
+    await person.expect(0, ['coordinator', 'stop']);
+    assert.equal(existsSync(word), true);
+    await endpoint('--start');
+    assert.equal(existsSync(word), false);
   });
 
   it('does not end a coordinator whose run would start it again', async () => {

@@ -8,14 +8,26 @@ import {ROOT} from '../integration/person.ts';
 import {found} from '../support/waiting.ts';
 import {installParts} from '../vscode/standIn/install.ts';
 import {describeMissing, findParts} from '../vscode/standIn/parts.ts';
-import {seriousFindings, webPageFrames} from './accessibility.ts';
+import {seriousFindings, seriousTreeFindings, webPageFrames} from './accessibility.ts';
 import {EditorWindow} from './editorWindow.ts';
 import {StoryFleet} from './fleet.ts';
-import {type Tree, Workbench} from './workbench.ts';
+import {type Theme, type Tree, Workbench} from './workbench.ts';
 
 const STEP_LIMIT_MS = 180_000;
 /** From assignment to the end of a task, on a machine that does much else. */
 const TASK_LIMIT_MS = 120_000;
+
+const THEMES: readonly (Theme & {readonly name: string})[] = [
+  {name: 'light', label: 'Light Modern', workbench: 'vs', page: 'vscode-light'},
+  {name: 'contrast', label: 'Dark High Contrast', workbench: 'hc-black', page: 'vscode-high-contrast'},
+  {
+    name: 'lightContrast',
+    label: 'Light High Contrast',
+    workbench: 'hc-light',
+    page: 'vscode-high-contrast-light',
+  },
+];
+const DARK: Theme = {label: 'Dark Modern', workbench: 'vs-dark', page: 'vscode-dark'};
 
 const Sessions = z.object({sessions: z.array(z.object({id: z.string()}))});
 
@@ -76,6 +88,12 @@ describe('the packaged extension in the hands of a person', function () {
     assert.ok(frames.length > 0, 'a page is shown');
     for (const frame of frames)
       findings.push(...(await seriousFindings(frame)).map(finding => `${name}: ${finding}`));
+  }
+
+  /** Asks axe about the trees of the side bar. */
+  async function auditTrees(name: string): Promise<void> {
+    const found = await seriousTreeFindings(workbench.page);
+    findings.push(...found.map(finding => `${name}: ${finding}`));
   }
 
   it('joins two agents that are in another network', async function () {
@@ -208,6 +226,24 @@ describe('the packaged extension in the hands of a person', function () {
     await workbench.screenshot('health');
     await audit('health');
   });
+
+  for (const theme of [...THEMES, {...DARK, name: 'dark'}])
+    it(`can be read in the theme ${theme.label}`, async () => {
+      await workbench.chooseTheme(theme);
+      const pages: [name: string, tab: RegExp, text: string][] = [
+        ['graph', /story \(graph\)/, 'Explain the greeter'],
+        ['session', /^\s*story\s*$/, 'Please be brief.'],
+        ['health', /MCPX Health/, 'far-1'],
+      ];
+      for (const [page, tab, text] of pages) {
+        const name = `${page}-${theme.name}`;
+        await workbench.showPage(tab, text);
+        await workbench.webPage().locator(`body.${theme.page}`).waitFor();
+        await workbench.screenshot(name);
+        await audit(name);
+      }
+      await auditTrees(`trees-${theme.name}`);
+    });
 
   it('interrupts it, after which it does what the message said', async () => {
     await sessions.expand(/^explain/);

@@ -21,6 +21,14 @@ const AWAY = {x: 800, y: 990};
 const PICTURE = {width: 1200, height: 800};
 const LAYOUT_MS = 1500;
 
+export interface Theme {
+  /** In the list of themes. */
+  readonly label: string;
+  /** Classes that VS Code gives to itself and to web pages. */
+  readonly workbench: string;
+  readonly page: string;
+}
+
 export class Workbench {
   constructor(readonly window: EditorWindow) {}
 
@@ -87,6 +95,20 @@ export class Workbench {
       await this.runCommand(title);
       await this.offered(label).waitFor({timeout});
     }, ACTION_LIMIT_MS);
+  }
+
+  /** By the keyboard alone; resolves when the workbench and the web page that is shown have the theme. */
+  async chooseTheme({label, workbench, page}: Theme): Promise<void> {
+    await insist(async timeout => {
+      await this.page.keyboard.press('Control+KeyK');
+      await this.page.keyboard.press('Control+KeyT');
+      const input = '.quick-input-widget input.input[placeholder*="Color Theme"]';
+      await this.page.locator(input).fill(label, {timeout});
+      await this.page.locator(`${PALETTE_ROW}.focused`, {hasText: label}).waitFor({timeout});
+      await this.page.keyboard.press('Enter');
+      await this.page.locator(`.monaco-workbench.${workbench}`).waitFor({timeout});
+    }, ACTION_LIMIT_MS);
+    await this.webPage().locator(`body.${page}`).waitFor();
   }
 
   lens(title: string): Locator {

@@ -1,5 +1,8 @@
 /** What the graph's page computes: shape, stages, the chain that decides, layout, outline and camera. */
 import assert from 'node:assert/strict';
+import type {Row} from '../../coordinator/protocol/commands/watch.ts';
+import {attemptId} from '../../coordinator/protocol/ids.ts';
+import type {AttemptRecord} from '../../coordinator/protocol/model/attempt.ts';
 import type {TaskRecord} from '../../coordinator/protocol/model/task.ts';
 import {type Plan, resolvePlan} from '../../coordinator/protocol/plan/plan.ts';
 import {PlanFile} from '../../coordinator/protocol/plan/schema.ts';
@@ -10,6 +13,7 @@ import {columns, crossings, settledColumns, shapeOf} from '../../webview/graph/c
 import {buildGraph, criticalPath, type Graph} from '../../webview/graph/graphModel.ts';
 import {layOut} from '../../webview/graph/layeredLayout.ts';
 import {NODE_HEIGHT, NODE_WIDTH} from '../../webview/graph/layout.ts';
+import {criticalChain, LiveTasks} from '../../webview/graph/liveTasks.ts';
 import {moveIn, type OutlineRow, outlineRows, typeahead} from '../../webview/graph/outlineRows.ts';
 
 function planOf(tasks: Readonly<Record<string, readonly string[]>>): Plan {
@@ -31,6 +35,25 @@ function added(id: string, mergeFor?: string): TaskRecord {
     losses: 0,
     usage: NO_USAGE,
     origin: mergeFor ? 'merge' : 'result',
+  };
+}
+
+function attempt(taskId: string, startedAt: number): AttemptRecord {
+  return {
+    v: 1,
+    principal: 'coordinator:c-1',
+    id: attemptId('s', taskId, 1),
+    sessionId: 's',
+    taskId,
+    number: 1,
+    agentId: 'a-1',
+    agentIncarnation: 'a-1-1',
+    coordinator: 'c-1',
+    state: 'running',
+    assignedAt: startedAt,
+    startedAt,
+    usage: NO_USAGE,
+    refused: 0,
   };
 }
 
@@ -73,6 +96,25 @@ describe('the graph of a session', () => {
       path.map(index => graph.nodes[index]?.id),
       ['a', 'b', 'd'],
     );
+  });
+
+  it('has a task that runs for long on the chain that decides when it ends', () => {
+    const graph = buildGraph(DIAMOND, []);
+    const live = new LiveTasks('s');
+    const rows = new Map<string, Row>();
+    const put = (id: string, startedAt: number, endedAt?: number): void => {
+      const state = endedAt === undefined ? 'running' : 'succeeded';
+      rows.set(`task/${id}`, {kind: 'task', id, task: {...added(id), state, endedAt}});
+      rows.set(`attempt/${id}`, {kind: 'attempt', id, attempt: attempt(id, startedAt)});
+    };
+    put('a', 0, 10);
+    put('b', 10, 30);
+    put('c', 10);
+    put('aside', 0, 30);
+    live.apply(rows, 'all');
+    const chain = (now: number) => criticalChain(graph, live, now).map(index => graph.nodes[index]?.id);
+    assert.deepEqual(chain(12), ['a', 'b', 'd']);
+    assert.deepEqual(chain(60), ['a', 'c', 'd']);
   });
 });
 

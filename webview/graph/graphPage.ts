@@ -236,7 +236,7 @@ export class GraphPage extends McpxElement {
   private markCritical(): boolean {
     const {graph, scene} = this;
     if (!graph || !scene || graph.nodes.length < 2) return false;
-    const path = criticalChain(graph, this.live);
+    const path = criticalChain(graph, this.live, systemClock.wallNow());
     if (path.length === scene.critical.size && path.every(index => scene.critical.has(index))) return false;
     scene.critical = new Set(path);
     const next = new Map(path.map((index, at) => [index, path[at + 1]]));

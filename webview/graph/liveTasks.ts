@@ -96,16 +96,22 @@ export class LiveTasks {
   }
 }
 
-/** The chain that decides when it ends: by what tasks took, or, where they have not run, by what the others took on average. */
-export function criticalChain(graph: Graph, live: LiveTasks): readonly number[] {
-  const took = graph.nodes.map(({id}) => {
+/**
+ * The chain that decides when it ends: by what tasks took, or, where they have not ended, by what the others took on average or by what they have
+ * taken so far, whichever is longer. `now` is wall time in ms.
+ */
+export function criticalChain(graph: Graph, live: LiveTasks, now: number): readonly number[] {
+  const times = graph.nodes.map(({id}) => {
     const ended = live.tasks.get(id)?.endedAt;
-    if (ended === undefined) return undefined;
     const [first] = live.attemptsOf(id);
     const began = first?.startedAt ?? first?.assignedAt;
-    return began === undefined ? undefined : Math.max(1, ended - began);
+    const took = began === undefined ? undefined : Math.max(1, (ended ?? now) - began);
+    return {took, hasEnded: ended !== undefined};
   });
-  const known = took.filter(value => value !== undefined);
+  const known = times.flatMap(({took, hasEnded}) => (hasEnded && took !== undefined ? [took] : []));
   const mean = known.length === 0 ? 1 : known.reduce((sum, value) => sum + value, 0) / known.length;
-  return criticalPath(graph, index => took[index] ?? mean);
+  return criticalPath(graph, index => {
+    const {took, hasEnded} = times[index] ?? {took: undefined, hasEnded: false};
+    return hasEnded ? (took ?? mean) : Math.max(mean, took ?? 0);
+  });
 }

@@ -48,6 +48,7 @@ export class HealthPage extends McpxElement {
         max-width: 1180px;
         margin: 0 auto;
         display: grid;
+        grid-template-columns: minmax(0, 1fr);
         gap: 22px;
       }
       .two {

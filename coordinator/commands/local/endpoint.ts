@@ -1,5 +1,5 @@
 /** The endpoint file: how other processes of the same user find the coordinator that runs on a data directory. Private (0600): it holds a token. */
-import {readFile, rm} from 'node:fs/promises';
+import {readFile, rm, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import * as z from 'zod';
 import {writeFileDurably} from '../../runtime/durableFile.ts';
@@ -25,6 +25,15 @@ export function endpointFile(directory: string): string {
   return path.join(directory, 'endpoint.json');
 }
 
+/** There since a person ended the coordinator on purpose, until one is started: whoever would start it again by itself leaves that alone. */
+function stoppedFile(directory: string): string {
+  return path.join(directory, 'stopped');
+}
+
+export async function markStopped(directory: string): Promise<void> {
+  await writeFile(stoppedFile(directory), '', {mode: 0o600});
+}
+
 /** Undefined when there is none, or when it is unreadable: then the coordinator is treated as absent and its lock decides. */
 export async function readEndpoint(directory: string): Promise<Endpoint | undefined> {
   const text = await readFile(endpointFile(directory), 'utf8').catch((error: unknown) => {
@@ -41,8 +50,10 @@ export async function readEndpoint(directory: string): Promise<Endpoint | undefi
   }
 }
 
+/** Of a coordinator that is ready: it was not stopped, or is not any more. */
 export async function writeEndpoint(directory: string, endpoint: Endpoint): Promise<void> {
   await writeFileDurably(endpointFile(directory), `${JSON.stringify(endpoint, null, 2)}\n`);
+  await rm(stoppedFile(directory), {force: true});
 }
 
 export async function removeEndpoint(directory: string): Promise<void> {

@@ -1,6 +1,7 @@
 /** How to start this very program again: the bundle under Node (or Electron as Node), or the sources under a loader. */
 import {type ChildProcess, spawn} from 'node:child_process';
-import {closeSync, openSync} from 'node:fs';
+import {closeSync, existsSync, openSync, writeFileSync} from 'node:fs';
+import path from 'node:path';
 
 export interface SelfCommand {
   readonly command: string;
@@ -46,13 +47,21 @@ export function spawnVerb(args: readonly string[], options: VerbSpawn): ChildPro
   const self = selfCommand();
   const log = openSync(options.logFile, 'a', 0o600);
   try {
-    return spawn(self.command, [...self.args, ...args], {
+    const child = spawn(self.command, [...self.args, ...args], {
       env: options.env,
       detached: options.detached,
       stdio: [options.detached ? 'ignore' : 'pipe', log, log, ...(options.tells ? (['ipc'] as const) : [])],
       windowsHide: true,
     });
+    if (child.pid !== undefined) tellUse(child.pid);
+    return child;
   } finally {
     closeSync(log);
   }
+}
+
+/** In a copy that an editor made of us, which it deletes when nothing runs from it any more. */
+function tellUse(pid: number): void {
+  const uses = path.join(path.dirname(process.argv[1] ?? ''), 'uses');
+  if (existsSync(uses)) writeFileSync(path.join(uses, String(pid)), '');
 }

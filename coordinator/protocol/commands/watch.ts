@@ -116,6 +116,7 @@ export const ClusterInfo = z.object({
   /** Connected ones, whoever asks among them. */
   clients: z.number().int().nonnegative().optional(),
 });
+export type ClusterInfo = z.infer<typeof ClusterInfo>;
 
 /** Which of these commits the coordinators can hand out already, and how: what a client need not upload. */
 export const KnownCommits = z.object({

@@ -162,9 +162,7 @@ export class SessionsModel implements TreeModel {
   close(id: string): void {
     const ref = nodeRef(id);
     if (ref?.kind === 'attempt') this.transcripts.hide(ref.attemptId);
-    if (ref?.kind !== 'session') return;
-    this.sessions.get(ref.sessionId)?.dispose();
-    this.sessions.delete(ref.sessionId);
+    if (ref?.kind === 'session') this.closeSession(ref.sessionId);
   }
 
   watched(isVisible: boolean): void {
@@ -199,6 +197,8 @@ export class SessionsModel implements TreeModel {
       this.kept.update();
       this.dirt.emit('all');
     } else if (change.part === 'sessions') {
+      for (const sessionId of [...this.sessions.keys()])
+        if (!this.options.fleet.mirror?.session(sessionId)) this.closeSession(sessionId);
       const dirt = this.list.updateSessions(change.rows);
       if (dirt === 'all') this.dirt.emit('all');
       else this.tell([...[...dirt.days].map(dayNodeId), ...[...dirt.sessions].map(sessionNodeId)]);
@@ -226,6 +226,11 @@ export class SessionsModel implements TreeModel {
     );
     this.sessions.set(sessionId, session);
     return session.whole;
+  }
+
+  private closeSession(sessionId: string): void {
+    this.sessions.get(sessionId)?.dispose();
+    this.sessions.delete(sessionId);
   }
 
   private sessionChanged(sessionId: string, dirt: IndexDirt | 'all'): void {

@@ -1,0 +1,84 @@
+/**
+ * What the editor may ask of a window in which nothing of ours is loaded yet. It is passed on to the window's own part, which is loaded by the first
+ * that needs it: a window that has nothing to do with us pays for this alone.
+ */
+import * as vscode from 'vscode';
+import type {Clock} from '../coordinator/runtime/clock.ts';
+import {COMMANDS, commandId, PAGE_VIEW_TYPE, SCHEMES, VIEWS} from './contributions.ts';
+import {DeferredFiles} from './deferredFiles.ts';
+import {isPlanFile} from './plan/planFile.ts';
+import type {OpenWindow} from './window.ts';
+
+export class Entrance {
+  private opened: Promise<OpenWindow> | undefined;
+  /** Stand for the trees until there are any. */
+  private trees: vscode.Disposable | undefined;
+
+  constructor(
+    private readonly context: vscode.ExtensionContext,
+    private readonly clock: Clock,
+  ) {}
+
+  register(): void {
+    const {subscriptions} = this.context;
+    for (const name of COMMANDS)
+      subscriptions.push(
+        vscode.commands.registerCommand(commandId(name), async (...args: unknown[]) =>
+          (await this.open()).run(name, args),
+        ),
+      );
+    const memory = new DeferredFiles(async () => (await this.open()).documents.memory);
+    const results = new DeferredFiles(async () => (await this.open()).documents.results);
+    this.trees = vscode.Disposable.from(
+      ...Object.values(VIEWS).map(id =>
+        vscode.window.registerTreeDataProvider(id, {
+          getChildren: () => this.open().then(() => []),
+          getTreeItem: () => new vscode.TreeItem(''),
+        }),
+      ),
+    );
+    subscriptions.push(
+      memory,
+      results,
+      vscode.workspace.registerFileSystemProvider(SCHEMES.memory, memory, {isCaseSensitive: true}),
+      vscode.workspace.registerFileSystemProvider(SCHEMES.result, results, {
+        isCaseSensitive: true,
+        isReadonly: true,
+      }),
+      vscode.window.registerUriHandler({
+        handleUri: async uri => (await this.open()).followLink(uri),
+      }),
+      vscode.window.registerWebviewPanelSerializer(PAGE_VIEW_TYPE, {
+        deserializeWebviewPanel: async (panel, state: unknown) => (await this.open()).revive(panel, state),
+      }),
+      {dispose: () => this.trees?.dispose()},
+    );
+    this.openWithFirstPlan();
+  }
+
+  open(): Promise<OpenWindow> {
+    this.opened ??= this.openNow().catch((error: unknown) => {
+      this.opened = undefined;
+      throw error;
+    });
+    return this.opened;
+  }
+
+  private async openNow(): Promise<OpenWindow> {
+    const since = this.clock.now();
+    // A bundle of its own: see .config/build.mjs.
+    const {openWindow} = await import('./window.ts');
+    this.trees?.dispose();
+    const window = openWindow(this.context);
+    window.logger.info('this window uses MCPX', {loadedMs: Math.round(this.clock.now() - since)});
+    return window;
+  }
+
+  private openWithFirstPlan(): void {
+    const look = ({fileName}: vscode.TextDocument): void => {
+      if (!this.opened && isPlanFile(fileName)) void this.open();
+    };
+    this.context.subscriptions.push(vscode.workspace.onDidOpenTextDocument(look));
+    for (const document of vscode.workspace.textDocuments) look(document);
+  }
+}
