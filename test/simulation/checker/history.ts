@@ -34,9 +34,9 @@ const Op = z.discriminatedUnion('kind', [
 ]);
 
 const Txn = z.object({
-  compare: z.array(Compare).optional(),
-  then: z.array(Op),
-  else: z.array(Op).optional(),
+  compare: z.array(Compare).readonly().optional(),
+  then: z.array(Op).readonly(),
+  else: z.array(Op).readonly().optional(),
 });
 
 const Input = z.discriminatedUnion('kind', [
@@ -50,7 +50,7 @@ const Input = z.discriminatedUnion('kind', [
 const Response = z.discriminatedUnion('kind', [
   z.object({kind: z.literal('put')}),
   z.object({kind: z.literal('delete'), deleted: z.number().int()}),
-  z.object({kind: z.literal('range'), kvs: z.array(Kv)}),
+  z.object({kind: z.literal('range'), kvs: z.array(Kv).readonly()}),
 ]);
 
 const Output = z.discriminatedUnion('kind', [
@@ -59,7 +59,7 @@ const Output = z.discriminatedUnion('kind', [
     result: z.object({
       succeeded: z.boolean(),
       revision: z.number().int(),
-      responses: z.array(Response),
+      responses: z.array(Response).readonly(),
     }),
   }),
   z.object({kind: z.literal('noLease')}),
@@ -91,7 +91,7 @@ const HistoryEvent = z.discriminatedUnion('type', [
         kv: Kv,
         previous: Kv.optional(),
       }),
-    ),
+    ).readonly(),
   }),
   z.object({type: z.literal('compacted'), at, watcher: z.string(), revision: z.number().int()}),
   /** A read of what some node had applied, which may be old. */
@@ -101,7 +101,7 @@ const HistoryEvent = z.discriminatedUnion('type', [
     process: z.string(),
     node: z.string(),
     revision: z.number().int(),
-    kvs: z.array(Kv),
+    kvs: z.array(Kv).readonly(),
   }),
 ]);
 export type HistoryEvent = z.infer<typeof HistoryEvent>;
