@@ -1,77 +1,75 @@
-/** What a leader does: send entries, learn how far the followers are, commit (§5.3, §5.4.2). */
-import type {Progress} from './progress.ts';
-import {quorumIndex} from './quorum.ts';
+/** What a leader concludes from answers and from silence: what is committed (§5.3, §5.4.2), and whether it still leads (§6.2 of the dissertation). */
+import {commitReads, confirmReads} from './leaderReads.ts';
+import type {Leadership} from './leadership.ts';
+import type {AppendReply, HeartbeatReply} from './messages.ts';
+import {hasQuorum, jointIndex} from './quorum.ts';
 import type {RaftCore} from './raftCore.ts';
-import type {Message} from './types.ts';
+import {entryBytes} from './raftLog.ts';
+import {sendHeartbeats} from './replication.ts';
+import {giveUpTransfer, handOver, tellTransferee} from './transfer.ts';
 
-type AppendReply = Extract<Message, {kind: 'appendReply'}>;
-
-/** Whether some follower should get a message now. */
-export function hasAppends(core: RaftCore): boolean {
-  for (const progress of core.progress.values()) if (wantsAppend(core, progress)) return true;
-  return false;
-}
-
-/** Sends each follower what it lacks of the entries that are being persisted here, too. */
-export function sendAppends(core: RaftCore): void {
-  for (const [to, progress] of core.progress)
-    while (wantsAppend(core, progress)) sendAppend(core, to, progress);
-}
-
-export function sendHeartbeats(core: RaftCore): void {
-  for (const [to, progress] of core.progress) {
-    progress.resume();
-    if (!wantsAppend(core, progress)) sendEntries(core, to, progress, 0);
-  }
-}
-
-export function handleAppendReply(core: RaftCore, message: AppendReply): void {
-  const progress = core.progress.get(message.from);
+export function handleAppendReply(core: RaftCore, leading: Leadership, message: AppendReply): void {
+  const progress = leading.progress.get(message.from);
   if (!progress) return;
-  if (!message.accepted) {
-    progress.refused(message.previousIndex, core.log.lastOfTerm(message.index, Number.POSITIVE_INFINITY));
-    return;
+  progress.active = true;
+  if (message.accepted) {
+    const news = progress.accepted(message.index, core.log.firstIndex);
+    if (news) commit(core, leading);
+    tellTransferee(core, leading);
+  } else {
+    const hint = core.log.lastOfTerm(message.index, message.hintTerm);
+    progress.refused(message.previousIndex, hint);
   }
-  if (progress.accepted(message.index)) commit(core);
+}
+
+export function handleHeartbeatReply(core: RaftCore, leading: Leadership, message: HeartbeatReply): void {
+  const progress = leading.progress.get(message.from);
+  if (!progress) return;
+  progress.heard(core.log.lastIndex);
+  if (message.round <= progress.round) return;
+  progress.round = message.round;
+  confirmReads(core, leading);
 }
 
 /** Only an entry of the leader's own term commits by counting (§5.4.2, figure 8). */
-export function commit(core: RaftCore): void {
-  const matches = [...core.progress.values()].map(progress => progress.match);
-  const index = quorumIndex([core.log.stable, ...matches]);
-  if (core.log.term(index) === core.term) core.log.commitTo(index);
+export function commit(core: RaftCore, leading: Leadership): void {
+  const {log, id, configuration} = core;
+  const before = log.committed;
+  const index = jointIndex(configuration, voter =>
+    voter === id ? log.stable : (leading.progress.get(voter)?.match ?? 0),
+  );
+  if (index <= before || log.term(index) !== core.term) return;
+  log.commitTo(index);
+  for (let at = before + 1; at <= index; at++) {
+    const entry = log.at(at);
+    if (entry) leading.uncommittedBytes -= entryBytes(entry);
+  }
+  commitReads(core, leading);
 }
 
-function wantsAppend(core: RaftCore, progress: Progress): boolean {
-  if (progress.paused) return false;
-  return progress.mode === 'probe' || progress.next <= core.log.handedOutIndex;
+export function tickLeader(core: RaftCore, leading: Leadership): void {
+  const {limits} = core;
+  leading.ticks += 1;
+  leading.sinceHeartbeat += 1;
+  leading.sinceQuorum += 1;
+  giveUpTransfer(core, leading);
+  if (leading.sinceQuorum >= limits.electionTicks) {
+    leading.sinceQuorum = 0;
+    if (!heardQuorum(core, leading)) {
+      core.follow(undefined);
+      return;
+    }
+    handOver(core, leading);
+  }
+  if (leading.sinceHeartbeat >= limits.heartbeatTicks) sendHeartbeats(core, leading);
 }
 
-function sendAppend(core: RaftCore, to: string, progress: Progress): void {
-  const last = sendEntries(core, to, progress, core.maxBytes);
-  progress.sent(last);
-}
-
-/** Returns the last index sent. */
-function sendEntries(core: RaftCore, to: string, progress: Progress, maxBytes: number): number {
-  const {log} = core;
-  const previousIndex = progress.next - 1;
-  const previousTerm = log.term(previousIndex);
-  // The entries before are compacted: only a snapshot would help, which the driver of one voter never needs.
-  if (previousTerm === undefined) return previousIndex;
-  const entries =
-    maxBytes > 0 && progress.next <= log.handedOutIndex
-      ? log.slice(progress.next, log.handedOutIndex, maxBytes)
-      : [];
-  core.send({
-    kind: 'append',
-    to,
-    from: core.id,
-    term: core.term,
-    previousIndex,
-    previousTerm,
-    entries,
-    commit: log.committed,
-  });
-  return previousIndex + entries.length;
+/** A leader that nobody hears must not keep those from an election whom its own messages still reach. */
+function heardQuorum(core: RaftCore, leading: Leadership): boolean {
+  const heard = hasQuorum(
+    core.configuration,
+    id => id === core.id || leading.progress.get(id)?.active === true,
+  );
+  for (const progress of leading.progress.values()) progress.active = false;
+  return heard;
 }

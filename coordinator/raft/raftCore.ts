@@ -1,131 +1,208 @@
 /** The state of a Raft node that its roles share, and the moves between roles. What each role does with a message is in the role's own file. */
 import {assert} from '../runtime/assert.ts';
 import type {Random} from '../runtime/random.ts';
-import {Progress} from './progress.ts';
-import {majority} from './quorum.ts';
-import {RaftLog} from './raftLog.ts';
-import type {Entry, EntryKind, HardState, Message, Role} from './types.ts';
+import {isVoter, membersOf} from './configuration.ts';
+import {Leadership} from './leadership.ts';
+import type {Message} from './messages.ts';
+import {RaftLimits} from './raftLimits.ts';
+import {entryBytes, RaftLog} from './raftLog.ts';
+import type {
+  Configuration,
+  EntryKind,
+  Position,
+  RaftConfig,
+  ReadState,
+  Role,
+  SnapshotMark,
+  SnapshotRequest,
+} from './types.ts';
 import {NO_HARD_STATE} from './types.ts';
-
-export interface RaftConfig {
-  readonly id: string;
-  readonly voters: readonly string[];
-  /** What the driver found on disk. */
-  readonly hardState?: HardState;
-  /** Where `entries` start: the snapshot's mark, with everything up to it applied. */
-  readonly start?: {readonly index: number; readonly term: number};
-  readonly entries?: readonly Entry[];
-  /** Most bytes of entries in one `Ready`, and in one message. */
-  readonly maxReadyBytes?: number;
-  /** Ticks without a leader until an election, at least; at most twice as many. */
-  readonly electionTicks?: number;
-  readonly heartbeatTicks?: number;
-  /** Messages to one follower that may be unanswered. */
-  readonly maxInFlight?: number;
-  /** Spreads elections; one voter needs none. */
-  readonly random?: Random;
-}
 
 const NO_DATA = new Uint8Array(0);
 
+/** A message that vouches for something that is not on disk yet. */
+interface HeldMessage {
+  readonly message: Message;
+  readonly version: number;
+  readonly index: number;
+}
+
 export class RaftCore {
   readonly id: string;
-  readonly voters: readonly string[];
-  readonly others: readonly string[];
   readonly log: RaftLog;
-  readonly maxBytes: number;
-  readonly electionTicks: number;
-  readonly heartbeatTicks: number;
-  private readonly maxInFlight: number;
+  readonly limits: RaftLimits;
   private readonly random: Random | undefined;
   term: number;
   vote: string;
+  /** Counts changes of term and vote; and how many of them are on disk. */
+  version = 0;
+  savedVersion = 0;
   role: Role = 'follower';
   leader: string | undefined;
-  /** Ticks since the leader was heard of, the election began, or the last heartbeats. */
+  configuration: Configuration;
+  /** Ticks since the leader was heard of, a vote was given, or the election began. */
   elapsed = 0;
-  /** Ticks that `elapsed` may reach, drawn anew each time. */
+  /** Ticks that `elapsed` may reach, drawn anew for each election. */
   timeout: number;
+  /** Ticks during which a restarted node does as if it had just heard a leader: one may hold a lease that counts on it. */
+  quarantine: number;
   /** A candidate's: who answered what. */
   readonly votes = new Map<string, boolean>();
-  /** A leader's. */
-  readonly progress = new Map<string, Progress>();
+  /** A candidate's: the leader asked for this election. */
+  leading: Leadership | undefined;
+  /** A snapshot that is to be installed. */
+  installing: SnapshotMark | undefined;
+  /** Ticks since the write began that is going on. */
+  writeTicks = 0;
+  /** Reads that were passed on to the leader, with their age in ticks. */
+  readonly forwardedReads = new Map<string, number>();
   messages: Message[] = [];
+  reads: ReadState[] = [];
+  snapshots: SnapshotRequest[] = [];
+  private held: HeldMessage[] = [];
+  private readCount = 0;
+  private readonly readPrefix: string;
 
   constructor(config: RaftConfig) {
-    assert(config.voters.includes(config.id), 'a node that does not vote cannot be driven yet');
-    assert(config.voters.length === 1 || config.random, 'several voters need randomness');
+    const {start, hardState = NO_HARD_STATE, entries = [], random} = config;
     this.id = config.id;
-    this.voters = config.voters;
-    this.others = config.voters.filter(voter => voter !== config.id);
-    this.log = new RaftLog(config.start ?? {index: 0, term: 0}, config.entries ?? []);
-    this.maxBytes = config.maxReadyBytes ?? 4 * 1024 * 1024;
-    this.electionTicks = config.electionTicks ?? 10;
-    this.heartbeatTicks = config.heartbeatTicks ?? 1;
-    this.maxInFlight = config.maxInFlight ?? 64;
-    this.random = config.random;
-    const saved = config.hardState ?? NO_HARD_STATE;
-    this.term = Math.max(saved.term, this.log.lastTerm);
-    this.vote = this.term === saved.term ? saved.vote : '';
+    this.limits = new RaftLimits(config);
+    this.random = random;
+    this.configuration = start.configuration;
+    assert(membersOf(this.configuration).every(id => id === this.id) || random, 'a cluster needs randomness');
+    this.log = new RaftLog(start, entries, hardState.commit);
+    this.term = Math.max(hardState.term, this.log.lastTerm);
+    this.vote = this.term === hardState.term ? hardState.vote : '';
     this.timeout = this.drawTimeout();
+    this.quarantine = this.limits.leaseReads ? this.limits.electionTicks : 0;
+    this.readPrefix = random?.hex(8) ?? this.id;
   }
 
+  /** Goes with the next `Ready`. Only for what holds whether or not this node's disk keeps up. */
   send(message: Message): void {
     this.messages.push(message);
   }
 
-  /** A later term is known (§5.1). A follower's timer runs on: only a leader or a vote given holds its own election back. */
-  observeTerm(term: number): void {
+  /** Goes once term and vote of now are on disk, and the log up to `index`. */
+  sendDurably(message: Message, index = 0): void {
+    if (this.savedVersion === this.version && index <= this.log.stable) this.messages.push(message);
+    else this.held.push({message, version: this.version, index});
+  }
+
+  /** Sends what a write that has ended allows. */
+  releaseHeld(): void {
+    const isDue = ({version, index}: HeldMessage): boolean =>
+      version <= this.savedVersion && index <= this.log.stable;
+    for (const held of this.held) if (isDue(held)) this.messages.push(held.message);
+    this.held = this.held.filter(held => !isDue(held));
+  }
+
+  /** Forgets every message that has not been handed out. */
+  forgetMessages(): void {
+    this.messages = [];
+    this.held = [];
+  }
+
+  get diskHung(): boolean {
+    return this.writeTicks >= this.limits.electionTicks;
+  }
+
+  get isVoter(): boolean {
+    return isVoter(this.configuration, this.id);
+  }
+
+  get others(): string[] {
+    return membersOf(this.configuration).filter(id => id !== this.id);
+  }
+
+  get otherVoters(): string[] {
+    return this.others.filter(id => isVoter(this.configuration, id));
+  }
+
+  /** Whether a leader may count on this node not to help another into office. */
+  get hearsLeader(): boolean {
+    if (this.quarantine > 0 || this.role === 'leader') return true;
+    return this.leader !== undefined && this.elapsed < this.limits.electionTicks;
+  }
+
+  /** §5.1. What an earlier term's answers vouched for may be replaced before it is on disk. */
+  enterTerm(term: number, vote: string): void {
+    assert(term > this.term, 'terms only grow');
+    this.held = [];
     this.term = term;
-    this.vote = '';
-    // An answer of the old term may vouch for entries that the new leader replaces before they are on disk.
-    this.messages = this.messages.filter(message => message.kind !== 'appendReply');
+    this.vote = vote;
+    this.version += 1;
+  }
+
+  giveVote(to: string): void {
+    if (this.vote === to) return;
+    assert(this.vote === '', 'one vote a term');
+    this.vote = to;
+    this.version += 1;
+  }
+
+  /** Back to what is on disk, where nothing that followed from more has left this node. */
+  restoreSaved(term: number, vote: string): void {
+    this.term = term;
+    this.vote = vote;
+    this.savedVersion = this.version;
+  }
+
+  /** A later term is known. A follower's timer runs on: only a leader or a vote given holds its own election back. */
+  observeTerm(term: number): void {
+    this.enterTerm(term, '');
     if (this.role !== 'follower') this.restartTimer();
-    this.role = 'follower';
-    this.leader = undefined;
-    this.progress.clear();
+    this.becomeFollower(undefined);
   }
 
   follow(leader: string | undefined): void {
-    this.role = 'follower';
-    this.leader = leader;
-    this.progress.clear();
+    if (this.role === 'follower' && this.leader === leader) this.elapsed = 0;
+    else {
+      this.becomeFollower(leader);
+      this.restartTimer();
+    }
+  }
+
+  becomePreCandidate(): void {
+    this.becomeFollower(undefined);
+    this.role = 'preCandidate';
     this.restartTimer();
   }
 
-  /** §5.2. Its own vote counts once it is on disk. */
+  /** Its own vote counts once it is on disk. */
   becomeCandidate(): void {
-    this.term += 1;
-    this.vote = this.id;
+    this.becomeFollower(undefined);
+    this.enterTerm(this.term + 1, this.id);
     this.role = 'candidate';
-    this.leader = undefined;
-    this.votes.clear();
     this.restartTimer();
-    const {lastIndex, lastTerm} = this.log;
-    for (const to of this.others)
-      this.send({kind: 'vote', to, from: this.id, term: this.term, lastIndex, lastTerm});
   }
 
   becomeLeader(): void {
     assert(this.role === 'candidate', 'only a candidate wins');
+    const {log, limits} = this;
     this.role = 'leader';
-    this.leader = this.id;
-    this.elapsed = 0;
-    this.progress.clear();
-    for (const other of this.others)
-      this.progress.set(other, new Progress(this.log.lastIndex + 1, this.maxInFlight));
+    this.setLeader(this.id);
+    this.leading = new Leadership(log.lastIndex + 1, limits);
+    this.leading.setMembers(this.others, log.lastIndex);
+    for (let index = log.committed + 1; index <= log.lastIndex; index++) {
+      const entry = log.at(index);
+      if (entry) this.leading.uncommittedBytes += entryBytes(entry);
+    }
     this.append('empty', NO_DATA);
   }
 
-  append(kind: EntryKind, data: Uint8Array): {readonly index: number; readonly term: number} {
+  append(kind: EntryKind, data: Uint8Array): Position {
     const place = {index: this.log.lastIndex + 1, term: this.term};
-    this.log.append({...place, kind, data});
+    const entry = {...place, kind, data};
+    this.log.append(entry);
+    if (this.leading) this.leading.uncommittedBytes += entryBytes(entry);
     return place;
   }
 
-  /** Whether this many voters decide. */
-  isQuorum(count: number): boolean {
-    return count >= majority(this.voters.length);
+  /** Unique among all nodes and over restarts: an answer to another process's question must not be taken for one's own. */
+  nextReadContext(): string {
+    this.readCount += 1;
+    return `${this.readPrefix}-${this.readCount}`;
   }
 
   restartTimer(): void {
@@ -133,7 +210,26 @@ export class RaftCore {
     this.timeout = this.drawTimeout();
   }
 
+  private becomeFollower(leader: string | undefined): void {
+    const {leading} = this;
+    this.leading = undefined;
+    this.role = 'follower';
+    this.votes.clear();
+    for (const {context, from} of [...(leading?.early ?? []), ...(leading?.reads ?? [])])
+      if (from === undefined) this.reads.push({kind: 'dropped', context});
+    this.setLeader(leader);
+  }
+
+  /** A question that went to another leader may never be answered. */
+  private setLeader(leader: string | undefined): void {
+    if (leader === this.leader) return;
+    this.leader = leader;
+    for (const context of this.forwardedReads.keys()) this.reads.push({kind: 'dropped', context});
+    this.forwardedReads.clear();
+  }
+
   private drawTimeout(): number {
-    return this.electionTicks + Math.floor((this.random?.next() ?? 0) * this.electionTicks);
+    const {electionTicks} = this.limits;
+    return electionTicks + Math.floor((this.random?.next() ?? 0) * electionTicks);
   }
 }

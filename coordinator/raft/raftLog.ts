@@ -1,23 +1,32 @@
 /** A node's view of its log: entries in memory with how far they are on disk, committed and applied. Holding them durably is the driver's. */
 import {assert} from '../runtime/assert.ts';
-import type {Entry} from './types.ts';
+import type {Entry, Position} from './types.ts';
+
+/** What an entry costs beside its data. */
+const ENTRY_BYTES = 16;
+
+export function entryBytes(entry: Entry): number {
+  return ENTRY_BYTES + entry.data.length;
+}
 
 export class RaftLog {
   private entries: Entry[] = [];
-  /** Index and term of the entry before the first one held. */
-  private offset: {readonly index: number; readonly term: number};
+  /** The entry before the first one held. */
+  private offset: Position;
   private stableIndex: number;
   private handedOut: number;
+  /** While a write is going on: how far what it writes is still what the log holds. */
+  private writing: number | undefined;
   private committedIndex: number;
   private appliedIndex: number;
 
   /** `entries` follow `start` and are on disk; everything up to `start` is applied. */
-  constructor(start: {readonly index: number; readonly term: number}, entries: readonly Entry[]) {
-    this.offset = start;
+  constructor(start: Position, entries: readonly Entry[], commit = 0) {
+    this.offset = {index: start.index, term: start.term};
     this.entries = [...entries];
     this.stableIndex = this.lastIndex;
     this.handedOut = this.lastIndex;
-    this.committedIndex = start.index;
+    this.committedIndex = Math.max(start.index, Math.min(commit, this.lastIndex));
     this.appliedIndex = start.index;
   }
 
@@ -33,11 +42,6 @@ export class RaftLog {
     return this.entries.at(-1)?.term ?? this.offset.term;
   }
 
-  /** The last entry that the driver was given to persist. */
-  get handedOutIndex(): number {
-    return this.handedOut;
-  }
-
   get stable(): number {
     return this.stableIndex;
   }
@@ -51,9 +55,13 @@ export class RaftLog {
   }
 
   /** Undefined when the entry is not in memory: compacted, or not there yet. */
+  at(index: number): Entry | undefined {
+    return this.entries[index - this.firstIndex];
+  }
+
+  /** Known of the entry before the first one held, too. */
   term(index: number): number | undefined {
-    if (index === this.offset.index) return this.offset.term;
-    return this.entries[index - this.firstIndex]?.term;
+    return index === this.offset.index ? this.offset.term : this.at(index)?.term;
   }
 
   append(entry: Entry): void {
@@ -67,6 +75,28 @@ export class RaftLog {
     this.entries.length = Math.max(0, index - this.firstIndex);
     this.stableIndex = Math.min(this.stableIndex, index - 1);
     this.handedOut = Math.min(this.handedOut, index - 1);
+    // What is being written there is not what will be there, even if the same entry comes back (the append ABA race).
+    if (this.writing !== undefined) this.writing = Math.min(this.writing, index - 1);
+  }
+
+  /** A snapshot up to `mark` takes the place of the whole log; until it is installed nothing of it is on disk. */
+  restore(mark: Position): void {
+    assert(
+      mark.index > this.committedIndex,
+      `snapshot ${mark.index} is older than commit ${this.committedIndex}`,
+    );
+    this.entries = [];
+    this.offset = {index: mark.index, term: mark.term};
+    this.committedIndex = mark.index;
+    this.handedOut = mark.index;
+    this.stableIndex = this.appliedIndex;
+    if (this.writing !== undefined) this.writing = this.appliedIndex;
+  }
+
+  /** The snapshot up to `index` is durable and is the state. */
+  installed(index: number): void {
+    this.appliedIndex = Math.max(this.appliedIndex, index);
+    this.stableIndex = Math.max(this.stableIndex, index);
   }
 
   /** The last entry, at `index` or before, of a term not above `term`: where two logs may agree, found without asking about each entry. */
@@ -83,32 +113,39 @@ export class RaftLog {
     const to = Math.min(high, this.lastIndex) - this.firstIndex + 1;
     let end = from;
     for (let bytes = 0; end < to; end++) {
-      bytes += this.entries[end]?.data.length ?? 0;
+      const entry = this.entries[end];
+      bytes += entry ? entryBytes(entry) : 0;
       if (bytes > maxBytes && end > from) break;
     }
     return this.entries.slice(from, end);
   }
 
-  /** Entries that the driver has not been given to persist yet. */
-  unstable(maxBytes: number): Entry[] {
-    return this.handedOut < this.lastIndex ? this.slice(this.handedOut + 1, this.lastIndex, maxBytes) : [];
+  get hasUnstable(): boolean {
+    return this.handedOut < this.lastIndex;
   }
 
-  handOut(index: number): void {
-    this.handedOut = index;
+  /** Entries that the driver has not been given to persist yet; from now on it has, in a write that `written` ends. */
+  handOut(maxBytes: number): Entry[] {
+    assert(this.writing === undefined, 'one write at a time');
+    const entries = this.hasUnstable ? this.slice(this.handedOut + 1, this.lastIndex, maxBytes) : [];
+    this.handedOut += entries.length;
+    this.writing = this.handedOut;
+    return entries;
   }
 
-  /** The driver has persisted the log up to `index`, which it was given with `term`. */
-  stableTo(index: number, term: number): void {
-    // An entry that was replaced while it was being written is not the one on disk (the append ABA race).
-    if (this.term(index) === term && index > this.stableIndex) this.stableIndex = index;
+  /** The driver has persisted what it was given. */
+  written(): void {
+    this.stableIndex = Math.max(this.stableIndex, this.writing ?? 0);
+    this.writing = undefined;
   }
 
-  /** Drops every entry that is not on disk. None of them can be committed by this node alone. */
+  /** Drops every entry that is not on disk, as a restart would. */
   forgetUnstable(): void {
-    assert(this.committedIndex <= this.stableIndex, 'a committed entry is on disk');
-    this.entries.length = this.stableIndex - this.offset.index;
-    this.handedOut = this.stableIndex;
+    const kept = Math.max(this.stableIndex, this.offset.index);
+    this.entries.length = kept - this.offset.index;
+    this.handedOut = kept;
+    this.writing = undefined;
+    this.committedIndex = Math.min(this.committedIndex, kept);
   }
 
   commitTo(index: number): void {

@@ -1,23 +1,61 @@
 /**
  * A Raft node as a pure state machine in the shape of etcd's: inputs are messages, ticks and proposals; the output is a `Ready`, which the driver
- * carries out and acknowledges with `advance`. Elections and replication are the paper's; the membership is fixed.
+ * carries out and acknowledges. A driver may have one write and one application going on while it keeps feeding and emptying the node.
  */
 import {assert} from '../runtime/assert.ts';
-import {countVote} from './candidate.ts';
-import {handleAppend, handleVote} from './follower.ts';
-import {commit, handleAppendReply, hasAppends, sendAppends, sendHeartbeats} from './leader.ts';
-import {type RaftConfig, RaftCore} from './raftCore.ts';
-import {type HardState, type Message, NO_HARD_STATE, type Ready, type Role} from './types.ts';
+import {campaign, countVote} from './election.ts';
+import {
+  handlePropose,
+  handleReadIndex,
+  handleReadIndexReply,
+  propose,
+  read,
+  tickForwardedReads,
+} from './forwarding.ts';
+import {commit, tickLeader} from './leader.ts';
+import {applyTo, changeMembership} from './membership.ts';
+import type {InstallSnapshot, Message} from './messages.ts';
+import {RaftCore} from './raftCore.ts';
+import {hasAppends, sendAppends, sendHeartbeats} from './replication.ts';
+import {statusOf} from './status.ts';
+import {stepTerm} from './termStep.ts';
+import {abdicate, transfer} from './transfer.ts';
+import {
+  type CampaignOutcome,
+  type Configuration,
+  type Entry,
+  type HardState,
+  type MembershipChange,
+  type MembershipOutcome,
+  NO_HARD_STATE,
+  type NodeStatus,
+  type ProposeOutcome,
+  type RaftConfig,
+  type ReadOutcome,
+  type Ready,
+  type Role,
+  type SnapshotMark,
+  type TransferOutcome,
+} from './types.ts';
+
+/** A write that is going on. */
+interface Write {
+  readonly ready: Ready;
+  readonly version: number;
+}
 
 export class RaftNode {
   private readonly core: RaftCore;
-  /** What the driver was last told to persist, and acknowledged. */
+  /** What the driver has persisted. */
   private saved: HardState;
-  private outstanding: Ready | undefined;
+  private write: Write | undefined;
+  /** The last entry of the application that is going on. */
+  private applying: number | undefined;
 
   constructor(config: RaftConfig) {
     this.core = new RaftCore(config);
     this.saved = config.hardState ?? NO_HARD_STATE;
+    if (this.saved.term !== this.core.term) this.core.version += 1;
   }
 
   get id(): string {
@@ -48,142 +86,203 @@ export class RaftNode {
     return this.core.log.applied;
   }
 
-  /** Starts an election, unless this node leads. */
-  campaign(): void {
-    if (this.core.role !== 'leader') this.core.becomeCandidate();
+  /** As of the last applied entry, or of the snapshot that is being installed. */
+  get configuration(): Configuration {
+    return this.core.configuration;
   }
 
-  /** A period of the driver's clock has passed. */
+  /** Who is to lead instead of this leader, while the transfer lasts. */
+  get transferee(): string | undefined {
+    return this.core.leading?.transfer?.to;
+  }
+
+  /** The snapshot that is to be installed. When it is not the one just stepped in, the received file is not wanted. */
+  get installing(): SnapshotMark | undefined {
+    return this.core.installing;
+  }
+
+  status(): NodeStatus {
+    return statusOf(this.core);
+  }
+
+  /** A period of the driver's clock has passed. A leader whose write is not acknowledged for an election timeout steps down. */
   tick(): void {
     const {core} = this;
-    core.elapsed += 1;
-    if (core.role !== 'leader') {
-      if (core.elapsed >= core.timeout) this.campaign();
-    } else if (core.elapsed >= core.heartbeatTicks) {
-      core.elapsed = 0;
-      sendHeartbeats(core);
+    core.writeTicks = this.write ? core.writeTicks + 1 : 0;
+    if (core.quarantine > 0) core.quarantine -= 1;
+    if (core.leading && core.diskHung) abdicate(core, core.leading);
+    else if (core.leading) tickLeader(core, core.leading);
+    else {
+      core.elapsed += 1;
+      tickForwardedReads(core);
+      if (core.elapsed >= core.timeout) campaign(core);
     }
   }
 
-  /** A message has arrived. Messages may be lost, repeated, late and out of order, but not altered. */
+  /** A message has arrived. The driver vouches for `message.from`, and lets no strangers' messages get here. */
   step(message: Message): void {
     const {core} = this;
-    if (message.to !== core.id || !core.voters.includes(message.from)) return;
-    if (message.term < core.term) {
-      this.answerOutdated(message);
-      return;
-    }
-    if (message.term > core.term) core.observeTerm(message.term);
-    switch (message.kind) {
-      case 'append':
-        assert(core.role !== 'leader', `two leaders in term ${core.term}`);
-        core.follow(message.from);
-        handleAppend(core, message);
-        break;
-      case 'vote':
-        handleVote(core, message);
-        break;
-      case 'voteReply':
-        if (core.role === 'candidate') countVote(core, message.from, message.granted);
-        break;
-      case 'appendReply':
-        if (core.role === 'leader') handleAppendReply(core, message);
-        break;
-    }
+    if (message.to !== core.id) return;
+    if (message.kind === 'propose') handlePropose(core, message);
+    else if (message.kind === 'readIndex') handleReadIndex(core, message);
+    else if (message.kind === 'readIndexReply') handleReadIndexReply(core, message);
+    else stepTerm(core, message);
   }
 
-  /** Appends `data` to the leader's log; undefined when this node does not lead. Committed is what comes back at that place with that term. */
-  propose(data: Uint8Array): {readonly index: number; readonly term: number} | undefined {
-    return this.core.role === 'leader' ? this.core.append('command', data) : undefined;
+  /** Appends on the leader; elsewhere passes it on to the leader. The node keeps `data`: it must not change. */
+  propose(data: Uint8Array): ProposeOutcome {
+    return propose(this.core, data);
+  }
+
+  /** Leader only. One change of voters is a single step, more are a joint configuration that is left by itself. */
+  changeMembership(changes: readonly MembershipChange[]): MembershipOutcome {
+    return changeMembership(this.core, changes);
+  }
+
+  /**
+   * Asks for an index such that a read of state that has applied it is linearizable (§6.4 of the dissertation). The answer is in a later `Ready`;
+   * one call serves every read that has arrived by then.
+   */
+  read(): ReadOutcome {
+    return read(this.core);
+  }
+
+  /** Leader only. Hands the lead to the voter `to` once its log is complete; proposals are dropped meanwhile. */
+  transfer(to: string): TransferOutcome {
+    return transfer(this.core, to);
+  }
+
+  /** Starts an election now; asks first whether it can be won, unless this is the only voter. */
+  campaign(): CampaignOutcome {
+    return campaign(this.core);
+  }
+
+  /** The message that follows the chunks of a snapshot to one whom a `SnapshotRequest` named; undefined when it is not wanted any more. */
+  snapshotMessage(to: string, mark: SnapshotMark): InstallSnapshot | undefined {
+    const {core} = this;
+    const progress = core.leading?.progress.get(to);
+    if (progress?.mode !== 'snapshot') return undefined;
+    progress.sendsSnapshot(mark.index);
+    return {kind: 'installSnapshot', to, from: core.id, term: core.term, mark};
+  }
+
+  /** Leader only: chunks and message have arrived whole at `to`, or the attempt is over. One call for each `SnapshotRequest`. */
+  reportSnapshot(to: string, outcome: 'delivered' | 'failed'): void {
+    this.core.leading?.progress.get(to)?.snapshotEnded(outcome === 'delivered');
+  }
+
+  /** The link to `to` has broken: what is on its way there may be lost. */
+  reportUnreachable(to: string): void {
+    this.core.leading?.progress.get(to)?.unreachable();
   }
 
   get hasReady(): boolean {
     const {core} = this;
-    if (this.outstanding) return false;
     return (
       core.messages.length > 0 ||
-      this.hardStateChanged() ||
-      core.log.lastIndex > core.log.handedOutIndex ||
-      core.log.hasApplicable ||
+      core.reads.length > 0 ||
+      core.snapshots.length > 0 ||
+      this.hasWrite ||
+      (this.applying === undefined && core.log.hasApplicable) ||
       hasAppends(core)
     );
   }
 
-  /** What to do now. Call `advance` with it when its persistence and application are done, before the next one. */
+  /** What to do now. While a write or an application is going on it hands out no second one. */
   ready(): Ready {
-    assert(!this.outstanding, 'the last ready was not advanced');
     const {core} = this;
-    const entries = core.log.unstable(core.maxBytes);
-    const committed = core.log.applicable(core.maxBytes);
-    const last = entries.at(-1);
-    if (last) core.log.handOut(last.index);
-    if (core.role === 'leader') sendAppends(core);
-    // An answer waits until all that it vouches for is handed out with it or before it.
-    const isCovered = (message: Message): boolean =>
-      message.kind !== 'appendReply' || !message.accepted || message.index <= core.log.handedOutIndex;
-    const messages = core.messages.filter(isCovered);
-    core.messages = core.messages.filter(message => !isCovered(message));
-    const changed = this.hardStateChanged() || entries.length > 0;
-    const hardState = changed ? {term: core.term, vote: core.vote, commit: core.log.committed} : undefined;
-    this.outstanding = {hardState, entries, messages, committed};
-    return this.outstanding;
+    const {log, limits} = core;
+    const committed = this.applying === undefined ? log.applicable(limits.maxReadyBytes) : [];
+    this.applying ??= committed.at(-1)?.index;
+    if (core.leading?.roundDue) sendHeartbeats(core, core.leading);
+    if (core.leading) sendAppends(core, core.leading);
+    const write = this.hasWrite ? this.nextWrite() : NO_WRITE;
+    const {messages, reads, snapshots} = core;
+    core.messages = [];
+    core.reads = [];
+    core.snapshots = [];
+    const ready = {...write, messages, committed, reads, snapshots};
+    if (write !== NO_WRITE) {
+      this.write = {ready, version: core.version};
+      core.writeTicks = 0;
+    }
+    return ready;
   }
 
-  advance(ready: Ready): void {
-    assert(this.outstanding === ready, 'advance what ready gave');
-    const {core} = this;
-    this.outstanding = undefined;
+  /** The snapshot, hard state and entries of this ready are durable, and the snapshot is the state. */
+  persisted(ready: Ready): void {
+    const {core, write} = this;
+    assert(write?.ready === ready, 'acknowledge what is being written');
+    this.write = undefined;
+    core.writeTicks = 0;
+    core.savedVersion = write.version;
     if (ready.hardState) this.saved = ready.hardState;
-    const persisted = ready.entries.at(-1);
-    if (persisted) core.log.stableTo(persisted.index, persisted.term);
-    const applied = ready.committed.at(-1);
-    if (applied) core.log.appliedTo(applied.index);
-    const voted = this.saved.term === core.term && this.saved.vote === core.id;
-    if (core.role === 'candidate' && voted && !core.votes.has(core.id)) countVote(core, core.id, true);
-    if (core.role === 'leader') commit(core);
+    core.log.written();
+    if (ready.snapshot) core.log.installed(ready.snapshot.index);
+    if (core.installing === ready.snapshot) core.installing = undefined;
+    core.releaseHeld();
+    const voted = core.savedVersion === core.version && core.vote === core.id;
+    if (core.role === 'candidate' && voted) countVote(core, core.id, true);
+    if (core.leading) commit(core, core.leading);
+  }
+
+  /** Entries up to `index`, of those that were handed out as committed, are applied. */
+  appliedTo(index: number): void {
+    assert(this.applying !== undefined && index <= this.applying, `entry ${index} was not handed out`);
+    if (index === this.applying) this.applying = undefined;
+    applyTo(this.core, index);
+  }
+
+  /** For drivers that carry out one `Ready` at a time: it is persisted and applied. */
+  advance(ready: Ready): void {
+    if (this.write?.ready === ready) this.persisted(ready);
+    this.acknowledgeApplied(ready.committed);
   }
 
   /**
-   * Takes back a `Ready` whose persistence failed with nothing of it sent: as after a restart, what is not on disk is forgotten, and the node
-   * follows until it campaigns again. Its committed entries count as applied.
+   * The write of this ready failed, and nothing of it will come back after a restart: as after one, what is not on disk is forgotten, and the node
+   * follows until it campaigns again. What it handed out as committed counts as applied.
    */
   abandon(ready: Ready): void {
-    assert(this.outstanding === ready, 'abandon what ready gave');
-    const {core} = this;
-    this.outstanding = undefined;
-    const applied = ready.committed.at(-1);
-    if (applied) core.log.appliedTo(applied.index);
+    const {core, saved} = this;
+    assert(this.write?.ready === ready, 'abandon what is being written');
+    this.write = undefined;
+    this.acknowledgeApplied(ready.committed);
     core.log.forgetUnstable();
-    core.messages = [];
-    core.term = Math.max(this.saved.term, core.log.lastTerm);
-    core.vote = core.term === this.saved.term ? this.saved.vote : '';
+    core.forgetMessages();
+    const term = Math.max(saved.term, core.log.lastTerm);
+    core.restoreSaved(term, term === saved.term ? saved.vote : '');
     core.follow(undefined);
   }
 
-  /** Frees memory of applied entries that no follower needs. */
+  /** Frees memory of applied entries up to `index`. A driver with followers goes no further than the mark of a snapshot that it can send. */
   compactTo(index: number): void {
     this.core.log.compactTo(index);
   }
 
-  /** An old leader or candidate learns of the newer term from any answer. */
-  private answerOutdated(message: Message): void {
-    const {core} = this;
-    const to = message.from;
-    if (message.kind === 'vote')
-      core.send({kind: 'voteReply', to, from: core.id, term: core.term, granted: false});
-    else if (message.kind === 'append')
-      core.send({
-        kind: 'appendReply',
-        to,
-        from: core.id,
-        term: core.term,
-        accepted: false,
-        previousIndex: message.previousIndex,
-        index: core.log.committed,
-      });
+  private acknowledgeApplied(committed: readonly Entry[]): void {
+    const last = committed.at(-1)?.index;
+    if (last !== undefined && last === this.applying) this.appliedTo(last);
   }
 
-  private hardStateChanged(): boolean {
-    return this.saved.term !== this.core.term || this.saved.vote !== this.core.vote;
+  /** A snapshot waits for an application that is going on: it replaces the state. */
+  private get hasWrite(): boolean {
+    const {core} = this;
+    if (this.write) return false;
+    if (core.installing) return this.applying === undefined;
+    return core.version !== core.savedVersion || core.log.hasUnstable;
+  }
+
+  private nextWrite(): Pick<Ready, 'snapshot' | 'hardState' | 'entries'> {
+    const {core} = this;
+    const entries = core.log.handOut(core.limits.maxReadyBytes);
+    const hardState = {term: core.term, vote: core.vote, commit: core.log.committed};
+    return {snapshot: core.installing, hardState, entries};
   }
 }
+
+const NO_WRITE: Pick<Ready, 'snapshot' | 'hardState' | 'entries'> = {
+  snapshot: undefined,
+  hardState: undefined,
+  entries: [],
+};

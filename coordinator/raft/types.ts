@@ -1,4 +1,5 @@
 /** What goes into and comes out of a Raft node. The node does no I/O: disk, network and time belong to whoever drives it. */
+import type {Random} from '../runtime/random.ts';
 import type {Message} from './messages.ts';
 
 /**
@@ -104,7 +105,7 @@ export type DropReason = 'noLeader' | 'transferring' | 'overloaded' | 'removed';
 export type ReadOutcome =
   /** A `ReadState` with this context will follow. */
   | {readonly kind: 'pending'; readonly context: string}
-  | {readonly kind: 'dropped'; readonly reason: 'noLeader'};
+  | {readonly kind: 'dropped'; readonly reason: 'noLeader' | 'overloaded'};
 
 export type MembershipOutcome =
   | {
@@ -131,8 +132,7 @@ export type MembershipRefusal =
 
 export type TransferOutcome =
   /** Over when this node no longer leads; given up after an election timeout, see `RaftNode.transferee`. */
-  | {readonly kind: 'started'}
-  | {readonly kind: 'refused'; readonly reason: 'notLeader' | 'notVoter' | 'self'};
+  {readonly kind: 'started'} | {readonly kind: 'refused'; readonly reason: 'notLeader' | 'notVoter' | 'self'};
 
 /** `unapplied`: a configuration is committed and not applied here, or a snapshot is being installed (etcd's raft, issue 469). */
 export type CampaignOutcome =
@@ -195,6 +195,8 @@ export interface RaftConfig {
   readonly maxInFlightBytes?: number;
   /** A leader that has appended more than this without committing it takes no more. Default 256 MiB. */
   readonly maxUncommittedBytes?: number;
+  /** Reads that wait on a leader; more are dropped. Default 65,536. */
+  readonly maxPendingReads?: number;
   /**
    * A leader that a majority answered within an election timeout, less `leaseMarginTicks`, answers reads without a round of heartbeats. Needs clocks
    * whose rates differ by less than the margin, on every member; every member must have the same setting. Default false.
@@ -202,10 +204,4 @@ export interface RaftConfig {
   readonly leaseReads?: boolean;
   /** Default 2. */
   readonly leaseMarginTicks?: number;
-}
-
-/** The part of the runtime's `Random` that Raft needs. */
-export interface Random {
-  next(): number;
-  hex(bytes: number): string;
 }

@@ -9,8 +9,8 @@ export type LogRecord =
   | {readonly kind: 'entry'; readonly entry: Entry}
   | {readonly kind: 'hardState'; readonly hardState: HardState};
 
-const TYPE = {command: 1, empty: 2, hardState: 3} as const;
-const ENTRY_KINDS: Readonly<Record<number, EntryKind>> = {1: 'command', 2: 'empty'};
+const TYPE = {command: 1, empty: 2, hardState: 3, configuration: 4} as const;
+const ENTRY_KINDS: Readonly<Record<number, EntryKind>> = {1: 'command', 2: 'empty', 4: 'configuration'};
 const ENTRY_HEAD_BYTES = 21;
 const HARD_STATE_HEAD_BYTES = 21;
 

@@ -1,6 +1,7 @@
 /** Opens a data directory: lock, version, newest readable snapshot, log behind it, Raft node. Refuses what it cannot trust. */
 import path from 'node:path';
 import type {Logger} from '../../observability/logger.ts';
+import {initialConfiguration} from '../../raft/configuration.ts';
 import {RaftNode} from '../../raft/raftNode.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import type {DirectoryLock} from '../../runtime/directoryLock.ts';
@@ -65,7 +66,7 @@ async function openLocked(
   await removeLeftovers(disk, directory);
   const snapshots = new Snapshots(disk, directory, logger);
   const {mark, machine, unreadable} = await snapshots.load();
-  const start = mark ?? {index: 0, term: 0};
+  const start = mark ?? {index: 0, term: 0, configuration: initialConfiguration([version.node])};
   const recovered = await recoverLog(disk, directory, start, logger).catch(error => {
     if (unreadable.length === 0) throw error;
     throw new CoordinatorError(
@@ -85,7 +86,6 @@ async function openLocked(
     );
   const raft = new RaftNode({
     id: version.node,
-    voters: [version.node],
     hardState: recovered.hardState,
     start,
     entries: recovered.entries,
@@ -108,7 +108,7 @@ async function openLocked(
     snapshots,
     snapshotIndex: start.index,
     async snapshot(signal) {
-      await snapshots.write(machine, {...replica.applied, voters: [raft.id]}, signal);
+      await snapshots.write(machine, {...replica.applied, configuration: raft.configuration}, signal);
       await log.deleteTo(snapshots.coveredIndex);
     },
     async close() {

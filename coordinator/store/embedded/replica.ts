@@ -114,7 +114,7 @@ export class Replica {
       );
     const data = encodeCommand(this.encoder, command);
     const place = raft.propose(data);
-    if (!place) throw new CoordinatorError('unavailable', 'this node does not lead');
+    if (place.kind !== 'appended') throw new CoordinatorError('unavailable', 'this node does not lead');
     return new Promise((resolve, reject) => {
       const bytes = data.length;
       this.pending.push({index: place.index, command, bytes, since: clock.now(), resolve, reject});
@@ -205,7 +205,7 @@ export class Replica {
     } finally {
       this.flushSince = undefined;
     }
-    raft.advance(ready);
+    if (written) raft.persisted(ready);
     raft.compactTo(raft.applied);
   }
 
@@ -215,7 +215,10 @@ export class Replica {
       this.bytes += entry.data.length;
     }
     const last = entries.at(-1);
-    if (last) this.position = {index: last.index, term: last.term};
+    if (last) {
+      this.position = {index: last.index, term: last.term};
+      this.parts.raft.appliedTo(last.index);
+    }
     this.listener.batchApplied();
   }
 

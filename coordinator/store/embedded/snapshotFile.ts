@@ -1,5 +1,6 @@
 /** Snapshots on disk: chunks with a checksum each and one over all, complete or absent. What the chunks mean is the state machine's. */
 import path from 'node:path';
+import {initialConfiguration} from '../../raft/configuration.ts';
 import type {SnapshotMark} from '../../raft/types.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import {BinaryReader, BinaryWriter} from '../binary.ts';
@@ -7,7 +8,8 @@ import {crc32} from './crc32.ts';
 import type {Disk, DiskFile} from './disk.ts';
 
 const MAGIC = 0x5053584d;
-const SNAPSHOT_VERSION = 1;
+/** Version 1 knew voters only. */
+const SNAPSHOT_VERSION = 2;
 const CHUNK_HEAD_BYTES = 8;
 const NAME = /^snapshot-(\d{16})\.snap$/;
 
@@ -134,8 +136,11 @@ function encodeMark(mark: SnapshotMark): Uint8Array {
   writer.u32(SNAPSHOT_VERSION);
   writer.integer(mark.index);
   writer.integer(mark.term);
-  writer.u32(mark.voters.length);
-  for (const voter of mark.voters) writer.text(voter);
+  const {voters, outgoing, learners, learnersNext} = mark.configuration;
+  for (const nodes of [voters, outgoing, learners, learnersNext]) {
+    writer.u32(nodes.length);
+    for (const node of nodes) writer.text(node);
+  }
   return writer.finish();
 }
 
@@ -153,8 +158,12 @@ function decodeMark(chunk: Uint8Array, file: string): SnapshotMark {
     );
   const index = reader.integer();
   const term = reader.integer();
-  const voters = Array.from({length: reader.u32()}, () => reader.text());
-  return {index, term, voters};
+  const nodes = (): string[] => Array.from({length: reader.u32()}, () => reader.text());
+  const configuration =
+    version === 1
+      ? initialConfiguration(nodes())
+      : {voters: nodes(), outgoing: nodes(), learners: nodes(), learnersNext: nodes()};
+  return {index, term, configuration};
 }
 
 function damaged(file: string, offset: number): CoordinatorError {
