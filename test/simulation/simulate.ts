@@ -47,7 +47,11 @@ export async function simulate(options: SimulationOptions): Promise<Outcome> {
   world.start();
   await world.run(durationMs);
   const live = world.violation ? undefined : await heal(world);
-  const outcome = (property: string | undefined, failure: string | undefined, undecided = false): Outcome => ({
+  const outcome = (
+    property: string | undefined,
+    failure: string | undefined,
+    undecided = false,
+  ): Outcome => ({
     seed,
     property,
     failure,

@@ -84,14 +84,16 @@ const HistoryEvent = z.discriminatedUnion('type', [
     at,
     watcher: z.string(),
     revision: z.number().int(),
-    events: z.array(
-      z.object({
-        kind: z.enum(['put', 'delete']),
-        key: z.string(),
-        kv: Kv,
-        previous: Kv.optional(),
-      }),
-    ).readonly(),
+    events: z
+      .array(
+        z.object({
+          kind: z.enum(['put', 'delete']),
+          key: z.string(),
+          kv: Kv,
+          previous: Kv.optional(),
+        }),
+      )
+      .readonly(),
   }),
   z.object({type: z.literal('compacted'), at, watcher: z.string(), revision: z.number().int()}),
   /** A read of what some node had applied, which may be old. */

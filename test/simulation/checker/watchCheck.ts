@@ -35,7 +35,7 @@ export type WatchVerdict =
 export function checkWatches(history: readonly HistoryEvent[]): WatchVerdict {
   const coverage: Coverage[] = [];
   const current = new Map<string, Coverage>();
-  const states = new Map<number, KeyValue[][]>();
+  const states = new Map<number, (readonly KeyValue[])[]>();
   for (const event of history) {
     if (event.type === 'watch') {
       const began = begin(current.get(event.watcher), event);

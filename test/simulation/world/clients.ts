@@ -128,7 +128,8 @@ export class Client {
     const draw = chance.next();
     const lease = leases[0];
     if (draw < 0.22) return {kind: 'get', key: chance.pick([...KEYS, ...LEASED])};
-    if (draw < 0.3) return {kind: 'txn', txn: {then: [{kind: 'range', prefix: chance.pick(['', 'a', 'l/'])}]}};
+    if (draw < 0.3)
+      return {kind: 'txn', txn: {then: [{kind: 'range', prefix: chance.pick(['', 'a', 'l/'])}]}};
     if (draw < 0.38 && lease === undefined) return {kind: 'grantLease', ttlSeconds: 1};
     if (draw < 0.5 && lease !== undefined) return this.drawLease(lease);
     return {kind: 'txn', txn: this.drawTxn()};
@@ -148,7 +149,13 @@ export class Client {
     const draw = chance.next();
     if (draw < 0.4) return {then: [{kind: 'put', key, value}]};
     if (draw < 0.5) return {then: [{kind: 'delete', key}]};
-    if (draw < 0.6) return {then: [{kind: 'deletePrefix', prefix: 'a'}, {kind: 'put', key: 'b', value}]};
+    if (draw < 0.6)
+      return {
+        then: [
+          {kind: 'deletePrefix', prefix: 'a'},
+          {kind: 'put', key: 'b', value},
+        ],
+      };
     const [one = key, other = key] = chance.some(KEYS, 2);
     if (draw < 0.8)
       return {
@@ -157,7 +164,10 @@ export class Client {
           {kind: 'put', key: one, value},
           {kind: 'put', key: other, value},
         ],
-        else: [{kind: 'delete', key: one}, {kind: 'get', key: other}],
+        else: [
+          {kind: 'delete', key: one},
+          {kind: 'get', key: other},
+        ],
       };
     return {
       compare: [{key, target: 'create', op: '=', operand: 0}],

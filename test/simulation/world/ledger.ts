@@ -159,8 +159,11 @@ export class Ledger {
     }
   }
 
-  abandoned({id}: Replica, ready: Ready): void {
+  /** As after a restart, what is not on disk is forgotten. */
+  abandoned({id, node}: Replica, ready: Ready): void {
     const account = this.account(id);
+    account.committed = node.committed;
+    account.term = node.currentTerm;
     account.writing = undefined;
     account.abandoned.push(ready);
   }
@@ -303,8 +306,9 @@ export class Ledger {
     };
     const enough = (voters: readonly string[]): boolean =>
       voters.length === 0 || voters.filter(holds).length >= majority(voters.length);
-    const candidates = this.configurationsBefore(index);
-    if (candidates.some(({voters, outgoing}) => enough(voters) && enough(outgoing))) return;
+    const decides = ({voters, outgoing}: Configuration): boolean => enough(voters) && enough(outgoing);
+    const latest = this.committed[index - 2]?.configuration ?? this.first;
+    if (decides(latest) || decides(this.configurationBefore(latest, index))) return;
     const holders = [...this.accounts.keys()].filter(holds);
     throw new Violation(
       'quorum log',
@@ -312,13 +316,12 @@ export class Ledger {
     );
   }
 
-  private configurationsBefore(index: number): Configuration[] {
-    const found = [this.committed[index - 2]?.configuration ?? this.first];
-    for (let at = index - 2; at >= 0 && found.length < 2; at--) {
-      const earlier = this.committed[at - 1]?.configuration ?? this.first;
-      if (JSON.stringify(earlier) !== JSON.stringify(found[0])) found.push(earlier);
-    }
-    return found;
+  private configurationBefore(latest: Configuration, index: number): Configuration {
+    const same = JSON.stringify(latest);
+    const earlier = this.committed
+      .slice(0, index - 1)
+      .findLast(({configuration}) => JSON.stringify(configuration) !== same);
+    return earlier?.configuration ?? this.first;
   }
 }
 

@@ -3,8 +3,8 @@
  * voters must do. It answers clients through callbacks and says to its observer what it does, so that every step can be checked.
  */
 import {silentLogger} from '../../../coordinator/observability/logger.ts';
-import type {RaftNode} from '../../../coordinator/raft/raftNode.ts';
 import type {Message} from '../../../coordinator/raft/messages.ts';
+import type {RaftNode} from '../../../coordinator/raft/raftNode.ts';
 import {
   type Configuration,
   type Entry,
@@ -29,6 +29,7 @@ import type {Outcome, StateMachine} from '../../../coordinator/store/stateMachin
 import {WatchHub} from '../../../coordinator/store/watchHub.ts';
 import type {Process} from './machine.ts';
 import {ReplicaService} from './replicaService.ts';
+import {type SentSnapshot, SnapshotTransfer} from './snapshotTransfer.ts';
 
 export const FOLDER = '/data';
 const TICK_MS = 20;
@@ -49,6 +50,7 @@ export interface ReplicaObserver {
   abandoned(replica: Replica, ready: Ready): void;
   applied(replica: Replica, entry: Entry, outcome: Outcome | undefined): void;
   snapshotWritten(replica: Replica, mark: SnapshotMark): void;
+  installed(replica: Replica, mark: SnapshotMark): void;
   /** Anything may have changed. */
   stepped(replica: Replica): void;
   /** The process cannot go on: `expected` where the disk is to blame. */
@@ -62,14 +64,17 @@ export interface ReplicaSettings {
   readonly snapshotEntries: number;
   readonly newNode: (config: RaftConfig) => RaftNode;
   send(replica: Replica, message: Message): void;
+  /** Bytes that lead up to a snapshot message; they may be lost whole. `arrived` is called when the other end has them on its disk. */
+  sendSnapshot(replica: Replica, to: string, snapshot: SentSnapshot, arrived: () => void): void;
 }
 
 export class Replica {
   node!: RaftNode;
   machine!: StateMachine;
   readonly service: ReplicaService;
+  snapshots!: Snapshots;
+  readonly transfer: SnapshotTransfer;
   private log!: LogWriter;
-  private snapshots!: Snapshots;
   private writing = false;
   /** The disk was full: nothing is said or done until it was tried again. */
   private blocked = false;
@@ -80,10 +85,11 @@ export class Replica {
 
   constructor(
     readonly process: Process,
-    private readonly settings: ReplicaSettings,
+    readonly settings: ReplicaSettings,
     private readonly observer: ReplicaObserver,
   ) {
     this.service = new ReplicaService(this);
+    this.transfer = new SnapshotTransfer(this);
   }
 
   get id(): string {
@@ -108,7 +114,8 @@ export class Replica {
 
   step(message: Message): void {
     if (!this.isLive) return;
-    this.node.step(message);
+    if (message.kind === 'installSnapshot') this.transfer.step(message);
+    else this.node.step(message);
     this.pump();
   }
 
@@ -127,16 +134,9 @@ export class Replica {
       observer.handedOut(this, ready);
       for (const message of ready.messages) settings.send(this, message);
       for (const state of ready.reads) service.readAnswered(state);
-      const hasWrite = ready.hardState !== undefined || ready.entries.length > 0;
-      if (hasWrite) this.write(ready);
+      for (const request of ready.snapshots) this.transfer.send(request);
+      if (ready.hardState) this.write(ready, ready.hardState);
       if (ready.committed.length > 0) this.apply(ready.committed);
-      if (
-        !hasWrite &&
-        ready.committed.length === 0 &&
-        ready.messages.length === 0 &&
-        ready.reads.length === 0
-      )
-        break;
     }
     service.changed();
     observer.stepped(this);
@@ -196,10 +196,15 @@ export class Replica {
     this.process.after(LEASE_TICK_MS, () => this.lookAtLeases());
   }
 
-  private write(ready: Ready): void {
+  private write(ready: Ready, hardState: HardState): void {
     if (this.writing) throw new Error(`${this.id} was given a second write`);
     this.writing = true;
-    this.log.append(ready.hardState ?? NO_HARD_STATE, ready.entries).then(
+    const {snapshot} = ready;
+    const before = snapshot ? this.install(snapshot) : undefined;
+    const written = before
+      ? before.then(() => this.log.append(hardState, ready.entries))
+      : this.log.append(hardState, ready.entries);
+    written.then(
       () =>
         this.guarded(() => {
           this.writing = false;
@@ -211,14 +216,25 @@ export class Replica {
     );
   }
 
+  private async install(snapshot: SnapshotMark): Promise<void> {
+    await this.log.restartAfter(snapshot);
+    const {machine} = await this.snapshots.install(this.transfer.take(snapshot));
+    if (!this.process.alive) return;
+    this.machine = machine;
+    this.snapshotIndex = snapshot.index;
+    this.service.restored();
+    this.observer.installed(this, snapshot);
+  }
+
   private writeFailed(ready: Ready, error: unknown): void {
     this.writing = false;
-    if (systemErrorCode(error) !== 'ENOSPC') {
+    // A node cannot take back a snapshot: it starts again, from the one before.
+    if (!isFull(error) || ready.snapshot) {
       this.die(error);
       return;
     }
-    this.observer.abandoned(this, ready);
     this.node.abandon(ready);
+    this.observer.abandoned(this, ready);
     this.service.diskFull();
     this.blocked = true;
     this.tryDiskLater();
@@ -283,7 +299,7 @@ export class Replica {
   }
 
   /** Continuations of promises run outside of the simulation's steps: what they throw must reach it. */
-  private guarded(act: () => void): void {
+  guarded(act: () => void): void {
     if (!this.process.alive) return;
     try {
       act();
@@ -292,7 +308,7 @@ export class Replica {
     }
   }
 
-  private die(error: unknown): void {
+  die(error: unknown): void {
     if (!this.process.alive) return;
     const code = systemErrorCode(error);
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error);

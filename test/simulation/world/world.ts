@@ -1,6 +1,7 @@
 /** One simulated cluster with its clients, its faults and its books, from one seed. */
-import type {RaftNode} from '../../../coordinator/raft/raftNode.ts';
+
 import type {Message} from '../../../coordinator/raft/messages.ts';
+import type {RaftNode} from '../../../coordinator/raft/raftNode.ts';
 import type {Configuration, Entry, RaftConfig, SnapshotMark} from '../../../coordinator/raft/types.ts';
 import type {Outcome} from '../../../coordinator/store/stateMachine.ts';
 import {encodeState} from '../../../coordinator/store/stateSnapshot.ts';
@@ -14,6 +15,7 @@ import {Machine} from './machine.ts';
 import {Network} from './network.ts';
 import {FOLDER, Replica, type ReplicaObserver} from './replica.ts';
 import {Scheduler} from './scheduler.ts';
+import type {SentSnapshot} from './snapshotTransfer.ts';
 
 export interface WorldOptions {
   readonly seed: number;
@@ -34,7 +36,7 @@ export class World implements ClusterView, ReplicaObserver {
   readonly history: HistoryEvent[] = [];
   readonly faults: Faults;
   readonly clients: readonly Client[];
-  readonly counts = {steps: 0, boots: 0, snapshots: 0, deaths: 0};
+  readonly counts = {steps: 0, boots: 0, snapshots: 0, installs: 0, deaths: 0};
   /** What an invariant says against this run. */
   violation: Error | undefined;
   private readonly configuration: Configuration;
@@ -123,7 +125,13 @@ export class World implements ClusterView, ReplicaObserver {
       const {newNode} = this.options;
       const replica = new Replica(
         process,
-        {configuration: this.configuration, snapshotEntries: 40, newNode, send: (from, message) => this.send(from, message)},
+        {
+          configuration: this.configuration,
+          snapshotEntries: 25,
+          newNode,
+          send: (from, message) => this.send(from, message),
+          sendSnapshot: (from, to, snapshot, arrived) => this.sendSnapshot(from.id, to, snapshot, arrived),
+        },
         this,
       );
       this.replicas.set(machine.id, replica);
@@ -159,7 +167,9 @@ export class World implements ClusterView, ReplicaObserver {
 
   recovered(replica: Replica, found: Parameters<ReplicaObserver['recovered']>[1]): void {
     this.rotten.delete(replica.process.machine);
-    this.note(`${replica.id} recovered term ${found.hardState.term} entries ${found.start.index}+${found.entries.length}`);
+    this.note(
+      `${replica.id} recovered term ${found.hardState.term} entries ${found.start.index}+${found.entries.length}`,
+    );
     this.guard(() => this.ledger.recovered(replica, found));
   }
 
@@ -169,7 +179,9 @@ export class World implements ClusterView, ReplicaObserver {
 
   persisted(replica: Replica, ready: Parameters<ReplicaObserver['persisted']>[1]): void {
     const {hardState, entries} = ready;
-    this.note(`${replica.id} persisted ${hardState?.term}/${hardState?.vote} ${entries.length} to ${entries.at(-1)?.index ?? '-'}`);
+    this.note(
+      `${replica.id} persisted ${hardState?.term}/${hardState?.vote} ${entries.length} to ${entries.at(-1)?.index ?? '-'}`,
+    );
     this.guard(() => this.ledger.persisted(replica, ready));
   }
 
@@ -186,6 +198,14 @@ export class World implements ClusterView, ReplicaObserver {
   snapshotWritten(replica: Replica, mark: SnapshotMark): void {
     this.counts.snapshots += 1;
     this.note(`${replica.id} wrote a snapshot of ${mark.index}`);
+  }
+
+  installed(replica: Replica, mark: SnapshotMark): void {
+    this.counts.installs += 1;
+    this.note(`${replica.id} installed the snapshot of ${mark.index}`);
+    let digest = 0;
+    for (const chunk of encodeState(replica.machine)) digest = hashBytes(chunk, digest);
+    this.guard(() => this.ledger.stateAt(replica.id, mark.index, digest));
   }
 
   stepped(replica: Replica): void {
@@ -240,6 +260,15 @@ export class World implements ClusterView, ReplicaObserver {
       },
       message.kind === 'propose',
     );
+  }
+
+  private sendSnapshot(from: string, to: string, snapshot: SentSnapshot, arrived: () => void): void {
+    this.note(`${from}>${to} sends the snapshot of ${snapshot.mark.index}`);
+    this.network.send(from, to, () => {
+      const replica = this.replicas.get(to);
+      const answer = (): void => this.network.send(to, from, arrived, true);
+      replica?.process.run(() => replica.transfer.receive(snapshot, answer));
+    });
   }
 
   /** For calls from within promises. */
