@@ -60,16 +60,12 @@ export function tickLeader(core: RaftCore, leading: Leadership): void {
       return;
     }
     handOver(core, leading);
+    for (const progress of leading.progress.values()) progress.active = false;
   }
   if (leading.sinceHeartbeat >= limits.heartbeatTicks) sendHeartbeats(core, leading);
 }
 
 /** A leader that nobody hears must not keep those from an election whom its own messages still reach. */
 function heardQuorum(core: RaftCore, leading: Leadership): boolean {
-  const heard = hasQuorum(
-    core.configuration,
-    id => id === core.id || leading.progress.get(id)?.active === true,
-  );
-  for (const progress of leading.progress.values()) progress.active = false;
-  return heard;
+  return hasQuorum(core.configuration, id => id === core.id || leading.progress.get(id)?.active === true);
 }

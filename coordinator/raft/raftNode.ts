@@ -23,7 +23,6 @@ import {abdicate, transfer} from './transfer.ts';
 import {
   type CampaignOutcome,
   type Configuration,
-  type Entry,
   type HardState,
   type MembershipChange,
   type MembershipOutcome,
@@ -236,18 +235,18 @@ export class RaftNode {
   /** For drivers that carry out one `Ready` at a time: it is persisted and applied. */
   advance(ready: Ready): void {
     if (this.write?.ready === ready) this.persisted(ready);
-    this.acknowledgeApplied(ready.committed);
+    const last = ready.committed.at(-1)?.index;
+    if (last !== undefined && last === this.applying) this.appliedTo(last);
   }
 
   /**
    * The write of this ready failed, and nothing of it will come back after a restart: as after one, what is not on disk is forgotten, and the node
-   * follows until it campaigns again. What it handed out as committed counts as applied.
+   * follows until it campaigns again.
    */
   abandon(ready: Ready): void {
     const {core, saved} = this;
     assert(this.write?.ready === ready, 'abandon what is being written');
     this.write = undefined;
-    this.acknowledgeApplied(ready.committed);
     core.log.forgetUnstable();
     core.forgetMessages();
     const term = Math.max(saved.term, core.log.lastTerm);
@@ -258,11 +257,6 @@ export class RaftNode {
   /** Frees memory of applied entries up to `index`. A driver with followers goes no further than the mark of a snapshot that it can send. */
   compactTo(index: number): void {
     this.core.log.compactTo(index);
-  }
-
-  private acknowledgeApplied(committed: readonly Entry[]): void {
-    const last = committed.at(-1)?.index;
-    if (last !== undefined && last === this.applying) this.appliedTo(last);
   }
 
   /** A snapshot waits for an application that is going on: it replaces the state. */

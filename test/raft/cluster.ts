@@ -1,81 +1,60 @@
 /** Several Raft nodes on a bad network with disks that survive their crashes; checks Raft's invariants after every step. */
 import assert from 'node:assert/strict';
-import {majority} from '../../coordinator/raft/quorum.ts';
-import {RaftNode} from '../../coordinator/raft/raftNode.ts';
-import {
-  type Entry,
-  type HardState,
-  type Message,
-  NO_HARD_STATE,
-  type Ready,
-} from '../../coordinator/raft/types.ts';
+import {initialConfiguration} from '../../coordinator/raft/configuration.ts';
+import type {Message} from '../../coordinator/raft/messages.ts';
+import {hasQuorum} from '../../coordinator/raft/quorum.ts';
+import type {MembershipChange, RaftConfig} from '../../coordinator/raft/types.ts';
 import type {Random} from '../../coordinator/runtime/random.ts';
+import {Host, type Snapshot, textOf} from './host.ts';
 
-interface Host {
-  readonly id: string;
-  /** Undefined while it is down. */
-  node: RaftNode | undefined;
-  hardState: HardState;
-  log: Entry[];
-  applied: string[];
-  /** Given out and not yet carried out. */
-  ready: Ready | undefined;
+interface Mail {
+  readonly message: Message;
+  /** The chunks that go before an `installSnapshot`. */
+  readonly snapshot?: Snapshot | undefined;
 }
 
-const textOf = (entry: Entry): string => `${entry.term}/${entry.kind}/${Buffer.from(entry.data).toString()}`;
+interface WaitingRead {
+  readonly host: Host;
+  readonly context: string;
+  /** What was applied anywhere when the read began. */
+  readonly floor: number;
+}
+
+export interface ClusterOptions extends Omit<RaftConfig, 'id' | 'start'> {
+  readonly voters: number;
+  /** Hosts that belong to nothing yet. */
+  readonly spares?: number;
+}
 
 export class Cluster {
   readonly hosts: Host[];
-  private mail: Message[] = [];
+  private mail: Mail[] = [];
   /** Directed pairs `a>b` that lose everything. */
   readonly cut = new Set<string>();
   loss = 0;
   repeat = 0;
   private readonly leaders = new Map<number, string>();
-  /** What was ever applied at each index, by anyone. */
-  readonly history: string[] = [];
+  /** What was ever applied at each index, by anyone, and what the state was then. */
+  readonly history: {readonly text: string; readonly digest: number}[] = [];
+  private waiting: WaitingRead[] = [];
+  readonly answered = {reads: 0, dropped: 0};
+  /** Nobody joins or leaves: then what is applied is on the disks of a majority of the first voters. */
+  fixed = true;
   private proposals = 0;
 
   constructor(
-    size: number,
+    {voters, spares = 0, ...settings}: ClusterOptions,
     readonly random: Random,
-    private readonly maxReadyBytes = 1000,
   ) {
-    const ids = Array.from({length: size}, (_, n) => `n${n}`);
-    this.hosts = ids.map(id => ({
-      id,
-      node: undefined,
-      hardState: NO_HARD_STATE,
-      log: [],
-      applied: [],
-      ready: undefined,
-    }));
-    for (const host of this.hosts) this.start(host);
+    const ids = Array.from({length: voters + spares}, (_, n) => `n${n}`);
+    const first = initialConfiguration(ids.slice(0, voters));
+    const config = {maxInFlight: 4, ...settings, random};
+    this.hosts = ids.map((id, n) => new Host(id, n < voters ? first : undefined, config));
+    for (const host of this.hosts) host.start();
   }
 
   get ids(): string[] {
     return this.hosts.map(host => host.id);
-  }
-
-  start(host: Host): void {
-    host.node = new RaftNode({
-      id: host.id,
-      voters: this.ids,
-      hardState: host.hardState,
-      entries: host.log,
-      random: this.random,
-      maxReadyBytes: this.maxReadyBytes,
-      maxInFlight: 4,
-    });
-    host.applied = [];
-    host.ready = undefined;
-  }
-
-  /** Power off: what was handed out may be on disk, but nothing of it was sent. */
-  crash(host: Host): void {
-    if (host.ready && this.random.next() < 0.5) this.persist(host, host.ready);
-    host.node = undefined;
-    host.ready = undefined;
   }
 
   leader(): Host | undefined {
@@ -88,15 +67,32 @@ export class Cluster {
     host.node?.propose(Buffer.from(`p${this.proposals}`.padEnd(Math.floor(this.random.next() * 300), '.')));
   }
 
+  read(host: Host): void {
+    const outcome = host.node?.read();
+    if (outcome?.kind === 'pending')
+      this.waiting.push({host, context: outcome.context, floor: this.history.length});
+  }
+
+  change(changes: readonly MembershipChange[]): boolean {
+    this.fixed = false;
+    return this.leader()?.node?.changeMembership(changes).kind === 'proposed';
+  }
+
+  crash(host: Host): void {
+    host.crash(Math.floor(this.random.next() * ((host.write?.entries.length ?? 0) + 2)) - 1);
+    this.waiting = this.waiting.filter(read => read.host !== host);
+  }
+
   /** One thing happens somewhere, by chance. */
   step(): void {
     const host = this.pick(this.hosts);
-    const node = host.node;
     const chance = this.random.next();
-    if (chance < 0.1) node?.tick();
-    else if (chance < 0.5) this.deliver();
-    else if (host.ready) this.carryOut(host);
-    else if (node?.hasReady) host.ready = node.ready();
+    if (chance < 0.05) host.node?.tick();
+    else if (chance < 0.5) this.deliver(Math.floor(this.random.next() * this.mail.length));
+    else if (chance < 0.7) this.take(host);
+    else if (chance < 0.84) this.finishWrite(host);
+    else if (chance < 0.99) this.finishApply(host);
+    else host.compact();
     this.check();
   }
 
@@ -107,97 +103,150 @@ export class Cluster {
     for (let busy = true; busy; turns++) {
       assert.ok(turns < 1000, 'the network does not come to rest between two ticks');
       busy = this.mail.length > 0;
-      for (let left = this.mail.length; left > 0; left--) this.deliver();
+      for (let left = this.mail.length; left > 0; left--) this.deliver(0);
       for (const host of this.hosts) {
-        if (!host.ready && host.node?.hasReady) host.ready = host.node.ready();
-        if (!host.ready) continue;
-        this.carryOut(host);
-        busy = true;
+        if (host.node?.hasReady || host.write || host.applying) busy = true;
+        this.take(host);
+        this.finishWrite(host);
+        this.finishApply(host);
       }
       this.check();
     }
   }
 
-  private pick<T>(items: readonly T[]): T {
+  settle(done: () => boolean, most = 300): void {
+    for (let rounds = 0; !done(); rounds++) {
+      if (rounds >= most) throw new Error(`no progress in ${most} rounds\n${this.describe()}`);
+      this.round();
+    }
+  }
+
+  /** Everyone's state, for a person. */
+  describe(): string {
+    const lines = this.hosts.map(({id, node}) => {
+      if (!node) return `${id} down`;
+      const {role, term, leader, lastIndex, stable, committed, applied, configuration, progress} =
+        node.status();
+      const members = [...progress].map(([name, {match, next, mode}]) => `${name}:${mode} ${match} ${next}`);
+      const {voters, outgoing, learners} = configuration;
+      return `${id} ${role} term=${term} leader=${leader} last=${lastIndex} stable=${stable} committed=${committed} applied=${applied} voters=${voters} outgoing=${outgoing} learners=${learners} transferee=${node.transferee} ${members}`;
+    });
+    return [`${this.history.length} applied`, ...lines].join('\n');
+  }
+
+  isolate(id: string): void {
+    for (const other of this.ids) {
+      this.cut.add(`${id}>${other}`);
+      this.cut.add(`${other}>${id}`);
+    }
+  }
+
+  /** The network is whole again, and everyone is up. */
+  heal(): void {
+    this.cut.clear();
+    this.loss = 0;
+    this.repeat = 0;
+    for (const host of this.hosts) if (!host.node) host.start();
+  }
+
+  pick<T>(items: readonly T[]): T {
     const item = items[Math.floor(this.random.next() * items.length)];
     assert.ok(item !== undefined);
     return item;
   }
 
-  private deliver(): void {
-    if (this.mail.length === 0) return;
-    const at = Math.floor(this.random.next() * this.mail.length);
-    const message = this.mail[at];
-    assert.ok(message);
-    if (this.random.next() >= this.repeat) this.mail.splice(at, 1);
-    if (this.cut.has(`${message.from}>${message.to}`) || this.random.next() < this.loss) return;
-    this.hosts.find(host => host.id === message.to)?.node?.step(message);
+  private take(host: Host): void {
+    this.mail.push(...host.take().map(message => ({message})));
+    for (const {to, index} of host.requests.splice(0)) this.sendSnapshot(host, to, index);
+    for (const read of host.reads.splice(0)) {
+      const at = this.waiting.findIndex(one => one.context === read.context);
+      const waiting = this.waiting[at];
+      assert.ok(waiting, 'a read is answered once, where it was asked');
+      assert.equal(waiting.host, host);
+      this.waiting.splice(at, 1);
+      if (read.kind === 'ready')
+        assert.ok(read.index >= waiting.floor, 'a read is not older than its question');
+      this.answered[read.kind === 'ready' ? 'reads' : 'dropped'] += 1;
+    }
   }
 
-  private carryOut(host: Host): void {
-    const ready = host.ready;
-    assert.ok(ready && host.node);
-    host.ready = undefined;
-    this.persist(host, ready);
-    this.mail.push(...ready.messages);
-    for (const entry of ready.committed) {
-      host.applied.push(textOf(entry));
-      assert.equal(host.applied.length, entry.index, 'entries are applied in order, once');
-      const others = this.history[entry.index - 1];
-      if (others === undefined) this.history.push(textOf(entry));
-      else assert.equal(textOf(entry), others, `state machine safety at ${entry.index}`);
-    }
-    host.node.advance(ready);
+  private sendSnapshot(host: Host, to: string, index: number): void {
+    const {snapshot} = host;
+    assert.ok(snapshot.mark.index >= index, 'nothing is dropped that no snapshot covers');
+    const message = host.node?.snapshotMessage(to, snapshot.mark);
+    if (message) this.mail.push({message, snapshot});
   }
 
-  private persist(host: Host, ready: Ready): void {
-    if (ready.hardState) {
-      assert.ok(ready.hardState.term >= host.hardState.term, 'terms only grow');
-      if (ready.hardState.term === host.hardState.term && host.hardState.vote !== '')
-        assert.equal(ready.hardState.vote, host.hardState.vote, 'one vote a term');
-      host.hardState = ready.hardState;
+  private deliver(at: number): void {
+    const mail = this.mail[at];
+    if (!mail) return;
+    const {message, snapshot} = mail;
+    const again = this.random.next() < this.repeat;
+    if (!again) this.mail.splice(at, 1);
+    const lost = this.cut.has(`${message.from}>${message.to}`) || this.random.next() < this.loss;
+    if (!lost) this.hosts.find(host => host.id === message.to)?.receive(message, snapshot);
+    if (snapshot && !again) {
+      const sender = this.hosts.find(host => host.id === message.from);
+      sender?.node?.reportSnapshot(message.to, lost ? 'failed' : 'delivered');
     }
-    for (const entry of ready.entries) {
-      host.log.length = entry.index - 1;
-      host.log.push(entry);
-    }
+  }
+
+  private finishWrite(host: Host): void {
+    if (host.write) host.finishWrite();
+  }
+
+  private finishApply(host: Host): void {
+    if (!host.applying) return;
+    host.finishApply((entry, {digest}) => {
+      const known = this.history[entry.index - 1];
+      const text = textOf(entry);
+      if (!known) this.history.push({text, digest});
+      else assert.deepEqual({text, digest}, known, `state machine safety at ${entry.index}`);
+    });
   }
 
   private check(): void {
     for (const host of this.hosts) {
-      const node = host.node;
-      if (node?.role !== 'leader') continue;
-      const known = this.leaders.get(node.currentTerm);
-      assert.ok(known === undefined || known === host.id, `election safety in term ${node.currentTerm}`);
-      this.leaders.set(node.currentTerm, host.id);
-    }
-    for (const host of this.hosts) {
       const {node} = host;
       if (!node) continue;
       assert.ok(node.applied <= node.committed);
+      assert.equal(node.applied > 0 && host.state.index > 0, node.applied > 0);
+      if (node.role !== 'leader') continue;
+      const known = this.leaders.get(node.currentTerm);
+      assert.ok(known === undefined || known === host.id, `election safety in term ${node.currentTerm}`);
+      if (known === undefined)
+        assert.ok(node.lastIndex > this.history.length, `leader completeness in term ${node.currentTerm}`);
+      this.leaders.set(node.currentTerm, host.id);
     }
-    // Committed is durable: whatever was applied anywhere is on the disks of a majority.
+    this.checkDurable();
+  }
+
+  /** Whatever was applied anywhere is on the disks of a majority. */
+  private checkDurable(): void {
     const last = this.history.length;
-    if (last === 0) return;
-    const text = this.history[last - 1];
-    const holders = this.hosts.filter(host => {
-      const entry = host.log[last - 1];
-      return entry !== undefined && textOf(entry) === text;
-    });
-    assert.ok(holders.length >= majority(this.hosts.length), `entry ${last} is on ${holders.length} disks`);
+    const {hosts, fixed} = this;
+    if (last === 0 || !fixed) return;
+    const term = Number.parseInt(this.history[last - 1]?.text ?? '', 10);
+    const holders = new Set<string>();
+    for (const host of hosts)
+      if (host.snapshot.mark.index >= last || host.termOnDisk(last) === term) holders.add(host.id);
+    const voters = initialConfiguration(this.ids);
+    assert.ok(
+      hasQuorum(voters, id => holders.has(id)),
+      `entry ${last} is on ${holders.size} disks`,
+    );
   }
 
   /** Logs that hold one entry alike hold everything before it alike (log matching). */
   checkLogs(): void {
     for (const one of this.hosts)
       for (const other of this.hosts) {
-        let common = Math.min(one.log.length, other.log.length);
-        while (common > 0 && one.log[common - 1]?.term !== other.log[common - 1]?.term) common -= 1;
-        assert.deepEqual(
-          one.log.slice(0, common).map(textOf),
-          other.log.slice(0, common).map(textOf),
-          'log matching',
-        );
+        let index = Math.min(one.log.at(-1)?.index ?? 0, other.log.at(-1)?.index ?? 0);
+        const first = Math.max(one.snapshot.mark.index, other.snapshot.mark.index);
+        while (index > first && one.termOnDisk(index) !== other.termOnDisk(index)) index -= 1;
+        const texts = ({log}: Host): string[] =>
+          log.filter(entry => entry.index > first && entry.index <= index).map(textOf);
+        assert.deepEqual(texts(one), texts(other), 'log matching');
       }
   }
 }

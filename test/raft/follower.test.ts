@@ -1,7 +1,9 @@
 /** What a follower answers, message by message, where random schedules seldom come. */
 import assert from 'node:assert/strict';
+import {initialConfiguration} from '../../coordinator/raft/configuration.ts';
+import type {Message} from '../../coordinator/raft/messages.ts';
 import {RaftNode} from '../../coordinator/raft/raftNode.ts';
-import type {Entry, Message} from '../../coordinator/raft/types.ts';
+import type {Entry, Ready} from '../../coordinator/raft/types.ts';
 import {seededRandom} from '../../coordinator/runtime/random.ts';
 
 const entry = (index: number, term: number, bytes = 1): Entry => ({
@@ -15,7 +17,7 @@ function follower(entries: readonly Entry[], maxReadyBytes = 1000): RaftNode {
   const term = entries.at(-1)?.term ?? 0;
   return new RaftNode({
     id: 'a',
-    voters: ['a', 'b', 'c'],
+    start: {index: 0, term: 0, configuration: initialConfiguration(['a', 'b', 'c'])},
     entries,
     hardState: {term, vote: '', commit: 0},
     random: seededRandom(1),
@@ -78,24 +80,28 @@ describe('a follower', () => {
     ]);
   });
 
-  it('answers for entries only with or after the ready that persists them', () => {
+  it('answers for entries only when they are on disk', () => {
     const node = follower([], 100);
     node.step(append('b', 1, {index: 0, term: 0}, [entry(1, 1, 80)]));
     node.step(append('b', 1, {index: 1, term: 1}, [entry(2, 1, 80)]));
+    const indexes = (ready: Ready): unknown[] =>
+      ready.messages.map(message => message.kind === 'appendReply' && message.index);
     const first = node.ready();
     assert.deepEqual(
       first.entries.map(one => one.index),
       [1],
     );
+    assert.deepEqual(indexes(first), []);
+    assert.equal(node.hasReady, false);
+    node.persisted(first);
+    const second = node.ready();
     assert.deepEqual(
-      first.messages.map(message => message.kind === 'appendReply' && message.index),
-      [1],
-    );
-    node.advance(first);
-    assert.deepEqual(
-      settle(node).map(message => message.kind === 'appendReply' && message.index),
+      second.entries.map(one => one.index),
       [2],
     );
+    assert.deepEqual(indexes(second), [1]);
+    node.persisted(second);
+    assert.deepEqual(indexes(node.ready()), [2]);
   });
 
   it('forgets answers about entries that a later leader replaced before they were on disk', () => {
@@ -112,7 +118,7 @@ describe('a follower', () => {
   it('gives its vote once, to a log that is at least as far', () => {
     const node = follower([entry(1, 1), entry(2, 2)]);
     const ask = (from: string, lastIndex: number, lastTerm: number): void =>
-      node.step({kind: 'vote', to: 'a', from, term: 3, lastIndex, lastTerm});
+      node.step({kind: 'vote', to: 'a', from, term: 3, lastIndex, lastTerm, transfer: false});
     ask('b', 9, 1);
     ask('b', 1, 2);
     ask('c', 2, 2);
@@ -127,9 +133,9 @@ describe('a follower', () => {
   it('tells a leader and a candidate of the past the present term', () => {
     const node = follower([entry(1, 7)]);
     node.step(append('b', 3, {index: 0, term: 0}, []));
-    node.step({kind: 'vote', to: 'a', from: 'c', term: 3, lastIndex: 9, lastTerm: 9});
+    node.step({kind: 'vote', to: 'a', from: 'c', term: 3, lastIndex: 9, lastTerm: 9, transfer: false});
     assert.deepEqual(
-      settle(node).map(message => [message.kind, message.term]),
+      settle(node).map(message => [message.kind, 'term' in message && message.term]),
       [
         ['appendReply', 7],
         ['voteReply', 7],
@@ -141,7 +147,10 @@ describe('a follower', () => {
 
 describe('a candidate', () => {
   it('counts its own vote only once that very vote is on disk', () => {
-    const node = new RaftNode({id: 'a', voters: ['a']});
+    const node = new RaftNode({
+      id: 'a',
+      start: {index: 0, term: 0, configuration: initialConfiguration(['a'])},
+    });
     node.campaign();
     const first = node.ready();
     node.campaign();

@@ -13,35 +13,56 @@ const entry = (index: number, term = 1, bytes = 1): Entry => ({
 });
 
 describe('raft log', () => {
-  it('does not take a replaced entry for the one that was written', () => {
+  it('does not take a replaced entry for the one that was written, though the same comes back', () => {
     const log = new RaftLog({index: 0, term: 0}, [entry(1)]);
     log.append(entry(2, 2));
-    log.stableTo(2, 1);
-    assert.equal(log.stable, 1);
-    log.stableTo(2, 2);
+    log.append(entry(3, 2));
+    log.handOut(1000);
+    log.truncateFrom(3);
+    log.append(entry(3, 4));
+    log.truncateFrom(3);
+    log.append(entry(3, 2));
+    log.written();
     assert.equal(log.stable, 2);
+    assert.deepEqual(
+      log.handOut(1000).map(one => one.index),
+      [3],
+    );
+    log.written();
+    assert.equal(log.stable, 3);
   });
 
   it('hands out each entry once to be persisted, and applies only what is stable and committed', () => {
     const log = new RaftLog({index: 0, term: 0}, []);
     for (let index = 1; index <= 4; index++) log.append(entry(index));
-    const first = log.unstable(2);
-    log.handOut(first.at(-1)?.index ?? 0);
-    assert.deepEqual(
-      first.map(one => one.index),
-      [1, 2],
-    );
-    assert.deepEqual(
-      log.unstable(100).map(one => one.index),
-      [3, 4],
-    );
+    const indexes = (entries: readonly Entry[]): number[] => entries.map(one => one.index);
+    assert.deepEqual(indexes(log.handOut(40)), [1, 2]);
     log.commitTo(3);
-    assert.deepEqual(log.applicable(100), []);
-    log.stableTo(2, 1);
+    assert.deepEqual(indexes(log.applicable(100)), []);
+    log.written();
+    assert.deepEqual(indexes(log.handOut(100)), [3, 4]);
+    assert.deepEqual(indexes(log.applicable(100)), [1, 2]);
+  });
+
+  it('has nothing on disk of a snapshot that is not installed, and goes on behind it', () => {
+    const log = new RaftLog({index: 0, term: 0}, [entry(1), entry(2)]);
+    log.append(entry(3));
+    log.handOut(1000);
+    log.restore({index: 9, term: 5});
+    log.append(entry(10, 5));
+    log.written();
+    assert.equal(log.stable, 0);
+    assert.equal(log.hasApplicable, false);
     assert.deepEqual(
-      log.applicable(100).map(one => one.index),
-      [1, 2],
+      log.handOut(1000).map(one => one.index),
+      [10],
     );
+    log.written();
+    log.installed(9);
+    assert.equal(log.applied, 9);
+    assert.equal(log.stable, 10);
+    assert.equal(log.term(9), 5);
+    assert.equal(log.term(8), undefined);
   });
 
   it('compacts applied entries only, and keeps the term before the first', () => {

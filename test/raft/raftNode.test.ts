@@ -1,7 +1,10 @@
 /** One voter: it leads alone, commits what is on its own disk and nothing sooner, and remembers its terms. */
 import assert from 'node:assert/strict';
+import {initialConfiguration} from '../../coordinator/raft/configuration.ts';
 import {RaftNode} from '../../coordinator/raft/raftNode.ts';
 import type {Entry, HardState, Ready} from '../../coordinator/raft/types.ts';
+
+const ALONE = {index: 0, term: 0, configuration: initialConfiguration(['a'])};
 
 /** A driver with a disk of its own: carries out one `Ready` after the other. */
 class Driver {
@@ -11,7 +14,7 @@ class Driver {
   node: RaftNode;
 
   constructor() {
-    this.node = new RaftNode({id: 'a', voters: ['a']});
+    this.node = new RaftNode({id: 'a', start: ALONE});
   }
 
   /** One `Ready`, persisted and applied. */
@@ -35,7 +38,7 @@ class Driver {
   restart(): void {
     this.node = new RaftNode({
       id: 'a',
-      voters: ['a'],
+      start: ALONE,
       entries: this.log,
       ...(this.hardState ? {hardState: this.hardState} : {}),
     });
@@ -58,7 +61,7 @@ describe('raft with one voter', () => {
     const ready = driver.node.ready();
     assert.deepEqual(ready.hardState, {term: 1, vote: 'a', commit: 0});
     assert.equal(driver.node.role, 'candidate');
-    assert.equal(driver.node.propose(data('x')), undefined);
+    assert.deepEqual(driver.node.propose(data('x')), {kind: 'dropped', reason: 'noLeader'});
     driver.persist(ready);
     driver.node.advance(ready);
     assert.equal(driver.node.role, 'leader');
@@ -70,7 +73,7 @@ describe('raft with one voter', () => {
     driver.node.campaign();
     driver.settle();
     const place = driver.node.propose(data('x'));
-    assert.deepEqual(place, {index: 2, term: 1});
+    assert.deepEqual(place, {kind: 'appended', index: 2, term: 1});
     const ready = driver.node.ready();
     assert.deepEqual(
       ready.entries.map(entry => entry.index),
@@ -118,7 +121,7 @@ describe('raft with one voter', () => {
     driver.node.campaign();
     driver.turn();
     assert.equal(driver.node.role, 'leader');
-    assert.equal(driver.node.committed, 0);
+    assert.equal(driver.node.committed, 1);
     driver.settle();
     assert.deepEqual(driver.texts(), ['', 'x', '']);
   });
@@ -156,8 +159,7 @@ describe('raft with one voter', () => {
   it('starts behind a snapshot and lets go of applied entries', () => {
     const node = new RaftNode({
       id: 'a',
-      voters: ['a'],
-      start: {index: 100, term: 3},
+      start: {...ALONE, index: 100, term: 3},
       hardState: {term: 4, vote: 'a', commit: 90},
     });
     node.campaign();
@@ -170,13 +172,13 @@ describe('raft with one voter', () => {
     };
     run();
     assert.equal(node.currentTerm, 5);
-    assert.deepEqual(node.propose(data('x')), {index: 102, term: 5});
+    assert.deepEqual(node.propose(data('x')), {kind: 'appended', index: 102, term: 5});
     run();
     assert.equal(node.applied, 102);
   });
 
   it('keeps each ready within its size', () => {
-    const node = new RaftNode({id: 'a', voters: ['a'], maxReadyBytes: 100});
+    const node = new RaftNode({id: 'a', start: ALONE, maxReadyBytes: 120});
     node.campaign();
     while (node.hasReady) node.advance(node.ready());
     for (let n = 0; n < 10; n++) node.propose(Buffer.alloc(40));
