@@ -18,14 +18,7 @@ import {root, run, stop} from './install.mjs';
 const SDK = 'node_modules/@anthropic-ai/claude-agent-sdk';
 const MAX_BYTES = 5_000_000;
 
-const STAGED = [
-  '.vscodeignore',
-  'CHANGELOG.md',
-  'LICENSE',
-  'dist',
-  'extension/media',
-  'package.nls.json',
-];
+const STAGED = ['.vscodeignore', 'CHANGELOG.md', 'LICENSE', 'dist', 'extension/media', 'package.nls.json'];
 
 if (!process.argv.includes('--no-build') && run(process.execPath, ['.config/build.mjs']) !== 0)
   stop('The build failed.');

@@ -7,7 +7,9 @@ import type {DropReason, ProposeOutcome, ReadOutcome} from './types.ts';
 export function propose(core: RaftCore, data: Uint8Array): ProposeOutcome {
   if (core.leading) {
     const reason = whyNot(core);
-    return reason ? {kind: 'dropped', reason} : {kind: 'appended', ...core.append('command', data)};
+    if (reason) return {kind: 'dropped', reason};
+    const {index, term} = core.append('command', data);
+    return {kind: 'appended', index, term};
   }
   const to = core.leader;
   if (to === undefined) return {kind: 'dropped', reason: 'noLeader'};

@@ -3,7 +3,7 @@
  * carries out and acknowledges. A driver may have one write and one application going on while it keeps feeding and emptying the node.
  */
 import {assert} from '../runtime/assert.ts';
-import {campaign, countVote} from './election.ts';
+import {campaign, campaignIfDue, countVote} from './election.ts';
 import {
   handlePropose,
   handleReadIndex,
@@ -108,7 +108,7 @@ export class RaftNode {
   tick(): void {
     const {core} = this;
     core.writeTicks = this.write ? core.writeTicks + 1 : 0;
-    if (core.quarantine > 0) core.quarantine -= 1;
+    if (core.promised > 0) core.promised -= 1;
     if (core.leading && core.diskHung) abdicate(core, core.leading);
     else if (core.leading) tickLeader(core, core.leading);
     else {
@@ -195,13 +195,20 @@ export class RaftNode {
     this.applying ??= committed.at(-1)?.index;
     if (core.leading?.roundDue) sendHeartbeats(core, core.leading);
     if (core.leading) sendAppends(core, core.leading);
-    const write = this.hasWrite ? this.nextWrite() : NO_WRITE;
-    const {messages, reads, snapshots} = core;
+    const writes = this.hasWrite;
+    const ready: Ready = {
+      snapshot: writes ? core.installing : undefined,
+      entries: writes ? log.handOut(limits.maxReadyBytes) : [],
+      hardState: writes ? {term: core.term, vote: core.vote, commit: log.committed} : undefined,
+      messages: core.messages,
+      committed,
+      reads: core.reads,
+      snapshots: core.snapshots,
+    };
     core.messages = [];
     core.reads = [];
     core.snapshots = [];
-    const ready = {...write, messages, committed, reads, snapshots};
-    if (write !== NO_WRITE) {
+    if (writes) {
       this.write = {ready, version: core.version};
       core.writeTicks = 0;
     }
@@ -223,6 +230,7 @@ export class RaftNode {
     const voted = core.savedVersion === core.version && core.vote === core.id;
     if (core.role === 'candidate' && voted) countVote(core, core.id, true);
     if (core.leading) commit(core, core.leading);
+    campaignIfDue(core);
   }
 
   /** Entries up to `index`, of those that were handed out as committed, are applied. */
@@ -230,6 +238,7 @@ export class RaftNode {
     assert(this.applying !== undefined && index <= this.applying, `entry ${index} was not handed out`);
     if (index === this.applying) this.applying = undefined;
     applyTo(this.core, index);
+    campaignIfDue(this.core);
   }
 
   /** For drivers that carry out one `Ready` at a time: it is persisted and applied. */
@@ -266,17 +275,4 @@ export class RaftNode {
     if (core.installing) return this.applying === undefined;
     return core.version !== core.savedVersion || core.log.hasUnstable;
   }
-
-  private nextWrite(): Pick<Ready, 'snapshot' | 'hardState' | 'entries'> {
-    const {core} = this;
-    const entries = core.log.handOut(core.limits.maxReadyBytes);
-    const hardState = {term: core.term, vote: core.vote, commit: core.log.committed};
-    return {snapshot: core.installing, hardState, entries};
-  }
 }
-
-const NO_WRITE: Pick<Ready, 'snapshot' | 'hardState' | 'entries'> = {
-  snapshot: undefined,
-  hardState: undefined,
-  entries: [],
-};

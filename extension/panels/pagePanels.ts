@@ -89,9 +89,8 @@ export class PagePanels implements Disposable {
   private take(panel: vscode.WebviewPanel, state: PageState): void {
     const {extensionUri, link, clock, random, logger} = this.options;
     const key = keyOf(state);
-    // A tab draws it as it is: without the colour of its text.
-    const icon = (name: string): vscode.Uri => vscode.Uri.joinPath(extensionUri, 'extension/media', name);
-    panel.iconPath = {light: icon('mcpx.svg'), dark: icon('mcpxDark.svg')};
+    // Tabs draw it as it is, and one of two even in the wrong high-contrast theme: a grey that all backgrounds bear.
+    panel.iconPath = vscode.Uri.joinPath(extensionUri, 'extension', 'media', 'mcpxTab.svg');
     const page = new PagePanel(panel, state, {
       extensionUri,
       link,

@@ -20,10 +20,19 @@ export const dropTasks: vscode.TreeDragAndDropController<TreeElement> = {
   dragMimeTypes: [],
   dropMimeTypes: [TASK_MIME],
   handleDrop: async (element, transfer) => {
-    const item = transfer.get(TASK_MIME);
-    if (!item || element?.target?.kind !== 'agent') return;
-    const task = Target.safeParse(JSON.parse(await item.asString()));
-    if (task.success && task.data.kind === 'task')
-      await vscode.commands.executeCommand(commandId('reassignTask'), task.data, element.target);
+    if (element?.target?.kind !== 'agent') return;
+    const task = await draggedTask(transfer);
+    if (task) await vscode.commands.executeCommand(commandId('reassignTask'), task, element.target);
   },
 };
+
+/** A window in a browser has an empty entry of the same type, before ours. */
+async function draggedTask(transfer: vscode.DataTransfer): Promise<Target | undefined> {
+  for (const [type, item] of transfer) {
+    const text = type === TASK_MIME ? await item.asString() : '';
+    if (text === '') continue;
+    const task = Target.safeParse(JSON.parse(text));
+    if (task.success && task.data.kind === 'task') return task.data;
+  }
+  return undefined;
+}

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {initialConfiguration} from '../../coordinator/raft/configuration.ts';
 import type {Message} from '../../coordinator/raft/messages.ts';
 import {hasQuorum} from '../../coordinator/raft/quorum.ts';
-import type {MembershipChange, RaftConfig} from '../../coordinator/raft/types.ts';
+import type {Configuration, MembershipChange, RaftConfig} from '../../coordinator/raft/types.ts';
 import type {Random} from '../../coordinator/runtime/random.ts';
 import {Host, type Snapshot, textOf} from './host.ts';
 
@@ -28,6 +28,7 @@ export interface ClusterOptions extends Omit<RaftConfig, 'id' | 'start'> {
 
 export class Cluster {
   readonly hosts: Host[];
+  private readonly first: Configuration;
   private mail: Mail[] = [];
   /** Directed pairs `a>b` that lose everything. */
   readonly cut = new Set<string>();
@@ -47,9 +48,9 @@ export class Cluster {
     readonly random: Random,
   ) {
     const ids = Array.from({length: voters + spares}, (_, n) => `n${n}`);
-    const first = initialConfiguration(ids.slice(0, voters));
+    this.first = initialConfiguration(ids.slice(0, voters));
     const config = {maxInFlight: 4, ...settings, random};
-    this.hosts = ids.map((id, n) => new Host(id, n < voters ? first : undefined, config));
+    this.hosts = ids.map((id, n) => new Host(id, n < voters ? this.first : undefined, config));
     for (const host of this.hosts) host.start();
   }
 
@@ -83,11 +84,22 @@ export class Cluster {
     this.waiting = this.waiting.filter(read => read.host !== host);
   }
 
+  /** Time passes for everyone alike, in any order. */
+  tickAll(): void {
+    const left = [...this.hosts];
+    while (left.length > 0) {
+      const host = this.pick(left);
+      left.splice(left.indexOf(host), 1);
+      host.node?.tick();
+      this.take(host);
+    }
+  }
+
   /** One thing happens somewhere, by chance. */
-  step(): void {
+  step(ticks = true): void {
     const host = this.pick(this.hosts);
     const chance = this.random.next();
-    if (chance < 0.05) host.node?.tick();
+    if (chance < 0.05 && ticks) host.node?.tick();
     else if (chance < 0.5) this.deliver(Math.floor(this.random.next() * this.mail.length));
     else if (chance < 0.7) this.take(host);
     else if (chance < 0.84) this.finishWrite(host);
@@ -230,9 +242,8 @@ export class Cluster {
     const holders = new Set<string>();
     for (const host of hosts)
       if (host.snapshot.mark.index >= last || host.termOnDisk(last) === term) holders.add(host.id);
-    const voters = initialConfiguration(this.ids);
     assert.ok(
-      hasQuorum(voters, id => holders.has(id)),
+      hasQuorum(this.first, id => holders.has(id)),
       `entry ${last} is on ${holders.size} disks`,
     );
   }

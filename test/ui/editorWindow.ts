@@ -72,6 +72,7 @@ export class EditorWindow {
       ...folders,
       env: person.env,
       isDriven: false,
+      trustsAll: true,
       onHostEnded: () => undefined,
     });
     let browser: Browser | undefined;

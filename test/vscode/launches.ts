@@ -7,8 +7,12 @@ export interface Launch {
   /** What the workspace is made of: nothing, or an example as a git repository. */
   readonly workspace: 'empty' | {readonly example: string};
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** The folder is none that the person trusts. */
+  readonly isUntrusted?: boolean;
   /** Text of a plan that runs in the background when the window opens. */
   readonly running?: string;
+  /** Coordinator, host and agents of that plan were killed before. */
+  readonly wasKilled?: boolean;
   /** It shows that a failure is noticed. */
   readonly mustFail?: boolean;
 }
@@ -25,6 +29,7 @@ export const LAUNCHES: readonly Launch[] = [
   {suite: 'activation', title: 'a window without a plan', workspace: 'empty'},
   {suite: 'editor', title: 'a repository with a plan', workspace: {example: 'greeter'}},
   {suite: 'commands', title: 'a team that is steered', workspace: 'empty', settings: UNDISTURBED},
+  {suite: 'goals', title: 'a goal and a selected text', workspace: 'empty', settings: UNDISTURBED},
   {
     suite: 'documents',
     title: 'shared memory and results',
@@ -37,6 +42,31 @@ export const LAUNCHES: readonly Launch[] = [
     title: 'a window that opens while a session runs',
     workspace: 'empty',
     running: 'name: long\nagents: 1\nworkspace: none\ntasks:\n  - { id: wait, run: sleep 600 }\n',
+  },
+  {
+    suite: 'interrupted',
+    title: 'a window that opens after a session was interrupted',
+    workspace: 'empty',
+    running: 'name: long\nagents: 1\nworkspace: none\ntasks:\n  - { id: wait, run: sleep 5 }\n',
+    wasKilled: true,
+  },
+  {
+    suite: 'careful',
+    title: 'a folder that is not trusted, and nothing that starts by itself',
+    workspace: {example: 'greeter'},
+    isUntrusted: true,
+    settings: {
+      'mcpx.coordinator.autoStart': false,
+      'security.workspace.trust.enabled': true,
+      'security.workspace.trust.startupPrompt': 'never',
+      'security.workspace.trust.banner': 'never',
+    },
+  },
+  {
+    suite: 'hands',
+    title: 'links, drags, browsers and machines',
+    workspace: 'empty',
+    settings: {...UNDISTURBED, 'extensions.confirmedUriHandlerExtensionIds': ['mcpx.mcpx']},
   },
   {suite: 'panels', title: 'the web pages in panels', workspace: 'empty'},
   {suite: 'dying', title: 'an extension host that dies', workspace: 'empty', mustFail: true},

@@ -19,6 +19,7 @@ const limitMs = z.number().positive().optional();
 export const PageAction = z.discriminatedUnion('kind', [
   z.object({kind: z.literal('waitFor'), target: Target, state: z.enum(['visible', 'hidden']), limitMs}),
   z.object({kind: z.literal('click'), target: Target, limitMs}),
+  z.object({kind: z.literal('drag'), target: Target, onto: Target, limitMs}),
   z.object({kind: z.literal('fill'), target: Target, text: z.string(), limitMs}),
   /** Of every element that matches. */
   z.object({kind: z.literal('texts'), target: Target}),

@@ -113,12 +113,17 @@ async function countLaunch(
   try {
     const workspace = makeWorkspace(launch, person);
     if (launch.running !== undefined) await startPlan(launch.running, workspace, person);
+    if (launch.wasKilled) for (const {pid} of person.processes()) process.kill(pid, 'SIGKILL');
     const running = runTests({
       vscodeExecutablePath: executable,
       extensionDevelopmentPath: ROOT,
       extensionTestsPath: path.join(suites, 'index.cjs'),
       extensionTestsEnv: {...withoutSurroundings(), ...person.env, ...variables},
-      launchArgs: [workspace, ...profileArguments(launch, person)],
+      launchArgs: [
+        workspace,
+        ...(launch.isUntrusted ? ['--untrusted'] : []),
+        ...profileArguments(launch, person),
+      ],
     });
     await within(running, LAUNCH_LIMIT_MS, `the window of ${launch.suite} to end`);
     counts = countsOf(stats, true);

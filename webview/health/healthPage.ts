@@ -263,7 +263,7 @@ export class HealthPage extends McpxElement {
       ${
         shown.length === 0
           ? html`<div class="card quiet">${t('No agent is here.')}</div>`
-          : html`<div class="scroll"><table>
+          : html`<div class="scroll" tabindex="0" role="region" aria-labelledby="agents"><table>
             <thead><tr>
               <th>${t('Agent')}</th><th>${t('State')}</th><th>${t('Machine')}</th><th>${t('Region')}</th><th>Claude Code</th>
               <th class="number">${t('Slots')}</th><th class="number">${t('Answers in')}</th><th class="number">${t('Errors')}</th>

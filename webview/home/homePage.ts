@@ -29,6 +29,7 @@ export class HomePage extends McpxElement {
         max-width: 1060px;
         margin: 0 auto;
         display: grid;
+        grid-template-columns: minmax(0, 1fr);
         gap: 28px;
       }
       .head {
@@ -108,7 +109,7 @@ export class HomePage extends McpxElement {
           ? html`<div class="card quiet">
             ${all.length === 0 ? t('No plan has run yet. Start one with "mcpx run plan.mcpx.yaml", or from VS Code.') : t('No session has this name.')}
           </div>`
-          : html`<div class="scroll"><table>
+          : html`<div class="scroll" tabindex="0" role="region" aria-label=${t('Sessions')}><table>
             <thead><tr>
               <th><span class="offscreen">${t('State')}</span></th><th>${t('Session')}</th><th>${t('Started')}</th>
               <th class="number">${t('Tasks done')}</th><th class="number">${t('Time')}</th><th class="number">${t('Cost')}</th><th></th>
@@ -147,7 +148,7 @@ export class HomePage extends McpxElement {
           ? html`<div class="card quiet">
             ${t('No agent is here. "mcpx run" starts its own; add one that stays with "mcpx agent add".')}
           </div>`
-          : html`<div class="scroll"><table>
+          : html`<div class="scroll" tabindex="0" role="region" aria-label=${t('Agents')}><table>
             <thead><tr><th></th><th>${t('Agent')}</th><th>${t('Machine')}</th><th>${t('State')}</th></tr></thead>
             <tbody>
               ${online.map(

@@ -28,6 +28,8 @@ export interface ServerOptions extends ServerFolders {
   readonly env: Environment;
   /** By the smoke-test driver, which forwards the console and reports the end of a suite, and hides toasts. */
   readonly isDriven: boolean;
+  /** Whether folders are trusted as they are, without a question. */
+  readonly trustsAll: boolean;
   readonly onHostEnded: (why: string) => void;
 }
 
@@ -129,8 +131,8 @@ function serverArguments(parts: Parts, options: ServerOptions, port: number): st
     '--disable-telemetry',
     '--disable-update-check',
     '--disable-getting-started-override',
-    '--disable-workspace-trust',
     '--ignore-last-opened',
+    ...(options.trustsAll ? ['--disable-workspace-trust'] : []),
     ...(options.isDriven ? ['--vscode-option', 'enable-smoke-test-driver'] : []),
   ];
 }

@@ -22,6 +22,7 @@ describe("the stand-in's command line", () => {
       extensionsFolder: '/p/extensions',
       workspace: '/repository',
       disableExtensions: true,
+      trustsAll: true,
     });
   });
 
@@ -32,6 +33,12 @@ describe("the stand-in's command line", () => {
     );
     assert.equal(workspace, '/a b');
     assert.equal(tests, '/here/suite');
+  });
+
+  it('trusts every folder but one that is said not to be trusted, whatever else is passed', () => {
+    const trusts = (...args: string[]) => parseCommandLine(args, '/here').trustsAll;
+    assert.equal(trusts('--disable-workspace-trust'), true);
+    assert.equal(trusts('--untrusted', '--disable-workspace-trust'), false);
   });
 
   it('takes no flag that it does not know for a folder', () => {

@@ -10,7 +10,12 @@ export interface CommandLine {
   readonly extensionsFolder?: string;
   readonly workspace?: string;
   readonly disableExtensions: boolean;
+  /** Unless `--untrusted` is there: @vscode/test-electron always passes --disable-workspace-trust. */
+  readonly trustsAll: boolean;
 }
+
+/** Ours: desktops ignore it. */
+const UNTRUSTED = 'untrusted';
 
 const WITH_VALUE = new Set([
   'extensionDevelopmentPath',
@@ -58,5 +63,6 @@ export function parseCommandLine(args: readonly string[], folder: string): Comma
     extensionsFolder: last('extensions-dir'),
     workspace,
     disableExtensions: flags.has('disable-extensions'),
+    trustsAll: !flags.has(UNTRUSTED),
   };
 }

@@ -99,6 +99,7 @@ async function startServer({parts, commandLine, folder, end}: Run, socket: strin
     extensionsFolder,
     env: {...process.env, [PAGE_VARIABLE]: socket},
     isDriven: true,
+    trustsAll: commandLine.trustsAll,
     onHostEnded: why =>
       void pause(VERDICT_GRACE_MS, undefined, {ref: false}).then(() => end({kind: 'broken', why})),
   });

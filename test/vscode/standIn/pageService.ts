@@ -27,6 +27,9 @@ async function answer(request: Promise<string>, page: Page | undefined): Promise
   }
 }
 
+const DRAG_MOVES = 4;
+const DRAG_MS = 500;
+
 const LIMIT = {timeout: ACTION_LIMIT_MS};
 
 function limit({limitMs = ACTION_LIMIT_MS}: {limitMs?: number | undefined}): {timeout: number} {
@@ -42,6 +45,9 @@ async function act(page: Page, action: PageAction): Promise<string[]> {
       return [];
     case 'click':
       await locate(page, action.target).first().click(limit(action));
+      return [];
+    case 'drag':
+      await drag(page, action.target, action.onto, limit(action));
       return [];
     case 'fill':
       await locate(page, action.target).first().fill(action.text, limit(action));
@@ -67,6 +73,18 @@ async function act(page: Page, action: PageAction): Promise<string[]> {
       await page.screenshot({...LIMIT, path: action.file});
       return [];
   }
+}
+
+/** As slowly as a hand: the editor asks the extension what is dragged, and forgets it when that is dropped before. */
+async function drag(page: Page, target: Target, onto: Target, options: {timeout: number}): Promise<void> {
+  await locate(page, target).first().hover(options);
+  await page.mouse.down();
+  const place = locate(page, onto).first();
+  for (let moves = 0; moves < DRAG_MOVES; moves++) {
+    await place.hover(options);
+    await page.waitForTimeout(DRAG_MS);
+  }
+  await page.mouse.up();
 }
 
 function locate(page: Page, {frames = [], selector, hasText}: Target): Locator {

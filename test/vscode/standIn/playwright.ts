@@ -15,6 +15,7 @@ export interface Locator {
   frameLocator(selector: string): FrameLocator;
   waitFor(options: WaitOptions): Promise<void>;
   click(options: {readonly timeout: number}): Promise<void>;
+  hover(options: {readonly timeout: number}): Promise<void>;
   fill(text: string, options: {readonly timeout: number}): Promise<void>;
   allInnerTexts(): Promise<string[]>;
   evaluateAll<T, A>(
@@ -31,6 +32,8 @@ export interface FrameLocator {
 
 export interface Page extends FrameLocator {
   readonly keyboard: {press(keys: string): Promise<void>; type(text: string): Promise<void>};
+  readonly mouse: {down(): Promise<void>; up(): Promise<void>};
+  waitForTimeout(ms: number): Promise<void>;
   goto(url: string, options: {readonly timeout: number}): Promise<unknown>;
   exposeFunction(name: string, callback: (...args: never[]) => unknown): Promise<void>;
   screenshot(options: {readonly path: string; readonly timeout: number}): Promise<unknown>;

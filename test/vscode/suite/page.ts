@@ -29,6 +29,10 @@ export class Page {
     await this.act({kind: 'click', target});
   }
 
+  async drag(target: Target, onto: Target): Promise<void> {
+    await this.act({kind: 'drag', target, onto});
+  }
+
   async fill(target: Target, value: string): Promise<void> {
     await this.act({kind: 'fill', target, text: value});
   }

@@ -44,6 +44,11 @@ export class Tree {
     await this.page.click({selector: this.selector(label)});
   }
 
+  /** Drags the row onto one of another tree. */
+  async drag(label: string, onto: Tree, other: string): Promise<void> {
+    await this.page.drag({selector: this.selector(label)}, {selector: onto.selector(other)});
+  }
+
   /** Titles of the row's inline actions. */
   async actions(label: string): Promise<string[]> {
     return await this.page.attributes(
