@@ -1,7 +1,8 @@
 // Builds the bundles (the mcpx command, the extension with its parts that are loaded when they are needed, the web pages with their layout worker) and the schema of plans.
 
 import {existsSync} from 'node:fs';
-import {chmod, mkdir, rm, writeFile} from 'node:fs/promises';
+import {chmod, mkdir, readFile, rm, writeFile} from 'node:fs/promises';
+import {createRequire} from 'node:module';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import * as esbuild from 'esbuild';
@@ -36,6 +37,25 @@ function lazyChunk(filter, file) {
   };
 }
 
+/** etcd3 reads its protocol from files beside its module, which a bundle has not: they are put in as what they say. */
+const etcdProtocol = {
+  name: 'etcd-protocol',
+  setup(build) {
+    build.onLoad({filter: /[\\/]etcd3[\\/]lib[\\/]connection-pool\.js$/}, async ({path: file}) => {
+      const reading = /proto_loader_1\.loadSync\)\(`\$\{__dirname\}\/\.\.\/proto\/rpc\.proto`,/;
+      const source = await readFile(file, 'utf8');
+      if (!reading.test(source)) throw new Error(`${file} reads its protocol in another way than it did`);
+      const loader = createRequire(file).resolve('@grpc/proto-loader');
+      const protocol = new (createRequire(loader)('protobufjs').Root)();
+      protocol.resolvePath = (_from, name) => path.join(path.dirname(file), '../proto', path.basename(name));
+      protocol.loadSync('rpc.proto', {keepCase: true});
+      const json = JSON.stringify(protocol.toJSON());
+      const contents = source.replace(reading, () => `proto_loader_1.fromJSON)(${json},`);
+      return {contents, loader: 'js'};
+    });
+  },
+};
+
 const builds = [
   {
     ...common,
@@ -45,6 +65,7 @@ const builds = [
     platform: 'node',
     format: 'esm',
     external,
+    plugins: [etcdProtocol],
     // CommonJS dependencies inside an ES module bundle still call require().
     banner: {
       js: "#!/usr/bin/env node\nimport {createRequire as __mcpxCreateRequire} from 'node:module';const require = __mcpxCreateRequire(import.meta.url);",

@@ -41,6 +41,14 @@ export const Settings = z.strictObject({
   snapshotEntries: count.default(100_000).describe('Log entries between two snapshots of the store.'),
   snapshotBytes: bytes.default(64 * 1024 * 1024).describe('Log bytes between two snapshots of the store.'),
   segmentBytes: bytes.default(64 * 1024 * 1024).describe('Size of one segment of the log.'),
+  etcdTimeoutMs: count
+    .default(10_000)
+    .describe('Longest time of a read or write where an etcd is the store, in ms.'),
+  etcdHeartbeatMs: count
+    .default(5000)
+    .describe(
+      'Time without a write after which an etcd gets a heartbeat, which measures how far behind its watch is, in ms.',
+    ),
   maxFrameBytes: bytes.default(8 * 1024 * 1024).describe('Largest WebSocket message that is read.'),
   maxConnections: count.default(12_000).describe('WebSocket connections in all.'),
   maxConnectionsPerToken: count

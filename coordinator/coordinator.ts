@@ -1,4 +1,5 @@
 /** The composition root: one coordinator made of its parts, started in order and stopped in reverse. */
+import {mkdir} from 'node:fs/promises';
 import {artifactRequests} from './artifacts/artifactRequests.ts';
 import {ArtifactStore} from './artifacts/artifactStore.ts';
 import {sweepArtifacts} from './artifacts/sweepArtifacts.ts';
@@ -28,6 +29,7 @@ import {AgentRegistry} from './pool/agentRegistry.ts';
 import {DEFAULT_TENANT} from './protocol/ids.ts';
 import {tenantKeys} from './protocol/model/keys.ts';
 import {type Clock, every} from './runtime/clock.ts';
+import {lockDirectory} from './runtime/directoryLock.ts';
 import {DisposableStore} from './runtime/disposable.ts';
 import type {Random} from './runtime/random.ts';
 import {AuditLog} from './security/audit.ts';
@@ -37,6 +39,8 @@ import type {Principal} from './security/principal.ts';
 import {ServerTls} from './security/serverTls.ts';
 import {TokenRegistry, withFixedTokens} from './security/tokenRegistry.ts';
 import {openEmbeddedStore} from './store/embedded/embeddedStore.ts';
+import type {EtcdTls} from './store/etcd/endpoints.ts';
+import type {EtcdAddress} from './store/etcd/etcdAddress.ts';
 import type {Store} from './store/store.ts';
 import {Lead} from './tasks/lead.ts';
 import {TranscriptService} from './transcripts/transcriptService.ts';
@@ -54,6 +58,8 @@ export interface CoordinatorOptions {
     readonly token: string;
     readonly ca?: string | undefined;
   };
+  /** Keeps the facts in this etcd instead of in the directory. */
+  readonly etcd?: {readonly address: EtcdAddress; readonly tls: EtcdTls} | undefined;
   readonly settings: Settings;
   readonly clock: Clock;
   readonly random: Random;
@@ -81,7 +87,7 @@ const HOUSEKEEPING_MS = 3_600_000;
 
 /** Rejects with `config` (address, settings), `conflict` (another process has the directory), `corrupt` or `incompatible`. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const {clock, random, logger, settings} = options;
+  const {clock, random} = options;
   checkListenAddress(options.address.host, options.tls);
   const data = await DataDirectory.open(options.directory, random);
   const started: (() => Promise<void> | void)[] = [];
@@ -89,18 +95,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     for (const stop of started.reverse()) await stop();
   };
   try {
-    const store = await openEmbeddedStore({
-      directory: data.storeFolder,
-      clock,
-      random,
-      logger: logger.with({part: 'store'}),
-      settings: {
-        segmentBytes: settings.segmentBytes,
-        snapshotEntries: settings.snapshotEntries,
-        snapshotLogBytes: settings.snapshotBytes,
-        historyRevisions: settings.historyRevisions,
-      },
-    });
+    const store = await openStore(options, data, started);
     started.push(() => store.close());
     const authority = options.tls ? await openClusterAuthority({directory: data.root, clock}) : undefined;
     const parts = await assemble(options, data, store, authority);
@@ -117,6 +112,43 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     await unwind();
     throw error;
   }
+}
+
+/** What must be undone when it fails is added to `started`. */
+async function openStore(
+  {etcd, clock, random, logger: all, settings}: CoordinatorOptions,
+  data: DataDirectory,
+  started: (() => Promise<void> | void)[],
+): Promise<Store> {
+  const logger = all.with({part: 'store'});
+  if (etcd) {
+    await mkdir(data.storeFolder, {recursive: true});
+    const hint = 'Stop the coordinator that uses it, or name another directory with --data.';
+    const lock = await lockDirectory(data.storeFolder, random.hex(6), hint);
+    started.push(() => lock.release());
+    // Its client takes a moment to load, which only its users should wait for.
+    const {openEtcdStore} = await import('./store/etcd/etcdStore.ts');
+    return openEtcdStore({
+      ...etcd,
+      clock,
+      random,
+      logger,
+      settings: {requestTimeoutMs: settings.etcdTimeoutMs, heartbeatMs: settings.etcdHeartbeatMs},
+      closed: () => lock.release(),
+    });
+  }
+  return openEmbeddedStore({
+    directory: data.storeFolder,
+    clock,
+    random,
+    logger,
+    settings: {
+      segmentBytes: settings.segmentBytes,
+      snapshotEntries: settings.snapshotEntries,
+      snapshotLogBytes: settings.snapshotBytes,
+      historyRevisions: settings.historyRevisions,
+    },
+  });
 }
 
 interface Parts {

@@ -9,6 +9,7 @@ import {createLogger, type LogLevel} from '../observability/logger.ts';
 import {systemClock} from '../runtime/clock.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import {systemRandom} from '../runtime/random.ts';
+import {parseEtcdAddress} from '../store/etcd/etcdAddress.ts';
 import {VERSION} from '../version.ts';
 import {addCoordinatorStopCommand} from './coordinatorStop.ts';
 import {type CommandIo, EXIT} from './io.ts';
@@ -24,6 +25,10 @@ interface Options {
   readonly tls: boolean;
   readonly dial: string[];
   readonly dialCa?: string;
+  readonly store?: string;
+  readonly storeCa?: string;
+  readonly storeCert?: string;
+  readonly storeKey?: string;
   readonly set: string[];
   readonly linger: boolean;
   readonly log: LogLevel;
@@ -51,6 +56,13 @@ export function addCoordinatorCommand(program: Command, io: CommandIo, done: (ex
       [],
     )
     .option('--dial-ca <file>', 'PEM of the authority behind those addresses')
+    .option(
+      '--store <address>',
+      'keep the facts in an etcd, etcd://HOST:PORT[,HOST:PORT...][/PREFIX] or etcds:// for TLS; MCPX_STORE_USER and MCPX_STORE_PASSWORD enter it',
+    )
+    .option('--store-ca <file>', "PEM of the authority behind the etcd; default: the system's")
+    .option('--store-cert <file>', 'PEM of the certificate that the etcd wants to see')
+    .option('--store-key <file>', 'PEM of its key')
     .option('--set <name=value...>', 'a setting; mcpx doctor --settings lists them', [])
     .addOption(
       new Option('--linger', 'end when no client and no unfinished session is left')
@@ -82,6 +94,7 @@ async function runCoordinator(options: Options, io: CommandIo): Promise<number> 
     tls: options.tls,
     publicNames: options.publicName,
     dial: await dialOf(options, io),
+    etcd: await etcdOf(options, io),
     settings,
     clock: systemClock,
     random: systemRandom,
@@ -116,6 +129,36 @@ async function runCoordinator(options: Options, io: CommandIo): Promise<number> 
   await removeEndpoint(directory);
   await coordinator.stop(STOP_GRACE_MS);
   return stop.signal.aborted ? EXIT.ok : EXIT.failed;
+}
+
+async function etcdOf({store, storeCa, storeCert, storeKey}: Options, io: CommandIo) {
+  const files = [storeCa, storeCert, storeKey];
+  if (store === undefined) {
+    if (files.every(file => file === undefined)) return undefined;
+    throw new CoordinatorError('config', '--store-ca, --store-cert and --store-key come with --store');
+  }
+  const address = parseEtcdAddress(store, {
+    name: io.env['MCPX_STORE_USER'],
+    password: io.env['MCPX_STORE_PASSWORD'],
+  });
+  if (!address.tls && files.some(file => file !== undefined))
+    throw new CoordinatorError('config', 'certificates are for an etcd with TLS', {
+      hint: 'Write its address with etcds://.',
+    });
+  if ((storeCert === undefined) !== (storeKey === undefined))
+    throw new CoordinatorError('config', '--store-cert and --store-key come together');
+  const [authority, certificate, key] = await Promise.all(
+    files.map(file => (file === undefined ? undefined : readPem(path.resolve(io.cwd, file)))),
+  );
+  return {address, tls: {authority, certificate, key}};
+}
+
+async function readPem(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new CoordinatorError('config', `cannot read ${file}`, {cause});
+  }
 }
 
 async function dialOf({dial, dialCa}: Options, io: CommandIo) {

@@ -10,6 +10,8 @@ export interface CuttingProxy {
   readonly cuts: ({readonly direction: 'up' | 'down'; readonly bytes: number} | undefined)[];
   /** While above zero, the next answers have a bit of their last byte flipped. */
   corruptAnswers: number;
+  /** Ends every connection that is open. */
+  endAll(): void;
   close(): Promise<void>;
 }
 
@@ -55,6 +57,9 @@ export async function cuttingProxy(targetPort: number): Promise<CuttingProxy> {
   if (address === null || typeof address === 'string') throw new Error('no port');
   return Object.assign(state, {
     port: address.port,
+    endAll() {
+      for (const socket of sockets) socket.destroy();
+    },
     async close() {
       for (const socket of sockets) socket.destroy();
       server.close();

@@ -33,12 +33,17 @@ export function leaseTests(get: () => StoreUnderTest): void {
     assert.ok(await store.get('a'));
   });
 
-  it('takes its keys along when it is revoked', async () => {
+  it('takes its keys along in one revision when it is revoked', async () => {
     const {store} = get();
     const lease = await store.grantLease(60);
-    await store.txn({then: [put('a', '1', lease.id)]});
+    const {revision} = await store.txn({then: [put('a', '1', lease.id), put('b', '1', lease.id)]});
+    const seen = new Recorder();
+    const watch = store.watch('', {fromRevision: revision + 1}, seen.listen);
     await store.revokeLease(lease.id);
     assert.equal(await store.get('a'), undefined);
+    await seen.first(1);
+    watch.dispose();
+    assert.deepEqual(seen.text(), [`${revision + 1}:delete a,delete b`]);
     assert.equal(await store.keepAlive(lease.id), false);
     await store.revokeLease(lease.id);
   });
@@ -63,12 +68,38 @@ export function leaseTests(get: () => StoreUnderTest): void {
     assert.deepEqual((await store.range('')).kvs, []);
   });
 
+  it('does not know a lease that was never granted', async () => {
+    const {store} = get();
+    const {id} = await store.grantLease(60);
+    const other = id.replace(/.$/, digit => (digit === '1' ? '2' : '1'));
+    assert.equal(await store.keepAlive(other), false);
+    await store.revokeLease(other);
+    assert.equal(await store.keepAlive(id), true);
+  });
+
   it('lasts whole seconds, at least one', async () => {
     for (const ttl of [0, 0.5, -1, Number.NaN]) await refused(get().store.grantLease(ttl), 'limit');
   });
 }
 
 export function lifetimeTests(get: () => StoreUnderTest): void {
+  it('says what it is, how far it is, and how much it holds', async () => {
+    const {store} = get();
+    const before = store.status();
+    assert.ok(before.incarnation.length > 0);
+    assert.equal(before.degraded, undefined);
+    const seen = new Recorder();
+    const watch = store.watch('', {fromRevision: before.revision + 1}, seen.listen);
+    await store.txn({then: [put('a', '1'), put('b', '1')]});
+    await store.txn({then: [put('a', '2'), put('c', '1')]});
+    const {revision} = await store.txn({then: [{kind: 'delete', key: 'b'}]});
+    await seen.first(3);
+    watch.dispose();
+    const {incarnation, keys, revision: newest} = store.status();
+    assert.deepEqual([incarnation, keys], [before.incarnation, before.keys + 2]);
+    assert.equal(newest, revision);
+  });
+
   it('keeps keys, history, leases and its incarnation over a restart', async function () {
     const {store, reopen} = get();
     if (!reopen) return this.skip();
@@ -82,10 +113,11 @@ export function lifetimeTests(get: () => StoreUnderTest): void {
     assert.equal((await again.get('a', {atRevision: r1}))?.value, '1');
     const seen = new Recorder();
     const watch = again.watch('', {fromRevision: r2}, seen.listen);
-    await again.txn({then: [put('c', '3')]});
+    // A driver may write for itself when it opens.
+    const r3 = (await again.txn({then: [put('c', '3')]})).revision;
     await seen.first(2);
     watch.dispose();
-    assert.deepEqual(seen.text(), [`${r2}:put a=2`, `${r2 + 1}:put c=3`]);
+    assert.deepEqual(seen.text(), [`${r2}:put a=2`, `${r3}:put c=3`]);
     await again.revokeLease(lease.id);
     assert.equal(await again.get('b'), undefined);
   });

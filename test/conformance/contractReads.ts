@@ -39,6 +39,34 @@ export function rangeTests(get: () => Store): void {
       assert.deepEqual(all, order === 'ascending' ? keys : [...keys].reverse());
     });
 
+  it('pages at one revision while writes go on', async () => {
+    const store = get();
+    const first = await store.range('a/', {limit: 1});
+    await store.txn({then: [put('a/0', 'new'), put('a/15', 'new'), {kind: 'delete', key: 'a/2'}]});
+    const rest = await store.range('a/', {after: first.kvs[0]?.key, atRevision: first.revision});
+    assert.deepEqual(pairs([...first.kvs, ...rest.kvs]), ['a/1=a/1', 'a/10=a/10', 'a/2=a/2']);
+    assert.equal(rest.revision, first.revision);
+    assert.deepEqual(pairs((await store.range('a/', {after: 'a/10'})).kvs), ['a/15=new']);
+  });
+
+  it('finds nothing behind the last key, nor before the first', async () => {
+    assert.deepEqual(await found('a/', {after: 'a/2'}), []);
+    assert.deepEqual(await found('a/', {after: 'z'}), []);
+    assert.deepEqual(await found('a/', {after: 'a/1', order: 'descending'}), []);
+    assert.deepEqual(await found('a/', {after: 'a'}), ['a/1', 'a/10', 'a/2']);
+    assert.deepEqual(await found('a/', {after: 'b', order: 'descending'}), ['a/2', 'a/10', 'a/1']);
+  });
+
+  it('reads what was acknowledged, also locally', async () => {
+    const store = get();
+    for (let n = 0; n < 5; n++) {
+      const {revision} = await store.txn({then: [put('a', String(n))]});
+      assert.equal((await store.get('a'))?.modRevision, revision);
+    }
+    assert.equal((await store.get('a', {consistency: 'local'}))?.value, '4');
+    assert.equal((await store.range('a', {consistency: 'local', limit: 1})).kvs[0]?.value, '4');
+  });
+
   it('says whether the limit cut the answer', async () => {
     assert.equal((await get().range('a/', {limit: 3})).more, false);
     assert.equal((await get().range('a/', {limit: 2})).more, true);
@@ -79,6 +107,17 @@ export function historyTests(get: () => Store): void {
     await refused(store.range('', {atRevision: r1}), 'notFound');
     assert.deepEqual(pairs((await store.range('', {atRevision: r2})).kvs), ['a=2', 'b=2']);
     assert.deepEqual(pairs((await store.range('')).kvs), ['a=3', 'b=2']);
+  });
+
+  it('keeps what is compacted compacted', async () => {
+    const store = get();
+    const r1 = (await store.txn({then: [put('a', '1')]})).revision;
+    const r2 = (await store.txn({then: [put('a', '2')]})).revision;
+    await store.compact(r2);
+    await store.compact(r1);
+    assert.equal(store.status().compactRevision, r2);
+    await refused(store.get('a', {atRevision: r1}), 'notFound');
+    await refused(store.compact(r2 + 1000), 'limit');
   });
 
   it('refuses a revision that is not there yet', async () => {

@@ -111,6 +111,47 @@ export function watchTests(get: () => Store): void {
     assert.equal(messages.length, 1);
   });
 
+  it('answers `compacted` to the compacted revision itself, whose deletions are gone', async () => {
+    const store = get();
+    await store.txn({then: [put('k', '1')]});
+    const {revision} = await store.txn({then: [{kind: 'delete', key: 'k'}]});
+    await store.txn({then: [put('k', '2')]});
+    await store.compact(revision);
+    assert.equal((await watch('k', revision).first(1))[0]?.kind, 'compacted');
+    await watch('k', revision + 1).first(1);
+  });
+
+  it('may end in its own listener', async () => {
+    const store = get();
+    const {revision} = await store.txn({then: [put('k', '0')]});
+    let calls = 0;
+    const once = store.watch('k', {fromRevision: revision}, () => {
+      calls += 1;
+      once.dispose();
+    });
+    const seen = watch('k', revision);
+    for (let n = 1; n < 4; n++) await store.txn({then: [put('k', String(n))]});
+    await seen.first(4);
+    assert.equal(calls, 1);
+  });
+
+  it('takes a new watch in a listener, from what is being told', async () => {
+    const store = get();
+    const {revision} = await store.txn({then: [put('k', '0')]});
+    const inner = new Recorder();
+    const outer = watch('k', revision + 1);
+    open.push(
+      store.watch('k', {fromRevision: revision + 1}, message => {
+        if (message.kind === 'events' && open.length === 2)
+          open.push(store.watch('k', {fromRevision: message.revision}, inner.listen));
+      }),
+    );
+    for (let n = 1; n < 4; n++) await store.txn({then: [put('k', String(n))]});
+    await inner.first(3);
+    await outer.first(3);
+    assert.deepEqual(inner.text(), outer.text());
+  });
+
   it('is silent after it was disposed', async () => {
     const store = get();
     const {revision} = await store.txn({then: [put('k', '0')]});
