@@ -37,16 +37,15 @@ export const ClusterStatus = z.object({
 });
 export type ClusterStatus = z.infer<typeof ClusterStatus>;
 
-const Answer = z.union([
-  z.object({ok: z.unknown()}),
-  z.object({
-    error: z.object({
-      code: z.enum(COORDINATOR_ERROR_CODES),
-      message: z.string(),
-      hint: z.string().optional(),
-    }),
+export const ClusterFault = z.object({
+  error: z.object({
+    code: z.enum(COORDINATOR_ERROR_CODES).catch('internal'),
+    message: z.string(),
+    hint: z.string().optional(),
   }),
-]);
+});
+
+const Answer = z.union([ClusterFault, z.object({ok: z.unknown()})]);
 
 /** The answer as text, whether `answer` succeeds or not. */
 export async function answerText(answer: () => Promise<unknown>): Promise<string> {

@@ -279,9 +279,9 @@ class EmbeddedStore implements OpenedStore {
         this.working?.leases.roleChanged();
         this.working?.membership?.changed();
       },
-      removed: () => {
+      removed: async () => {
         const {logger} = this.parts;
-        this.working?.opened
+        await this.working?.opened
           .markRemoved()
           .catch((error: unknown) => logger.warn('the directory could not be marked as removed', {error}));
       },

@@ -102,9 +102,15 @@ async function openLocked(
     electionTicks: Math.max(2, Math.round(electionMs / raftTickMs)),
     heartbeatTicks: Math.max(1, Math.round(heartbeatMs / raftTickMs)),
   });
-  const change = async (next: typeof version): Promise<void> => {
-    version = next;
-    await writeVersion(disk, directory, version);
+  let changing: Promise<void> = Promise.resolve();
+  const change = (part: Partial<Pick<typeof version, 'segment' | 'removed'>>): Promise<void> => {
+    const write = async (): Promise<void> => {
+      version = {...version, ...part};
+      await writeVersion(disk, directory, version);
+    };
+    const changed = changing.then(write);
+    changing = changed.catch(() => undefined);
+    return changed;
   };
   const log = await LogWriter.open({
     disk,
@@ -113,7 +119,7 @@ async function openLocked(
     random,
     logger,
     recovered,
-    begun: segment => change({...version, segment}),
+    begun: segment => change({segment}),
   });
   // The place in the log makes it another one after a restart even where randomness repeats itself.
   const client = `${version.node}.${random.hex(8)}.${recovered.tail?.nextSequence ?? 0}`;
@@ -131,8 +137,9 @@ async function openLocked(
       await snapshots.write(replica.machine, {...replica.applied, configuration: raft.configuration}, signal);
       await log.deleteTo(snapshots.coveredIndex);
     },
-    markRemoved: () => change({...version, removed: true}),
+    markRemoved: () => change({removed: true}),
     async close() {
+      await changing;
       await log.close();
       await lock.release();
     },

@@ -35,7 +35,7 @@ export interface ReplicaListener {
   /** Another leader, term or role. */
   roleChanged(): void;
   /** The others have removed this node; `failed` follows. */
-  removed(): void;
+  removed(): Promise<void>;
   /** Nothing works any more. */
   failed(error: CoordinatorError): void;
 }
@@ -98,6 +98,7 @@ export class Replica {
   private role: Role = {leader: undefined, term: 0};
   private leaderless: number;
   private retriedAt = 0;
+  private leaving = false;
 
   constructor(
     private readonly parts: ReplicaParts,
@@ -246,13 +247,12 @@ export class Replica {
 
   /** The others have removed this node: it stops, and does not come back. */
   wasRemoved(): void {
-    if (this.state.kind === 'failed' || this.state.kind === 'closed') return;
-    this.listener.removed();
-    this.fail(
-      new CoordinatorError('closed', `${this.parts.raft.id} was removed from the cluster`, {
-        hint: 'Nothing acknowledged is lost: the others have it. To come back, start with an empty data directory and a new name.',
-      }),
-    );
+    if (this.leaving) return;
+    this.leaving = true;
+    const error = new CoordinatorError('closed', `${this.parts.raft.id} was removed from the cluster`, {
+      hint: 'Nothing acknowledged is lost: the others have it. To come back, start with an empty data directory and a new name.',
+    });
+    void this.listener.removed().then(() => this.fail(error));
   }
 
   /** Lets what was proposed finish, then refuses everything. */

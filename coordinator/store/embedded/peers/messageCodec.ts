@@ -38,6 +38,7 @@ export function encodeMessage(writer: BinaryWriter, message: Message): void {
     case 'preVoteReply':
     case 'voteReply':
       writer.u8(Number(message.granted));
+      encodeIntegers(writer, [message.committed.index, message.committed.term]);
       break;
     case 'append':
       encodeIntegers(writer, [message.previousIndex, message.previousTerm, message.commit]);
@@ -110,7 +111,7 @@ function decodeOfTerm(
       return {kind, ...head, lastIndex: integer(), lastTerm: integer(), transfer: flag()};
     case 'preVoteReply':
     case 'voteReply':
-      return {kind, ...head, granted: flag()};
+      return {kind, ...head, granted: flag(), committed: {index: integer(), term: integer()}};
     case 'append': {
       const places = {previousIndex: integer(), previousTerm: integer(), commit: integer()};
       const {previousIndex} = places;
