@@ -37,10 +37,3 @@ export function decodeProposal(data: Uint8Array): Proposed {
   const origin = {client, sequence: reader.integer(), settled: reader.integer()};
   return {origin, command: decodeCommand(reader.rest())};
 }
-
-/** The origin alone: what a proposer needs to recognise its own. */
-export function originOf(data: Uint8Array): Origin | undefined {
-  if (data[0] !== COMMAND_LEVEL || data[1] !== PROPOSAL_CODE) return undefined;
-  const reader = new BinaryReader(data, 2);
-  return {client: reader.text(), sequence: reader.integer(), settled: reader.integer()};
-}

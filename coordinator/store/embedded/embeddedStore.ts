@@ -29,7 +29,7 @@ import {type OpenedReplica, openReplica} from './openReplica.ts';
 import {PeerNetwork} from './peers/peerNetwork.ts';
 import {DEFAULT_PEER_SETTINGS} from './peers/peerSettings.ts';
 import type {Transport} from './peers/transport.ts';
-import type {ReplicaListener} from './replica.ts';
+import type {ReplicaListener} from './replicaParts.ts';
 import {DEFAULT_EMBEDDED_SETTINGS, type EmbeddedSettings} from './settings.ts';
 import {SnapshotSchedule} from './snapshotSchedule.ts';
 

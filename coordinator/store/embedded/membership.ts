@@ -126,7 +126,9 @@ export class Membership implements ClusterControl {
           throw new CoordinatorError('unavailable', 'the cluster has no leader now: no majority is there');
         return answerOf(await transport.call(leader, JSON.stringify(call)));
       } catch (error) {
-        if (!isCoordinatorError(error, 'unavailable') || clock.now() >= until) throw error;
+        // Each of the questions may be asked twice.
+        const isLost = isCoordinatorError(error, 'unavailable') || isCoordinatorError(error, 'timeout');
+        if (!isLost || clock.now() >= until) throw error;
       }
       await delay(clock, RETRY_MS, this.stopping.signal);
     }

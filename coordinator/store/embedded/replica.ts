@@ -1,44 +1,19 @@
-/**
- * Drives one Raft node: proposals and messages in, log on disk, commands applied, in that order. All that arrives in a turn of the event loop, and
- * while a write is going on, shares one write, one flush, and one frame to each other member. Leases, watches and the public contract are its owner's.
- */
-import type {Logger} from '../../observability/logger.ts';
 import {membersOf} from '../../raft/configuration.ts';
 import type {Message} from '../../raft/messages.ts';
-import type {RaftNode} from '../../raft/raftNode.ts';
 import type {Entry, HardState, Position, Ready, SnapshotMark} from '../../raft/types.ts';
 import {assert} from '../../runtime/assert.ts';
-import {type Clock, every} from '../../runtime/clock.ts';
+import {every} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {type Disposable, noDisposable} from '../../runtime/disposable.ts';
 import {CoordinatorError, describeError, isCoordinatorError, systemErrorCode} from '../../runtime/errors.ts';
-import {BinaryWriter} from '../binary.ts';
 import type {Command} from '../commands.ts';
-import {decodeProposal, encodeProposal} from '../proposals.ts';
 import type {Outcome, StateMachine} from '../stateMachine.ts';
 import {LogWindow} from './logWindow.ts';
-import type {LogWriter} from './logWriter.ts';
-import type {SnapshotSource, Transport, TransportListener} from './peers/transport.ts';
-import {PendingProposals, type WaitingProposal} from './pendingProposals.ts';
-import type {ReceivedSnapshot} from './receivedSnapshot.ts';
-import type {EmbeddedSettings} from './settings.ts';
-import type {Snapshots} from './snapshots.ts';
+import type {TransportListener} from './peers/transport.ts';
+import {Proposer} from './proposer.ts';
+import type {ReplicaListener, ReplicaParts} from './replicaParts.ts';
+import {deliverSnapshot} from './snapshotDelivery.ts';
 import {StrongReads} from './strongReads.ts';
-
-/** What its owner wants to hear. */
-export interface ReplicaListener {
-  applied(command: Command, outcome: Outcome): void;
-  /** After a batch: watches, snapshots, retention. */
-  batchApplied(): void;
-  /** A received snapshot has taken the place of the state. */
-  restored(): void;
-  /** Another leader, term or role. */
-  roleChanged(): void;
-  /** The others have removed this node; `failed` follows. */
-  removed(): Promise<void>;
-  /** Nothing works any more. */
-  failed(error: CoordinatorError): void;
-}
 
 type ReplicaState =
   | {readonly kind: 'running'}
@@ -47,34 +22,6 @@ type ReplicaState =
   | {readonly kind: 'failed'; readonly error: CoordinatorError}
   | {readonly kind: 'closed'};
 
-type ReplicaSettings = Pick<
-  EmbeddedSettings,
-  | 'diskRetryMs'
-  | 'maxPendingProposals'
-  | 'maxPendingBytes'
-  | 'writeTimeoutMs'
-  | 'raftTickMs'
-  | 'resendMs'
-  | 'followerLagBytes'
->;
-
-export interface ReplicaParts {
-  readonly raft: RaftNode;
-  readonly log: LogWriter;
-  readonly snapshots: Snapshots;
-  readonly machine: StateMachine;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly settings: ReplicaSettings;
-  /** Names this process among all that ever propose. */
-  readonly client: string;
-  /** Undefined for a node that is and stays alone. */
-  readonly transport: Transport | undefined;
-  readonly received: ReceivedSnapshot;
-  /** Runs a function at the end of the turn of the event loop. */
-  readonly endOfTurn: (run: () => void) => void;
-}
-
 interface Role {
   readonly leader: string | undefined;
   readonly term: number;
@@ -82,8 +29,7 @@ interface Role {
 
 export class Replica {
   private state: ReplicaState = {kind: 'running'};
-  private readonly pending = new PendingProposals();
-  private readonly encoder = new BinaryWriter();
+  private readonly proposer: Proposer;
   private readonly reads: StrongReads;
   private readonly window: LogWindow;
   private current: StateMachine;
@@ -97,7 +43,6 @@ export class Replica {
   private flushSince: number | undefined;
   private role: Role = {leader: undefined, term: 0};
   private leaderless: number;
-  private retriedAt = 0;
   private leaving = false;
 
   constructor(
@@ -107,6 +52,7 @@ export class Replica {
   ) {
     this.position = start;
     this.current = parts.machine;
+    this.proposer = new Proposer({...parts, isAlone: parts.transport === undefined});
     this.reads = new StrongReads(parts.raft);
     this.window = new LogWindow(parts.settings.followerLagBytes);
     this.leaderless = parts.clock.now();
@@ -175,20 +121,10 @@ export class Replica {
   /** Resolves once the command is durable on a majority and applied here. Sent again by itself when a leader is lost; applied once. */
   propose(command: Command): Promise<Outcome> {
     this.checkOpen();
-    const {clock, client, settings} = this.parts;
     if (this.state.kind === 'degraded') throw new CoordinatorError('diskFull', this.state.reason);
-    if (this.pending.size >= settings.maxPendingProposals || this.pending.bytes >= settings.maxPendingBytes)
-      throw new CoordinatorError(
-        'unavailable',
-        `${this.pending.size} writes are waiting for the disk already`,
-      );
-    const origin = this.pending.nextOrigin(client);
-    const data = encodeProposal(this.encoder, origin, command);
-    return new Promise((resolve, reject) => {
-      const proposal = {origin, command, data, since: clock.now(), resolve, reject};
-      this.submit(this.pending.add(proposal));
-      this.schedule();
-    });
+    const outcome = this.proposer.propose(command);
+    this.schedule();
+    return outcome;
   }
 
   /** Resolves when what is read from the state here is at least as new as everything acknowledged before the call, anywhere. */
@@ -214,17 +150,7 @@ export class Replica {
   timeOut(): void {
     const {clock, settings} = this.parts;
     const before = clock.now() - settings.writeTimeoutMs;
-    for (const proposal of this.pending.olderThan(before)) {
-      this.pending.settle(proposal);
-      const what = this.parts.transport
-        ? 'no majority acknowledged the write in time'
-        : 'the disk did not finish the write in time';
-      proposal.reject(
-        proposal.mayApply
-          ? new CoordinatorError('timeout', `${what}; it may yet be applied`)
-          : new CoordinatorError('unavailable', 'there was no leader to take the write: it is not applied'),
-      );
-    }
+    this.proposer.timeOut(before);
     this.reads.reject(before, () => new CoordinatorError('unavailable', 'no leader confirmed the read'));
   }
 
@@ -317,14 +243,14 @@ export class Replica {
 
   private tick(): void {
     if (this.state.kind !== 'running') return;
-    const {raft, clock, settings} = this.parts;
+    const {raft} = this.parts;
     try {
       raft.tick();
     } catch (error) {
       this.fail(asFault(error));
       return;
     }
-    if (clock.now() - this.retriedAt >= settings.resendMs) this.resend(clock.now() - settings.resendMs);
+    this.proposer.resendDue();
     this.pump();
   }
 
@@ -332,25 +258,6 @@ export class Replica {
     const {done, isFirst} = this.reads.join(this.parts.clock.now());
     if (isFirst) this.schedule();
     await done;
-  }
-
-  private submit(proposal: WaitingProposal): void {
-    const {raft, clock} = this.parts;
-    const outcome = raft.propose(proposal.data);
-    if (outcome.kind === 'appended') this.pending.appended(proposal, outcome);
-    else if (outcome.kind === 'forwarded') this.pending.forwarded(proposal, clock.now());
-    else if (outcome.reason === 'overloaded' && !proposal.mayApply) {
-      this.pending.settle(proposal);
-      proposal.reject(new CoordinatorError('unavailable', 'too much waits to be committed already'));
-    } else proposal.sentAt = undefined;
-  }
-
-  /** What may be lost goes to the leader of now: the state machine tells repetitions apart. */
-  private resend(sentBefore: number): void {
-    const {raft, clock} = this.parts;
-    this.retriedAt = clock.now();
-    if (raft.leader === undefined || this.pending.size === 0) return;
-    for (const proposal of this.pending.due(sentBefore)) this.submit(proposal);
   }
 
   private pump(): void {
@@ -389,8 +296,7 @@ export class Replica {
     const hadLeader = this.role.leader !== undefined;
     this.role = {leader, term};
     if (leader === undefined && hadLeader) this.leaderless = clock.now();
-    this.pending.forgetPlaces();
-    this.resend(Number.POSITIVE_INFINITY);
+    this.proposer.roleChanged();
     this.reads.ask();
     this.listener.roleChanged();
   }
@@ -426,14 +332,7 @@ export class Replica {
     this.current = machine;
     this.position = {index: mark.index, term: mark.term};
     logger.info('installed a snapshot of the leader', {index: mark.index});
-    for (const proposal of this.pending.olderThan(Number.POSITIVE_INFINITY)) {
-      const {client, sequence} = proposal.origin;
-      if (!machine.proposals.has(client, sequence)) continue;
-      this.pending.settle(proposal);
-      proposal.reject(
-        new CoordinatorError('timeout', 'the write was applied; its outcome is not known here'),
-      );
-    }
+    this.proposer.restored(machine);
     this.listener.restored();
   }
 
@@ -455,18 +354,11 @@ export class Replica {
   }
 
   private applyCommand(entry: Entry): void {
-    const own = this.pending.at(entry);
-    // Decoding what this process encoded would cost a fifth of a transaction.
-    const proposed = own ?? decodeProposal(entry.data);
+    const proposed = this.proposer.proposedAt(entry);
     const outcome = this.current.applyProposal(proposed);
     if (outcome.kind === 'repeated') return;
-    const {origin, command} = proposed;
-    this.listener.applied(command, outcome);
-    const isMine = origin?.client === this.parts.client;
-    const waiting = own ?? (isMine ? this.pending.get(origin.sequence) : undefined);
-    if (!waiting) return;
-    this.pending.settle(waiting);
-    waiting.resolve(outcome);
+    this.listener.applied(proposed.command, outcome);
+    this.proposer.applied(proposed, outcome);
   }
 
   /** Entries in memory go once a snapshot has them, and no follower that keeps up within the limit lacks them. */
@@ -485,18 +377,8 @@ export class Replica {
   }
 
   private async sendSnapshot(to: string, index: number): Promise<void> {
-    const {raft, snapshots, transport, logger} = this.parts;
-    const source: SnapshotSource | undefined = snapshots.newest;
-    let message: Message | undefined;
-    try {
-      if (!source || source.mark.index < index)
-        throw new CoordinatorError('unavailable', `there is no snapshot up to entry ${index}`);
-      logger.info('sending a snapshot to a member that lacks the log', {to, index: source.mark.index});
-      await transport?.sendSnapshot(to, source);
-      message = raft.snapshotMessage(to, source.mark);
-    } catch (error) {
-      logger.warn('a snapshot could not be sent; it is tried again', {to, error});
-    }
+    const {raft, transport} = this.parts;
+    const message = await deliverSnapshot(this.parts, to, index);
     if (this.state.kind !== 'running') return;
     if (message) transport?.send(message);
     raft.reportSnapshot(to, message ? 'delivered' : 'failed');
@@ -538,13 +420,8 @@ export class Replica {
     this.retryLater();
   }
 
-  /** Alone, what is not on this disk is nowhere; with others, what was sent may be applied. */
   private rejectAll(lastWritten: number, unknown: Error, refused: Error): void {
-    const isAlone = this.parts.transport === undefined;
-    for (const {place, mayApply, reject} of this.pending.drain()) {
-      const isUnknown = isAlone ? place !== undefined && place.index <= lastWritten : mayApply;
-      reject(isUnknown ? unknown : refused);
-    }
+    this.proposer.rejectAll(lastWritten, unknown, refused);
     if (this.state.kind !== 'degraded') this.reads.reject(Number.POSITIVE_INFINITY, () => refused);
   }
 

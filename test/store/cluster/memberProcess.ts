@@ -4,12 +4,33 @@ import {createLogger} from '../../../coordinator/observability/logger.ts';
 import {systemClock} from '../../../coordinator/runtime/clock.ts';
 import {isCoordinatorError} from '../../../coordinator/runtime/errors.ts';
 import {systemRandom} from '../../../coordinator/runtime/random.ts';
+import {type Disk, realDisk} from '../../../coordinator/store/embedded/disk.ts';
 import {type OpenedStore, openEmbeddedStore} from '../../../coordinator/store/embedded/embeddedStore.ts';
 import type {MemberCommand, MemberOptions, MemberReply} from './members.ts';
 
 function reply(message: MemberReply): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
+
+/** The disk of this machine, until it is told to hang or to be full. */
+const faults: {disk: 'none' | 'hang' | 'full'} = {disk: 'none'};
+const faultyDisk: Disk = {
+  ...realDisk,
+  async open(file, options) {
+    const handle = await realDisk.open(file, options);
+    const before = async (): Promise<void> => {
+      if (faults.disk === 'full') throw Object.assign(new Error('no space is left'), {code: 'ENOSPC'});
+      if (faults.disk === 'hang') await new Promise<never>(() => undefined);
+    };
+    return {
+      ...handle,
+      async write(bytes, position) {
+        await before();
+        await handle.write(bytes, position);
+      },
+    };
+  },
+};
 
 async function carryOut(store: OpenedStore, command: MemberCommand['action']): Promise<unknown> {
   const {cluster} = store;
@@ -36,6 +57,9 @@ async function carryOut(store: OpenedStore, command: MemberCommand['action']): P
     case 'watch':
       store.watch(command.prefix, {}, message => reply({watch: command.prefix, message}));
       return null;
+    case 'disk':
+      faults.disk = command.fault;
+      return null;
     case 'close':
       await store.close();
       return null;
@@ -47,6 +71,7 @@ async function carryOut(store: OpenedStore, command: MemberCommand['action']): P
 async function main(options: MemberOptions): Promise<void> {
   const store = await openEmbeddedStore({
     directory: options.directory,
+    disk: faultyDisk,
     clock: systemClock,
     random: systemRandom,
     settings: {...options.settings, segmentBytes: 1024 * 1024, firstSegmentBytes: 256 * 1024},

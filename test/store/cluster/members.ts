@@ -44,6 +44,7 @@ type Action =
   | {readonly do: 'grantLease'; readonly ttlSeconds: number}
   | {readonly do: 'keepAlive'; readonly lease: string}
   | {readonly do: 'watch'; readonly prefix: string}
+  | {readonly do: 'disk'; readonly fault: 'none' | 'hang' | 'full'}
   | {readonly do: 'close'};
 export interface MemberCommand {
   readonly call: number;
@@ -85,13 +86,14 @@ export class Member {
   private readonly opening = deferred<void>();
   private readonly exiting = deferred<number | null>();
   private readonly ending = deferred<string>();
+  private readonly refusing = deferred<void>();
   private readonly calls = new Map<number, Deferred<unknown>>();
   private called = 0;
   private readonly listeners = new Set<() => void>();
 
   constructor(readonly options: MemberOptions) {
     this.process = spawn(process.execPath, ['--import', 'tsx', PROGRAM, JSON.stringify(options)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
     this.opening.promise.catch(() => undefined);
     this.process.once('exit', code => {
@@ -102,7 +104,12 @@ export class Member {
     });
     // Writing to one that was killed fails, and its exit says it.
     this.process.stdin?.on('error', () => undefined);
-    assert.ok(this.process.stdout);
+    assert.ok(this.process.stdout && this.process.stderr);
+    createInterface({input: this.process.stderr}).on('line', line => {
+      if (/unauthorized|does not know the secret|does not belong|is another node/.test(line))
+        this.refusing.resolve();
+      if (process.env['MCPX_TEST_LOG']) process.stderr.write(`${line}\n`);
+    });
     createInterface({input: this.process.stdout}).on('line', line => this.take(JSON.parse(line)));
   }
 
@@ -117,6 +124,11 @@ export class Member {
   /** Resolves with the reason when the store has stopped by itself. */
   get ended(): Promise<string> {
     return this.ending.promise;
+  }
+
+  /** Resolves when it says that another member does not let it in. */
+  get refused(): Promise<void> {
+    return this.refusing.promise;
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -166,6 +178,10 @@ export class Member {
 
   keepAlive(lease: string): Promise<boolean> {
     return this.ask<boolean>({do: 'keepAlive', lease});
+  }
+
+  async breakDisk(fault: 'none' | 'hang' | 'full'): Promise<void> {
+    await this.ask<null>({do: 'disk', fault});
   }
 
   async watch(prefix: string): Promise<void> {

@@ -25,7 +25,7 @@ export class PeerNetwork implements Transport {
   private readonly callers = new Map<string, string>();
   private known: ReadonlyMap<string, string> = new Map();
   private readonly stopping = new AbortController();
-  private readonly calls = new Map<number, Deferred<string>>();
+  private readonly calls = new Map<number, {readonly to: string; readonly answer: Deferred<string>}>();
   private asked = 0;
   private server: PeerServer | undefined;
   private listener: TransportListener | undefined;
@@ -56,7 +56,7 @@ export class PeerNetwork implements Transport {
     this.asked += 1;
     const id = this.asked;
     const answer = deferred<string>();
-    this.calls.set(id, answer);
+    this.calls.set(id, {to, answer});
     const late = clock.schedule(settings.callTimeoutMs, () =>
       answer.reject(new CoordinatorError('timeout', `${to} did not answer in time`)),
     );
@@ -78,6 +78,7 @@ export class PeerNetwork implements Transport {
   }
 
   setPeers(addresses: ReadonlyMap<string, string>): void {
+    for (const id of this.known.keys()) if (!addresses.has(id)) this.callers.delete(id);
     this.known = addresses;
     this.relink();
   }
@@ -86,7 +87,7 @@ export class PeerNetwork implements Transport {
     this.stopping.abort(new CoordinatorError('closed', 'the store is closing'));
     for (const link of this.links.values()) link.dispose();
     this.links.clear();
-    for (const answer of this.calls.values())
+    for (const {answer} of this.calls.values())
       answer.reject(new CoordinatorError('closed', 'the store is closing'));
     await this.server?.stop();
   }
@@ -105,11 +106,17 @@ export class PeerNetwork implements Transport {
     for (const [id, address] of wanted) {
       if (this.links.has(id) || address === '') continue;
       const events = {
-        unreachable: () => this.listener?.unreachable(id),
+        unreachable: () => this.unreachable(id),
         removed: () => this.listener?.removed(),
       };
       this.links.set(id, new PeerLink(identity, environment, id, address, events));
     }
+  }
+
+  private unreachable(id: string): void {
+    for (const {to, answer} of this.calls.values())
+      if (to === id) answer.reject(new CoordinatorError('unavailable', `the connection to ${id} was lost`));
+    this.listener?.unreachable(id);
   }
 
   private connected(hello: Hello, socket: WebSocket, receiver: SnapshotReceiver): void {
@@ -137,7 +144,7 @@ export class PeerNetwork implements Transport {
     const {listener} = this;
     assert(listener, 'frames come after the start');
     if (frame.kind === 'messages') for (const message of frame.messages) listener.message(message);
-    else if (frame.kind === 'answer') this.calls.get(frame.id)?.resolve(frame.body);
+    else if (frame.kind === 'answer') this.calls.get(frame.id)?.answer.resolve(frame.body);
     else if (frame.kind === 'call') {
       const {id} = frame;
       listener.call(from, frame.body).then(
