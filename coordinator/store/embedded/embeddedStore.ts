@@ -251,6 +251,7 @@ class EmbeddedStore implements OpenedStore {
   private async stop(): Promise<void> {
     const {working} = this;
     working?.snapshots.abort();
+    await working?.membership?.leave();
     working?.membership?.stop();
     await working?.opened.replica.close();
     await working?.snapshots.ended();

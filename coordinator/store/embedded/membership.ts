@@ -189,6 +189,20 @@ export class Membership implements ClusterControl {
     return this.raft.leader ?? '';
   }
 
+  /** Before this node stops: the others need not find out by themselves that it is gone. Gives up after an election timeout. */
+  async leave(): Promise<void> {
+    const {raft, replica} = this;
+    if (!replica.isLeader || raft.configuration.voters.length < 2) return;
+    try {
+      replica.checkOpen();
+      raft.transfer(this.furthest());
+      replica.schedule();
+      await this.until('the lead to change', () => raft.transferee === undefined);
+    } catch (error) {
+      this.parts.logger.debug('the lead was not handed over', {error});
+    }
+  }
+
   private furthest(): string {
     const {progress, configuration} = this.raft.status();
     const others = configuration.voters.filter(id => id !== this.raft.id);

@@ -1,3 +1,7 @@
+/**
+ * Drives one Raft node: proposals and messages in, log on disk, commands applied, in that order. All that arrives in a turn of the event loop, and
+ * while a write is going on, shares one write, one flush, and one frame to each other member. Leases, watches and the public contract are its owner's.
+ */
 import {membersOf} from '../../raft/configuration.ts';
 import type {Message} from '../../raft/messages.ts';
 import type {Entry, HardState, Position, Ready, SnapshotMark} from '../../raft/types.ts';

@@ -53,4 +53,3 @@ export interface ReplicaParts {
   /** Runs a function at the end of the turn of the event loop. */
   readonly endOfTurn: (run: () => void) => void;
 }
-

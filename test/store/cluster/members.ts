@@ -302,7 +302,7 @@ export class Members {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   const listening = deferred<void>();
   server.listen(0, '127.0.0.1', () => listening.resolve());
