@@ -1,9 +1,8 @@
 /** Requests to an etcd: to whom, how long, how often, and what their failures mean to the store's contract. */
-import type {CallOptions} from '@grpc/grpc-js';
 import type {Etcd3, IResponseHeader} from 'etcd3';
 import type {Clock} from '../../runtime/clock.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
-import type {Endpoint, EtcdEndpoints} from './endpoints.ts';
+import type {CallOptions, Endpoint, EtcdEndpoints} from './endpoints.ts';
 import {faultOf} from './faults.ts';
 import {OvertakenError, type Stalls} from './stalls.ts';
 

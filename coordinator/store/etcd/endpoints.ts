@@ -36,6 +36,11 @@ export interface EndpointsParts {
   readonly settings: EtcdSettings;
 }
 
+/** Wall time at which a call ends. */
+export interface CallOptions {
+  readonly deadline: number;
+}
+
 export interface Endpoint {
   readonly address: string;
   readonly client: Etcd3;

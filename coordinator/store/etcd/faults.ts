@@ -1,4 +1,4 @@
-/** What an error of the etcd client means: which failures are answers, and which leave the outcome open. Pure. */
+/** What an error of the etcd client means: which failures are answers, and which leave the outcome open. */
 import {
   EtcdAuthenticationFailedError,
   EtcdInvalidAuthTokenError,

@@ -1,10 +1,10 @@
 /** The incarnation of a store in an etcd: made with the store, and made anew where its keys came into another cluster, as a restored backup does. */
-import type {CallOptions} from '@grpc/grpc-js';
 import type {Etcd3} from 'etcd3';
 import * as z from 'zod';
 import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {Random} from '../../runtime/random.ts';
 import type {EtcdCalls} from './calls.ts';
+import type {CallOptions} from './endpoints.ts';
 import type {KeySpace} from './keySpace.ts';
 
 const Incarnation = z.looseObject({v: z.literal(1), incarnation: z.string().min(1), cluster: z.string()});

@@ -3,11 +3,10 @@
  * nobody answers before etcd's own limit of 7 s, though a new leader is there after one or two. So when a request has waited a while,
  * heartbeats are written, and once one that was sent later is confirmed, the request is taken to be lost.
  */
-import type {CallOptions} from '@grpc/grpc-js';
 import type {Etcd3} from 'etcd3';
 import {type Clock, delay} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
-import type {Endpoint, EtcdEndpoints} from './endpoints.ts';
+import type {CallOptions, Endpoint, EtcdEndpoints} from './endpoints.ts';
 import type {EtcdSettings} from './settings.ts';
 
 export interface StallsParts {

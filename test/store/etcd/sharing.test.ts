@@ -128,6 +128,17 @@ describe(`an etcd that is shared${missing === undefined ? '' : `: ${missing}`}`,
     assert.equal(later.status().compactRevision, at, 'a new store finds it out');
   });
 
+  it('answers `compacted` at the very revision of a compaction that it has not heard of, where deletions are gone', async () => {
+    const store = await open(url(), {settings: {recentRevisions: 2}});
+    await store.txn({then: [put('k', '1')]});
+    const {revision} = await store.txn({then: [{kind: 'delete', key: 'k'}]});
+    const later = await writeMany(store, 5, '');
+    await followed(store, '', later[4] ?? 0, later[4] ?? 0);
+    await client.kv.compact({revision});
+    assert.deepEqual(await firstOf(store, '', revision), {kind: 'compacted', compactRevision: revision});
+    assert.equal((await firstOf(store, '', revision + 1)).kind, 'events');
+  });
+
   it('answers `compacted` to watches that were cut off while it was', async () => {
     const mine = url();
     const proxy = await cuttingProxy(Number(server.endpoints[0]?.split(':')[1]));
