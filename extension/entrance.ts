@@ -4,7 +4,7 @@
  */
 import * as vscode from 'vscode';
 import type {Clock} from '../coordinator/runtime/clock.ts';
-import {COMMANDS, commandId, PAGE_VIEW_TYPE, SCHEMES, VIEWS} from './contributions.ts';
+import {COMMANDS, CONTEXT_KEYS, commandId, PAGE_VIEW_TYPE, SCHEMES, VIEWS} from './contributions.ts';
 import {DeferredFiles} from './deferredFiles.ts';
 import {isPlanFile} from './plan/planFile.ts';
 import type {OpenWindow} from './window.ts';
@@ -53,6 +53,8 @@ export class Entrance {
       }),
       {dispose: () => this.trees?.dispose()},
     );
+    // Until there is a link that says it: menus ask.
+    void vscode.commands.executeCommand('setContext', CONTEXT_KEYS.state, 'off');
     this.openWithFirstPlan();
   }
 

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import {endpointFileUnder, stoppedFileUnder, userDataRoot} from '../coordinator/client/userData.ts';
 import type {Logger} from '../coordinator/observability/logger.ts';
+import {assert} from '../coordinator/runtime/assert.ts';
 import {systemClock} from '../coordinator/runtime/clock.ts';
 import {describeError} from '../coordinator/runtime/errors.ts';
 import {systemRandom} from '../coordinator/runtime/random.ts';
@@ -46,6 +47,8 @@ export function openWindow(context: vscode.ExtensionContext): OpenWindow {
   registerGates(services);
   followConfiguredContext(services);
   loadLanguageWithFirstPlan(services);
+  const missing = COMMANDS.filter(name => !services.handlers.has(name));
+  assert(missing.length === 0, `nobody does ${missing.join(', ')}`);
   return {
     documents,
     logger: services.logger,

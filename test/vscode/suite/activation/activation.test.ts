@@ -26,6 +26,17 @@ describe('the extension in a window without a plan', function () {
     assert.equal(existsSync(path.join(variable('MCPX_HOME'), 'coordinator')), false);
   });
 
+  it('offers to start a coordinator', async function () {
+    const page = Page.orSkip(this);
+    const title = 'MCPX: Start Coordinator';
+    const offered = await page.palette(title);
+    await page.press('Escape');
+    assert.ok(
+      offered.some(each => each.includes(title)),
+      offered.join(),
+    );
+  });
+
   it('knows a plan by its name', async () => {
     const document = await vscode.workspace.openTextDocument(plan);
     assert.equal(document.languageId, 'mcpx-plan');

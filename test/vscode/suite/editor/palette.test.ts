@@ -27,8 +27,9 @@ describe('the command palette', () => {
 
   it('offers neither for another file', async function () {
     const page = Page.orSkip(this);
+    await vscode.commands.executeCommand('mcpx.startCoordinator');
     await show('package.json');
-    // Each has others beside it, which are offered everywhere.
+    // Each has others beside it, which are offered wherever there is a coordinator.
     for (const start of ['MCPX: Run', 'MCPX: Re']) {
       const titles = await page.palette(start);
       for (const title of TITLES) assert.ok(!titles.some(each => each.includes(title)), titles.join());
