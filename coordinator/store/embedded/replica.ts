@@ -237,7 +237,9 @@ export class Replica {
     if (message.kind === 'installSnapshot' && !received.has(message.mark)) return;
     try {
       raft.step(message);
-      if (message.kind === 'installSnapshot' && raft.installing !== message.mark) received.drop();
+      // A second copy of the message must not take away what the first is about to install.
+      if (message.kind === 'installSnapshot' && raft.installing?.index !== message.mark.index)
+        received.drop();
     } catch (error) {
       this.fail(asFault(error));
       return;

@@ -13,6 +13,30 @@ export interface PeerLinkListener {
   removed(): void;
 }
 
+/** About as much goes into one frame: one message more at most, which Raft limits. */
+const FRAME_BYTES = 4 * 1024 * 1024;
+
+function* framesOf(messages: readonly Message[]): Generator<Message[], void> {
+  let frame: Message[] = [];
+  let bytes = 0;
+  for (const message of messages) {
+    frame.push(message);
+    bytes += bytesOf(message);
+    if (bytes < FRAME_BYTES) continue;
+    yield frame;
+    frame = [];
+    bytes = 0;
+  }
+  if (frame.length > 0) yield frame;
+}
+
+function bytesOf(message: Message): number {
+  let bytes = 64;
+  if (message.kind === 'append') for (const entry of message.entries) bytes += entry.data.length + 16;
+  else if (message.kind === 'propose') for (const data of message.data) bytes += data.length;
+  return bytes;
+}
+
 export class PeerLink implements Disposable {
   private socket: WebSocket | undefined;
   private dialing = false;
@@ -44,7 +68,9 @@ export class PeerLink implements Disposable {
     const {messages} = this;
     if (messages.length === 0) return;
     this.messages = [];
-    if (!this.sendFrame({kind: 'messages', messages}) && this.socket) this.listener.unreachable();
+    let isSent = true;
+    for (const some of framesOf(messages)) isSent &&= this.sendFrame({kind: 'messages', messages: some});
+    if (!isSent && this.socket) this.listener.unreachable();
   }
 
   /** False when it was dropped. */

@@ -21,7 +21,7 @@ export interface PeerNetworkOptions {
 
 export class PeerNetwork implements Transport {
   private readonly links = new Map<string, PeerLink>();
-  /** Of members that called and are not in any list yet: the leader of one who joins. */
+  /** Of members that called: they may not be in any list yet, as the leader of one who joins, or have moved. */
   private readonly callers = new Map<string, string>();
   private known: ReadonlyMap<string, string> = new Map();
   private readonly stopping = new AbortController();
@@ -95,7 +95,8 @@ export class PeerNetwork implements Transport {
   private relink(): void {
     if (this.stopping.signal.aborted) return;
     const {identity, environment} = this.options;
-    const wanted = new Map([...this.callers, ...this.known]);
+    // Who calls says where it is now, which is newer than what anybody has written down.
+    const wanted = new Map([...this.known, ...this.callers]);
     wanted.delete(identity.node);
     for (const [id, link] of this.links) {
       if (wanted.get(id) === link.address) continue;
@@ -127,7 +128,7 @@ export class PeerNetwork implements Transport {
     }
     if (address !== '' && this.callers.get(from) !== address) {
       this.callers.set(from, address);
-      if (!this.known.has(from)) this.relink();
+      this.relink();
     }
     this.links.get(from)?.wake();
     socket.on('message', data => {

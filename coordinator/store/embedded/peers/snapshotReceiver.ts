@@ -48,10 +48,12 @@ export class SnapshotReceiver {
         .catch(fail);
     });
     socket.once('close', () => {
-      work = work.then(async () => {
-        if (this.current === socket) this.current = undefined;
-        await incoming?.file.close();
-      });
+      work = work
+        .then(async () => {
+          if (this.current === socket) this.current = undefined;
+          await incoming?.file.close();
+        })
+        .catch((error: unknown) => this.environment.logger.warn('a snapshot file did not close', {error}));
     });
   }
 
