@@ -166,8 +166,11 @@ export class Membership implements ClusterControl {
 
   private async removeMember(id: string): Promise<void> {
     const {configuration} = this.raft;
-    if (!membersOf(configuration).includes(id))
+    if (!membersOf(configuration).includes(id)) {
+      // The answer to the same question may have been lost.
+      if (this.replica.machine.members.get(id)?.wanted === 'removed') return;
       throw new CoordinatorError('notFound', `${id} is no member of this cluster`);
+    }
     if (configuration.voters.length === 1 && configuration.voters[0] === id)
       throw new CoordinatorError('conflict', `${id} is the only voter: nobody would be left`);
     await this.replica.propose({kind: 'member', member: {id, address: '', wanted: 'removed'}});
