@@ -13,9 +13,11 @@ import {LiveAttempts} from './effects/liveAttempts.ts';
 import {PathReports} from './effects/pathReports.ts';
 import {UsageReports} from './effects/usageReports.ts';
 import {clusterRequests} from './handlers/clusterRequests.ts';
+import {memoryPast} from './handlers/memoryPast.ts';
 import {type CoordinatorCluster, openCluster} from './handlers/openCluster.ts';
 import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
+import {serveMemory} from './handlers/serveMemory.ts';
 import type {Services} from './handlers/services.ts';
 import {watchHealth} from './handlers/watchHealth.ts';
 import {SessionHistory} from './history/sessionHistory.ts';
@@ -23,7 +25,7 @@ import {Hub} from './hub/hub.ts';
 import {MCPXProtocol} from './hub/mcpxProtocol.ts';
 import {pageFiles, webFolder} from './hub/pageFiles.ts';
 import {WatchService} from './hub/watch/watchService.ts';
-import {FencedMemory} from './memory/fencedMemory.ts';
+import {SharedMemory} from './memory/sharedMemory.ts';
 import type {Logger} from './observability/logger.ts';
 import {AccountPauses} from './pool/accountPauses.ts';
 import {AgentDirectory} from './pool/agentDirectory.ts';
@@ -82,6 +84,8 @@ export interface Coordinator {
   readonly authority: string | undefined;
   /** Commands to instances, for who embeds a coordinator. */
   readonly protocol: MCPXProtocol;
+  /** Shared memory, for who embeds a coordinator: its resolver takes merges of their own. */
+  readonly memory: SharedMemory;
   busyness(): {clients: number; unfinishedSessions: number};
   /** The store cannot go on: nothing is acknowledged any more. */
   onFailed(listener: (error: Error) => void): void;
@@ -203,13 +207,14 @@ async function assemble(
   const hub = await makeHub(ground);
   let url = '';
   const services = makeServices(ground, hub, () => url);
-  const {attempts, agents, approvals, registry, usage, transcripts, history} = services;
+  const {attempts, agents, approvals, registry, usage, transcripts, history, memory} = services;
   const ringSettings = {ringRevisions: settings.watchRing};
   const watches = owned.add(new WatchService(store, {clock, logger, settings: ringSettings}));
   serveAgents(services);
   serveClients(services, owned);
+  serveMemory(services);
   watches.register(hub);
-  await Promise.all([attempts.start(), agents.start(), watches.start()]);
+  await Promise.all([attempts.start(), agents.start(), watches.start(), memory.start()]);
   void history.journal.start();
   await approvals.start();
   await registry.adopt();
@@ -288,6 +293,15 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
   const flushTranscript = (attemptId: string) => transcripts.flush(attemptId);
   const agents = owned.add(new AgentDirectory({...common, attempts}));
   const pool = {...common, coordinatorId: coordinator, directory: agents, audit};
+  const history = new SessionHistory({
+    ...common,
+    blobs,
+    principal: `coordinator:${coordinator}`,
+    settings: {
+      sealIntervalMs: settings.historySealMs,
+      maxLagRevisions: Math.max(1, Math.floor(settings.historyRevisions / 4)),
+    },
+  });
   return {
     store,
     hub,
@@ -301,19 +315,17 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
     registry: owned.add(new AgentRegistry({...pool, settings: {leaseSeconds: settings.leaseSeconds}})),
     pauses: new AccountPauses({...common, directory: agents}),
     effects: new AttemptEffects({fences, clock, logger, flushTranscript}),
-    memory: new FencedMemory({fences, attempts, tenant: TENANT, clock}),
+    memory: owned.add(
+      new SharedMemory({
+        ...{fences, attempts, tenant: TENANT, clock, audit, logger},
+        instanceId: coordinator,
+        readPast: memoryPast(history),
+      }),
+    ),
     approvals: owned.add(new Approvals({fences, attempts, audit, clock, logger})),
     usage,
     transcripts,
-    history: new SessionHistory({
-      ...common,
-      blobs,
-      principal: `coordinator:${coordinator}`,
-      settings: {
-        sealIntervalMs: settings.historySealMs,
-        maxLagRevisions: Math.max(1, Math.floor(settings.historyRevisions / 4)),
-      },
-    }),
+    history,
     attempts,
     tokens,
     identity: {coordinator, startedAt: clock.wallNow(), authorityPin: authority?.pin, url},
@@ -410,6 +422,7 @@ function running(
     agentToken,
     authority: authority?.cert,
     protocol: services.protocol,
+    memory: services.memory,
     busyness() {
       const status = lead.status();
       return {clients: hub.clientCount, unfinishedSessions: status.kind === 'leading' ? status.sessions : 1};

@@ -54,6 +54,11 @@ export const COMMANDS = [
   'openConflict',
   'openStateValue',
   'newStateKey',
+  'showStateHistory',
+  'showStateConflict',
+  'keepMine',
+  'keepTheirs',
+  'editStateConflict',
 ] as const;
 export type CommandName = (typeof COMMANDS)[number];
 

@@ -58,12 +58,15 @@ export class Entrance {
     this.openWithFirstPlan();
   }
 
+  /** Once: a window that could be made in part only is not made again over the rest of itself. */
   open(): Promise<OpenWindow> {
-    this.opened ??= this.openNow().catch((error: unknown) => {
-      this.opened = undefined;
-      throw error;
-    });
+    this.opened ??= this.openNow();
     return this.opened;
+  }
+
+  /** Nobody has asked for anything yet: the first who does is told why it cannot be had. */
+  openAhead(): void {
+    this.open().catch(() => undefined);
   }
 
   private async openNow(): Promise<OpenWindow> {
@@ -78,7 +81,7 @@ export class Entrance {
 
   private openWithFirstPlan(): void {
     const look = ({fileName}: vscode.TextDocument): void => {
-      if (!this.opened && isPlanFile(fileName)) void this.open();
+      if (!this.opened && isPlanFile(fileName)) this.openAhead();
     };
     this.context.subscriptions.push(vscode.workspace.onDidOpenTextDocument(look));
     for (const document of vscode.workspace.textDocuments) look(document);

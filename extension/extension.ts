@@ -11,5 +11,5 @@ export function activate(context: vscode.ExtensionContext): void {
   entrance.register();
   const isConcerned =
     setting('coordinator.context') !== '' || existsSync(endpointFileUnder(userDataRoot(process.env)));
-  if (isConcerned) void entrance.open();
+  if (isConcerned) entrance.openAhead();
 }

@@ -7,6 +7,7 @@ import type {CoordinatorLink} from './connection/coordinatorLink.ts';
 import type {Program} from './connection/program.ts';
 import type {CommandName} from './contributions.ts';
 import type {Fleet} from './fleet/fleet.ts';
+import type {StateConflicts} from './fleet/stateConflicts.ts';
 import type {PagePanels} from './panels/pagePanels.ts';
 
 /** Throwing `vscode.CancellationError` says that the person thought better of it. */
@@ -19,6 +20,7 @@ export interface Services {
   readonly program: Program;
   readonly link: CoordinatorLink;
   readonly fleet: Fleet;
+  readonly conflicts: StateConflicts;
   readonly panels: PagePanels;
   readonly log: vscode.LogOutputChannel;
   readonly logger: Logger;

@@ -9,6 +9,7 @@ export const Target = z.discriminatedUnion('kind', [
   z.object({kind: z.literal('agent'), agentId: AgentId}),
   z.object({kind: z.literal('approval'), sessionId: SessionId, approvalId: Identifier}),
   z.object({kind: z.literal('stateKey'), sessionId: SessionId, key: z.string()}),
+  z.object({kind: z.literal('stateConflict'), sessionId: SessionId, conflictId: Identifier}),
 ]);
 export type Target = z.infer<typeof Target>;
 

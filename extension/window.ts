@@ -15,9 +15,10 @@ import {runCommand} from './commands/register.ts';
 import {followConfiguredContext} from './connection/contexts.ts';
 import {CoordinatorLink} from './connection/coordinatorLink.ts';
 import {Program} from './connection/program.ts';
-import {CONTEXT_KEYS, type CommandName} from './contributions.ts';
+import {COMMANDS, CONTEXT_KEYS, type CommandName} from './contributions.ts';
 import {type Documents, openDocuments} from './documents/documents.ts';
 import {Fleet} from './fleet/fleet.ts';
+import {StateConflicts} from './fleet/stateConflicts.ts';
 import {registerGates} from './gates.ts';
 import {PagePanels} from './panels/pagePanels.ts';
 import {isPlanFile} from './plan/planFile.ts';
@@ -83,6 +84,7 @@ function makeServices(context: vscode.ExtensionContext): Services {
     revives: () => setting('coordinator.autoStart'),
   });
   const fleet = new Fleet(link);
+  const conflicts = new StateConflicts(fleet, link);
   const panels = new PagePanels({
     extensionUri: context.extensionUri,
     link,
@@ -91,8 +93,8 @@ function makeServices(context: vscode.ExtensionContext): Services {
     random,
     logger,
   });
-  context.subscriptions.push(log, link, fleet, panels);
-  return {context, handlers: new Map(), program, link, fleet, panels, log, logger, clock, random};
+  context.subscriptions.push(log, link, fleet, conflicts, panels);
+  return {context, handlers: new Map(), program, link, fleet, conflicts, panels, log, logger, clock, random};
 }
 
 function followState({context, link}: Services): void {

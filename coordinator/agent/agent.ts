@@ -18,6 +18,8 @@ import {KeptReports} from './keptReports.ts';
 import {AgentLink, type LinkHooks, type Registered} from './link/agentLink.ts';
 import {CompletionSender} from './link/completionSender.ts';
 import {resendRecovered} from './link/recovery.ts';
+import {MemoryDoor} from './memory/memoryDoor.ts';
+import {MemoryReplica} from './memory/memoryReplica.ts';
 import {AgentCounters} from './runner/agentCounters.ts';
 import {Approvals} from './runner/approvals.ts';
 import {Attempts} from './runner/attempts.ts';
@@ -43,6 +45,9 @@ const LISTENING = {minBackoffMs: 50, maxBackoffMs: 500};
 export class Agent {
   readonly attempts: Attempts;
   readonly link: AgentLink;
+  /** Its share of shared memory. */
+  readonly memory: MemoryReplica;
+  private readonly memoryDoor: MemoryDoor;
   private readonly owned = new DisposableStore();
   private readonly counters = new AgentCounters();
   private readonly approvals: Approvals;
@@ -65,6 +70,14 @@ export class Agent {
     this.link = this.makeLink();
     const {link} = this;
     this.approvals = new Approvals(link, random);
+    this.memory = this.owned.add(
+      new MemoryReplica({
+        ...{link, clock, logger, log: parts.memoryWrites, incarnation: parts.incarnation},
+        syncMs: settings.memorySyncMs,
+        maxPendingBytes: settings.memoryPendingBytes,
+      }),
+    );
+    this.memoryDoor = new MemoryDoor({memory: this.memory, random, logger});
     this.reports = new AgentReports({...this.reportsOptions(), link});
     this.kept = this.owned.add(this.keptReports());
     const services = this.services();
@@ -74,8 +87,8 @@ export class Agent {
     this.owned.add(guard);
     this.owned.add(every(clock, settings.metricsMs, () => this.reports.metrics(this.attempts.usage())));
     const {spool, left} = parts;
-    const {completions} = services;
-    this.recovered = resendRecovered(left, {spool, link, completions, clock, logger, settings});
+    const {completions, memory} = services;
+    this.recovered = resendRecovered(left, {spool, link, completions, memory, clock, logger, settings});
   }
 
   /**
@@ -91,6 +104,12 @@ export class Agent {
     const agent = new Agent(options, settings, parts, hubUrl);
     // Of an agent that is dialled the address is its own.
     urlNow = () => (parts.listening ? undefined : agent.link.url);
+    try {
+      await agent.memoryDoor.open();
+    } catch (error) {
+      await agent.stop('it could not start', {now: true});
+      throw error;
+    }
     agent.link.start();
     return agent;
   }
@@ -146,6 +165,7 @@ export class Agent {
     await this.link.stop(reason);
     // The link's end ends whatever still waited for it.
     await Promise.all([this.attempts.settled(), this.recovered]);
+    await this.memoryDoor.close();
     await releaseParts(this.parts);
     logger.info('the agent has stopped', {reason});
     this.over.resolve(end);
@@ -209,6 +229,7 @@ export class Agent {
         attempts: this.attempts,
         gates: this.gates,
         approvals: this.approvals,
+        memory: this.memory,
         load: () => this.load(),
       })),
       clock,
@@ -236,6 +257,8 @@ export class Agent {
       spool,
       completions: new CompletionSender(spool.completions, link, logger),
       approvals,
+      memory: this.memory,
+      memoryDoor: this.memoryDoor,
       counters,
       drivers,
       supervisor,

@@ -4,6 +4,7 @@ import type {Params, ResultInput} from '../protocol/commands/table.ts';
 import {ProtocolError} from '../protocol/errors.ts';
 import type {AgentLoad} from '../protocol/instance.ts';
 import type {Clock} from '../runtime/clock.ts';
+import type {MemoryReplica} from './memory/memoryReplica.ts';
 import type {Approvals} from './runner/approvals.ts';
 import {type Attempts, knownAttempt} from './runner/attempts.ts';
 import type {GateRunner} from './runner/gateRunner.ts';
@@ -14,6 +15,7 @@ export interface AgentParts {
   readonly attempts: Attempts;
   readonly gates: GateRunner;
   readonly approvals: Approvals;
+  readonly memory: MemoryReplica;
   load(): Promise<AgentLoad>;
 }
 
@@ -23,7 +25,7 @@ export function agentCommands(parts: () => AgentParts): CallHandler {
 }
 
 async function serve(parts: AgentParts, call: IncomingCall): Promise<object> {
-  const {attempts, gates, approvals, agentId, clock} = parts;
+  const {attempts, gates, approvals, memory, agentId, clock} = parts;
   switch (call.method) {
     case 'mcpx.orchestrate.task.assign':
       return attempts.assign(call.params);
@@ -38,6 +40,8 @@ async function serve(parts: AgentParts, call: IncomingCall): Promise<object> {
     case 'mcpx.approval.deliver':
       approvals.deliver(call.params.approvalId, call.params.answer);
       return {};
+    case 'mcpx.coordinate.state.sync':
+      return {vector: await memory.sync(call.params.sessionId)};
     case 'mcpx.agent.drain':
       attempts.draining = call.params.drain;
       return {};

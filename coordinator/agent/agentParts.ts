@@ -17,6 +17,7 @@ import {CommandDriver} from './drivers/commandDriver.ts';
 import {noopDriver} from './drivers/noopDriver.ts';
 import {ListeningSocket} from './link/listeningSocket.ts';
 import {Spool} from './link/spool.ts';
+import {WriteLog} from './memory/writeLog.ts';
 import {StateDirectory} from './stateDirectory.ts';
 import {Supervisor} from './supervisor/supervisor.ts';
 import {systemProcessTable} from './supervisor/systemProcessTable.ts';
@@ -33,6 +34,8 @@ export interface AgentParts {
   readonly spool: Spool;
   /** What an earlier run finished and the hub has not acknowledged. */
   readonly left: readonly TaskComplete[];
+  /** Writes to shared memory that the hub has not answered for, an earlier run's too. */
+  readonly memoryWrites: WriteLog;
   readonly workspaces: Workspaces;
   readonly artifacts: ArtifactClient;
   /** Where the hub dials the agent, if it does. */
@@ -70,6 +73,8 @@ export async function acquireParts(
     const {wallNow} = clock;
     const spool = await Spool.open({stateDirectory: state.path, settings, wallNow, logger});
     undo.push(() => spool.close());
+    const memoryWrites = await WriteLog.open(state.file('memory'), logger);
+    undo.push(() => memoryWrites.close());
     const transfers = {minBackoffMs: settings.retryMinMs, maxBackoffMs: settings.retryMaxMs};
     const artifacts = new ArtifactClient(
       () => artifactEndpoint(options, hubUrl()),
@@ -93,6 +98,7 @@ export async function acquireParts(
       supervisor,
       spool,
       left,
+      memoryWrites,
       workspaces,
       artifacts,
       listening,
@@ -110,6 +116,7 @@ export async function releaseParts(parts: AgentParts): Promise<void> {
   await parts.listening?.close();
   await parts.supervisor.stop();
   await parts.spool.close();
+  await parts.memoryWrites.close();
   parts.artifacts.dispose();
   await parts.state.release();
 }

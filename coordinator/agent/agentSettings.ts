@@ -40,6 +40,12 @@ export const AgentSettings = z.object({
     .default(60_000)
     .describe('Least time between two measurements of the worktrees that are kept for people.'),
   metricsMs: count().default(10_000).describe('Period of the metrics report.'),
+  memorySyncMs: count()
+    .default(5000)
+    .describe('Time between two looks for what others wrote to the shared memory that is in use here.'),
+  memoryPendingBytes: count()
+    .default(64 * MiB)
+    .describe('Writes to shared memory that wait on disk for the hub at most; beyond it they are refused.'),
   clockTickMs: count().default(500).describe('Period of the check of timeouts.'),
   clockMaxStepMs: count()
     .default(2000)

@@ -3,7 +3,7 @@ import type {Services} from './services.ts';
 
 /** Give every handler before the hub listens. */
 export function serveAgents(services: Services): void {
-  const {hub, lead, registry, pauses, effects, memory, approvals, usage, transcripts} = services;
+  const {hub, lead, registry, pauses, effects, approvals, usage, transcripts} = services;
   hub.handle('mcpx.agent.register', (params, {principal}) => registry.register(params, principal));
   hub.handle('mcpx.agent.goodbye', (params, {principal}) => registry.goodbye(params, principal));
   hub.handle('mcpx.agent.kept', (params, {principal}) => registry.kept(params, principal));
@@ -15,8 +15,6 @@ export function serveAgents(services: Services): void {
   });
   hub.handle('mcpx.orchestrate.task.complete', (params, {principal}) => effects.complete(params, principal));
   hub.handle('mcpx.ref.update', (params, {principal}) => effects.updateRef(params, principal));
-  hub.handle('mcpx.memory.put', (params, {principal}) => memory.put(params, principal));
-  hub.handle('mcpx.memory.get', (params, {principal}) => memory.get(params, principal));
   hub.handle('mcpx.coordinate.dependency.resolve', (params, {principal}) =>
     lead.resolveDependencies(params, principal),
   );

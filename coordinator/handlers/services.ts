@@ -6,7 +6,7 @@ import type {UsageReports} from '../effects/usageReports.ts';
 import type {SessionHistory} from '../history/sessionHistory.ts';
 import type {Hub} from '../hub/hub.ts';
 import type {MCPXProtocol} from '../hub/mcpxProtocol.ts';
-import type {FencedMemory} from '../memory/fencedMemory.ts';
+import type {SharedMemory} from '../memory/sharedMemory.ts';
 import type {AccountPauses} from '../pool/accountPauses.ts';
 import type {AgentDirectory} from '../pool/agentDirectory.ts';
 import type {AgentRegistry} from '../pool/agentRegistry.ts';
@@ -25,7 +25,7 @@ export interface Services {
   readonly registry: AgentRegistry;
   readonly pauses: AccountPauses;
   readonly effects: AttemptEffects;
-  readonly memory: FencedMemory;
+  readonly memory: SharedMemory;
   readonly approvals: Approvals;
   readonly usage: UsageReports;
   readonly transcripts: TranscriptService;

@@ -13,6 +13,7 @@ export const HISTORY_KINDS: readonly HistoryKind[] = [
   'refusal',
   'approval',
   'memory',
+  'conflict',
 ];
 
 /** The texts are stored records, as they are: a journal does not read what it keeps. */

@@ -102,6 +102,7 @@ export class HistorySegments {
       keys.refusals(sessionId),
       keys.approvals(sessionId),
       keys.memory(sessionId),
+      keys.memoryConflicts(sessionId),
     ]) {
       for (let after: string | undefined; ; ) {
         const {kvs, more} = await store.range(prefix, {atRevision, limit: PAGE, ...(after && {after})});

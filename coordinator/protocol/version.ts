@@ -24,6 +24,7 @@ export const FEATURES = [
   'transcripts',
   'artifacts',
   'memory.fenced',
+  'memory.sync',
   'gates.command',
 ] as const;
 export type Feature = (typeof FEATURES)[number];

@@ -34,7 +34,8 @@ export function authorize(principal: Principal, method: Method, params: object):
   const named = namedAgent(method, params);
   if (named !== undefined && principal.agentId !== undefined && named !== principal.agentId)
     throw forbidden(`${principal.agentId} may not speak for ${named}`);
-  if (method === 'mcpx.memory.put' && !('fence' in params && params.fence !== undefined))
+  const writes = method === 'mcpx.memory.put' || method === 'mcpx.memory.delete';
+  if (writes && !('fence' in params && params.fence !== undefined))
     throw forbidden('an attempt writes memory under its fence');
 }
 

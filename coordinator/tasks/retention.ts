@@ -80,6 +80,9 @@ export class Retention {
       keys.approvals(id),
       keys.refusals(id),
       keys.memory(id),
+      keys.memoryDeletions(id),
+      keys.memoryConflicts(id),
+      keys.memoryMarks(id),
     ];
     if (fleet.session(tenant, id)) return;
     await this.releases.order(tenant, session);

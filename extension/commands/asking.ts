@@ -8,7 +8,7 @@ export interface Offer<T> extends vscode.QuickPickItem {
 /** One of what is offered. Nothing to offer is said with `none`. */
 export async function pickOne<T>(
   offers: readonly Offer<T>[],
-  {title, placeHolder, none}: {title: string; placeHolder?: string; none: string},
+  {title, placeHolder, none}: {title: string; placeHolder?: string | undefined; none: string},
 ): Promise<T> {
   if (offers.length === 0) sayAndStop(none);
   const picked = await vscode.window.showQuickPick(offers, {

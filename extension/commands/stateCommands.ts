@@ -1,4 +1,4 @@
-/** Commands of shared memory: open a value as a document, make a new key. */
+/** Commands of shared memory: open a value as a document, present or past, and make a new key. Conflicts are stateConflictCommands.ts. */
 import * as vscode from 'vscode';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import {MemoryKey} from '../../coordinator/protocol/model/facts.ts';
@@ -6,21 +6,65 @@ import {stateUri} from '../documents/stateDocuments.ts';
 import type {StateKey} from '../documents/stateUri.ts';
 import type {Services} from '../services.ts';
 import {targetOf} from '../target.ts';
+import {historyRows} from '../views/model/keyHistory.ts';
+import type {Words} from '../views/model/words.ts';
 import {askText, pickOne, told, working} from './asking.ts';
 import {chooseSession} from './choosing.ts';
 import {registerCommands} from './register.ts';
 import {until} from './rows.ts';
+import {registerStateConflictCommands} from './stateConflictCommands.ts';
 
 export function registerStateCommands(services: Services): void {
   registerCommands(services, {
     openStateValue: argument => openStateValue(services, argument),
     newStateKey: (argument, key) => newStateKey(services, argument, key),
+    showStateHistory: (argument, revision) => showStateHistory(services, argument, revision),
   });
+  registerStateConflictCommands(services);
 }
 
 async function openStateValue(services: Services, argument: unknown): Promise<void> {
   const target = targetOf(argument);
   await show(target?.kind === 'stateKey' ? target : await chooseKey(services, argument));
+}
+
+/** A version of the past, beside what is stored now. */
+async function showStateHistory(services: Services, argument: unknown, given: unknown): Promise<void> {
+  const title = vscode.l10n.t('History of Key');
+  const target = targetOf(argument);
+  const key = target?.kind === 'stateKey' ? target : await chooseKey(services, argument);
+  const {sessionId} = key;
+  const {versions, compacted} = await working(title, () =>
+    services.link.requireClient().request('mcpx.memory.history', {sessionId, key: key.key, limit: 200}),
+  );
+  const words: Words = {
+    t: (text, ...values) => vscode.l10n.t(text, ...values),
+    now: () => services.clock.wallNow(),
+    locale: vscode.env.language,
+  };
+  const rows = historyRows(versions, words);
+  const revision =
+    typeof given === 'number'
+      ? given
+      : await pickOne(
+          rows.map(({revision: value, ...row}) => ({...row, value})),
+          {
+            title: `${title}: ${key.key}`,
+            placeHolder:
+              compacted === undefined
+                ? undefined
+                : vscode.l10n.t('What was before revision {0} is forgotten.', compacted),
+            none: vscode.l10n.t('Nothing is known of the past of this key.'),
+          },
+        );
+  const past = stateUri(key, {kind: 'past', revision});
+  const isThere = rows.find(row => row.isPresent)?.revision;
+  if (isThere === undefined || isThere === revision) {
+    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(past));
+    return;
+  }
+  const heading = vscode.l10n.t('{0} (revision {1} ↔ now)', key.key, revision);
+  await vscode.commands.executeCommand('vscode.diff', past, stateUri(key), heading);
 }
 
 async function newStateKey(services: Services, argument: unknown, given: unknown): Promise<void> {

@@ -12,14 +12,14 @@ import {SCHEMES} from '../contributions.ts';
 import type {Services} from '../services.ts';
 import {setting} from '../settings.ts';
 import {formatJson, parseJsonText} from './jsonText.ts';
-import {type StateKey, stateKeyOf, statePath} from './stateUri.ts';
+import {aspectOf, aspectQuery, type StateAspect, type StateKey, stateKeyOf, statePath} from './stateUri.ts';
 import {StateVersions} from './stateVersions.ts';
 import {StateWatches} from './stateWatches.ts';
 
 type Stored = Result<'mcpx.memory.get'>;
 
-/** Query of the read-only document that shows what is stored now. */
-const CURRENT = 'current';
+/** What never was cannot be shown, and has no size. */
+const NOTHING = '';
 
 const FOLDER: vscode.FileStat = {type: vscode.FileType.Directory, ctime: 0, mtime: 0, size: 0};
 
@@ -51,8 +51,15 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
   stat(uri: vscode.Uri): Promise<vscode.FileStat> {
     if (!uri.path.endsWith('.json')) return Promise.resolve(FOLDER);
     return this.lock.run(uri.path, async () => {
+      const {kind} = aspect(uri);
+      // What never changes has no time of its own.
+      if (kind === 'past' || kind === 'mine')
+        return {
+          ...{type: vscode.FileType.File, ctime: 0, mtime: 0, permissions: vscode.FilePermission.Readonly},
+          size: (await this.fixed(uri)).length,
+        };
       const {record, version} = await this.get(uri);
-      const permissions = isCurrent(uri) ? vscode.FilePermission.Readonly : undefined;
+      const permissions = kind === 'current' ? vscode.FilePermission.Readonly : undefined;
       const seen = this.versions.see(uri.path, version, record.timestamp);
       const {mtime, ctime} = seen;
       return {type: vscode.FileType.File, ctime, mtime, size: version, permissions};
@@ -61,6 +68,8 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
 
   readFile(uri: vscode.Uri): Promise<Uint8Array> {
     return this.lock.run(uri.path, async () => {
+      const {kind} = aspect(uri);
+      if (kind === 'past' || kind === 'mine') return new TextEncoder().encode(await this.fixed(uri));
       const {record} = await this.get(uri);
       return new TextEncoder().encode(formatJson(record.value));
     });
@@ -68,7 +77,7 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
 
   writeFile(uri: vscode.Uri, content: Uint8Array, options: {create: boolean}): Promise<void> {
     return this.lock.run(uri.path, async () => {
-      if (isCurrent(uri)) throw vscode.FileSystemError.NoPermissions(uri);
+      if (aspect(uri).kind !== 'live') throw vscode.FileSystemError.NoPermissions(uri);
       const parsed = parseJsonText(new TextDecoder().decode(content));
       if (parsed.kind === 'problem')
         throw vscode.FileSystemError.Unavailable(
@@ -154,6 +163,31 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
     return link.state.kind === 'starting' ? link.start() : link.requireClient();
   }
 
+  /** Text of what does not change any more: a value of the past, or one side of a conflict. */
+  private async fixed(uri: vscode.Uri): Promise<string> {
+    const shown = aspect(uri);
+    const {sessionId, key} = keyOf(uri);
+    if (shown.kind === 'mine') {
+      const conflict = this.services.conflicts.get(sessionId, shown.conflictId);
+      if (!conflict) throw vscode.FileSystemError.FileNotFound(uri);
+      const {value} = conflict.mine;
+      return value === undefined ? NOTHING : formatJson(value);
+    }
+    if (shown.kind !== 'past') throw vscode.FileSystemError.FileNotFound(uri);
+    let stored: Stored;
+    try {
+      const client = await this.client();
+      stored = await client.request('mcpx.memory.get', {sessionId, key, atRevision: shown.revision});
+    } catch (error) {
+      throw asFileError(error);
+    }
+    if (stored.compacted !== undefined)
+      throw vscode.FileSystemError.Unavailable(
+        vscode.l10n.t('{0} at revision {1} is forgotten: it was compacted.', key, shown.revision),
+      );
+    return stored.record ? formatJson(stored.record.value) : NOTHING;
+  }
+
   private async get(uri: vscode.Uri): Promise<Stored & {record: NonNullable<Stored['record']>}> {
     let stored: Stored;
     try {
@@ -168,8 +202,8 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
   }
 }
 
-export function stateUri(key: StateKey): vscode.Uri {
-  return vscode.Uri.from({scheme: SCHEMES.memory, path: statePath(key)});
+export function stateUri(key: StateKey, shown: StateAspect = {kind: 'live'}): vscode.Uri {
+  return vscode.Uri.from({scheme: SCHEMES.memory, path: statePath(key), query: aspectQuery(shown)});
 }
 
 /** The stored value beside the one in the editor. */
@@ -180,11 +214,13 @@ async function compareWithStored(uri: vscode.Uri): Promise<void> {
 }
 
 function currentUri(uri: vscode.Uri): vscode.Uri {
-  return uri.with({query: CURRENT});
+  return uri.with({query: aspectQuery({kind: 'current'})});
 }
 
-function isCurrent(uri: vscode.Uri): boolean {
-  return uri.query === CURRENT;
+function aspect(uri: vscode.Uri): StateAspect {
+  const shown = aspectOf(uri.query);
+  if (!shown) throw vscode.FileSystemError.FileNotFound(uri);
+  return shown;
 }
 
 function keyOf(uri: vscode.Uri): StateKey {

@@ -1,4 +1,7 @@
-/** The addresses of shared memory's documents: `mcpx-memory:/SESSION/KEY.json`. Keys may have any segments; a path may not. Pure. */
+/**
+ * The addresses of shared memory's documents: `mcpx-memory:/SESSION/KEY.json`, with a query for what is not the value that is edited. Keys may
+ * have any segments; a path may not. Pure.
+ */
 import {MemoryKey} from '../../coordinator/protocol/model/facts.ts';
 
 export interface StateKey {
@@ -30,4 +33,36 @@ export function stateKeyOf(path: string): StateKey | undefined {
     )
     .join('/');
   return MemoryKey.safeParse(key).success ? {sessionId, key} : undefined;
+}
+
+/** What a document shows of its key; only `live` can be written. */
+export type StateAspect =
+  | {readonly kind: 'live'}
+  /** What is stored now, beside what is edited. */
+  | {readonly kind: 'current'}
+  | {readonly kind: 'past'; readonly revision: number}
+  /** What was written while cut off. */
+  | {readonly kind: 'mine'; readonly conflictId: string};
+
+export function aspectQuery(aspect: StateAspect): string {
+  switch (aspect.kind) {
+    case 'live':
+      return '';
+    case 'current':
+      return 'current';
+    case 'past':
+      return `at=${aspect.revision}`;
+    case 'mine':
+      return `mine=${aspect.conflictId}`;
+  }
+}
+
+/** Undefined for queries that mean nothing. */
+export function aspectOf(query: string): StateAspect | undefined {
+  if (query === '') return {kind: 'live'};
+  if (query === 'current') return {kind: 'current'};
+  const [, revision] = /^at=([1-9]\d{0,15})$/.exec(query) ?? [];
+  if (revision !== undefined) return {kind: 'past', revision: Number(revision)};
+  const [, conflictId] = /^mine=([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$/.exec(query) ?? [];
+  return conflictId === undefined ? undefined : {kind: 'mine', conflictId};
 }

@@ -49,7 +49,7 @@ export function registerViews(services: Services): void {
 }
 
 function makeTrees(
-  {context, clock, fleet, link}: Services,
+  {context, clock, fleet, link, conflicts}: Services,
   work: ActiveWork,
   words: Words,
 ): Readonly<Record<keyof typeof VIEWS, TreeShell>> {
@@ -63,31 +63,44 @@ function makeTrees(
   };
   const follow = transcriptTail(() => link.client);
   const approvals = new ApprovalsModel(fleet, words);
+  const state = new SharedStateModel(
+    fleet,
+    memoryWatch(() => link.client),
+    words,
+    conflicts,
+  );
   const trees = {
     sessions: shell(VIEWS.sessions, new SessionsModel({fleet, work, follow, words}), dragTasks),
     approvals: shell(VIEWS.approvals, approvals),
     agents: shell(VIEWS.agents, new AgentsModel(fleet, work, words), dropTasks),
-    sharedState: shell(
-      VIEWS.sharedState,
-      new SharedStateModel(
-        fleet,
-        memoryWatch(() => link.client),
-        words,
-      ),
-    ),
+    sharedState: shell(VIEWS.sharedState, state),
   };
-  badge(trees.approvals, approvals);
+  badge(
+    trees.approvals,
+    approvals,
+    () => approvals.count,
+    count => (count === 1 ? vscode.l10n.t('1 approval waits') : vscode.l10n.t('{0} approvals wait', count)),
+  );
+  badge(
+    trees.sharedState,
+    state,
+    () => state.waiting,
+    count => (count === 1 ? vscode.l10n.t('1 conflict waits') : vscode.l10n.t('{0} conflicts wait', count)),
+  );
   context.subscriptions.push(showConnection(link, trees.sessions.view));
   return trees;
 }
 
 /** The number beside the view's name, and on the icon of the activity bar. */
-function badge({view}: TreeShell, model: ApprovalsModel): void {
+function badge(
+  {view}: TreeShell,
+  model: TreeModel,
+  countOf: () => number,
+  tooltipOf: (count: number) => string,
+): void {
   const show = (): void => {
-    const {count} = model;
-    const tooltip =
-      count === 1 ? vscode.l10n.t('1 approval waits') : vscode.l10n.t('{0} approvals wait', count);
-    view.badge = count === 0 ? undefined : {value: count, tooltip};
+    const count = countOf();
+    view.badge = count === 0 ? undefined : {value: count, tooltip: tooltipOf(count)};
   };
   model.onDirty(show);
   show();

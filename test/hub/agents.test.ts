@@ -241,7 +241,7 @@ describe('MCPX messages inside the coordinator', () => {
     });
     assert.equal((await ask('mcpx.memory.get'))?.error?.code, ERROR_CODES.invalidParams);
     assert.equal((await ask('mcpx.nothing'))?.error?.code, ERROR_CODES.methodNotFound);
-    assert.equal((await ask('mcpx.coordinate.state.sync'))?.error?.code, ERROR_CODES.notAvailable);
+    assert.equal((await ask('mcpx.distribute.load.balance'))?.error?.code, ERROR_CODES.notAvailable);
     assert.equal((await ask('mcpx.agent.stopAll', STOP))?.error?.code, ERROR_CODES.forbidden);
     const agent = localCaller({id: 'agent:a', tenant: 'default', role: 'agent', agentId: 'a'});
     await assert.rejects(fixture.hub.dispatch({method: 'mcpx.fleet.stop', params: {...STOP}}, agent), error =>

@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import {createHash} from 'node:crypto';
 import {Fences} from '../../coordinator/effects/fences.ts';
 import {LiveAttempts} from '../../coordinator/effects/liveAttempts.ts';
-import {FencedMemory} from '../../coordinator/memory/fencedMemory.ts';
+import {SharedMemory} from '../../coordinator/memory/sharedMemory.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import {RefusalRecord} from '../../coordinator/protocol/model/attempt.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {DisposableStore} from '../../coordinator/runtime/disposable.ts';
 import {CoordinatorError} from '../../coordinator/runtime/errors.ts';
+import {AuditLog} from '../../coordinator/security/audit.ts';
 import {readRecords} from '../../coordinator/store/records.ts';
 import type {Store, Txn} from '../../coordinator/store/store.ts';
 import {
@@ -26,15 +27,24 @@ import {openTestStore, type TestStore} from '../fixtures/openTestStore.ts';
 describe('fenced memory', () => {
   let test: TestStore;
   let owned: DisposableStore;
-  let memory: FencedMemory;
+  let memory: SharedMemory;
 
-  const fencedMemory = async (store: Store): Promise<FencedMemory> => {
+  const fencedMemory = async (store: Store): Promise<SharedMemory> => {
     const fences = owned.add(new Fences({store, tenant: TENANT, clock: systemClock, logger: silentLogger}));
     const attempts = owned.add(
       new LiveAttempts({store, tenant: TENANT, clock: systemClock, logger: silentLogger}),
     );
     await attempts.start();
-    return new FencedMemory({fences, attempts, tenant: TENANT, clock: systemClock});
+    const audit = new AuditLog({
+      ...{store, tenant: TENANT, clock: systemClock, logger: silentLogger},
+      writerId: 'c-1',
+    });
+    return owned.add(
+      new SharedMemory({
+        ...{fences, attempts, audit, tenant: TENANT, clock: systemClock, logger: silentLogger},
+        instanceId: 'c-1',
+      }),
+    );
   };
 
   beforeEach(async () => {

@@ -4,18 +4,21 @@
  */
 import type {Logger} from '../../observability/logger.ts';
 import type {TaskComplete} from '../../protocol/commands/attempt.ts';
-import {type Clock, delay} from '../../runtime/clock.ts';
+import type {Clock} from '../../runtime/clock.ts';
 import {isCoordinatorError} from '../../runtime/errors.ts';
 import type {AgentSettings} from '../agentSettings.ts';
+import type {MemoryReplica} from '../memory/memoryReplica.ts';
 import type {AgentLink} from './agentLink.ts';
 import type {CompletionSender} from './completionSender.ts';
 import type {Spool} from './spool.ts';
 import {TranscriptSender} from './transcriptSender.ts';
+import {withPatience} from './withPatience.ts';
 
 export interface RecoveryServices {
   readonly spool: Spool;
   readonly link: AgentLink;
   readonly completions: CompletionSender;
+  readonly memory: Pick<MemoryReplica, 'settled'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly settings: AgentSettings;
@@ -36,11 +39,18 @@ export async function resendRecovered(
     }
   };
   const completed = left.map(completion =>
-    attempt(completion.attemptId, services.completions.send(completion)),
+    attempt(completion.attemptId, resendCompletion(completion, services)),
   );
   // Not after the answers: the hub takes no transcript of an attempt that it has settled.
   const told = [...spool.recovered.keys()].map(id => attempt(id, resendTranscript(id, services)));
   await Promise.all([...completed, ...told]);
+}
+
+/** Its memory writes first, which count no more once it is over. */
+async function resendCompletion(completion: TaskComplete, services: RecoveryServices): Promise<unknown> {
+  const {memory, completions} = services;
+  await withPatience(signal => memory.settled(completion.attemptId, signal), services);
+  return completions.send(completion);
 }
 
 async function resendTranscript(attemptId: string, services: RecoveryServices): Promise<void> {
@@ -50,13 +60,9 @@ async function resendTranscript(attemptId: string, services: RecoveryServices): 
   await link.whenUp();
   const stale = (): void => logger.info('the transcript of an earlier run came too late', {attemptId});
   const sender = new TranscriptSender({attemptId, spool, link, clock, logger, settings, stale});
-  const over = new AbortController();
-  const patience = delay(clock, settings.transcriptDrainMs, over.signal);
   try {
-    await Promise.race([sender.drain(), patience]);
+    await withPatience(() => sender.drain(), services);
   } finally {
-    over.abort();
-    patience.catch(() => undefined);
     sender.end();
   }
   await spool.remove();

@@ -10,6 +10,7 @@ import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {ApprovalAnswer, ApprovalRequest, DriverHost, DriverRun} from '../driver.ts';
 import {TranscriptSender} from '../link/transcriptSender.ts';
 import type {TranscriptSpool} from '../link/transcriptSpool.ts';
+import {withPatience} from '../link/withPatience.ts';
 import type {Workspace} from '../workspace/workspace.ts';
 import {ActiveClock} from './activeClock.ts';
 import {CANCELLED, failed} from './attemptReport.ts';
@@ -295,7 +296,7 @@ export class Attempt implements DriverHost {
     counters.attemptEnded(report, completion.activeMs, completion.usage);
     try {
       const written = spool.completions.add(completion, true);
-      await Promise.all([written, this.drainTranscript()]);
+      await Promise.all([written, this.drain()]);
       const verdict = await completions.send(completion);
       if (this.current.kind !== 'reporting') return;
       const {releasedEarly: early} = this;
@@ -341,21 +342,13 @@ export class Attempt implements DriverHost {
     };
   }
 
-  /** The hub refuses a transcript after the completion: it goes first, as long as it moves. */
-  private async drainTranscript(): Promise<void> {
-    const {link, clock, settings} = this.services;
-    const over = new AbortController();
-    const patience = async (): Promise<void> => {
-      await link.whenUp(over.signal);
-      await delay(clock, settings.transcriptDrainMs, over.signal);
-    };
-    const waiting = patience();
-    try {
-      await Promise.race([this.sender.drain(), waiting]);
-    } finally {
-      over.abort();
-      waiting.catch(() => undefined);
-    }
+  /** The hub takes no transcript and no memory write after the completion: they go first, as long as they move. */
+  private drain(): Promise<void> {
+    const {memory} = this.services;
+    return withPatience(
+      signal => Promise.all([this.sender.drain(), memory.settled(this.id, signal)]),
+      this.services,
+    );
   }
 
   private async end(
@@ -367,7 +360,8 @@ export class Attempt implements DriverHost {
     this.activeClock.dispose();
     this.sender.end();
     this.closed.abort(new CoordinatorError('cancelled', 'the attempt is over'));
-    const {workspaces, counters, completions, supervisor, logger} = this.services;
+    const {workspaces, counters, completions, supervisor, memoryDoor, logger} = this.services;
+    memoryDoor.dismiss(this.id);
     if (how === 'stale') {
       counters.stale++;
       completions.drop(this.id);

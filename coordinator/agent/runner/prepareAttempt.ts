@@ -50,6 +50,7 @@ export async function prepareAttempt(
       ...assign.task.env,
       ...secrets.values,
       ...attemptVariables(assign, services),
+      ...services.memoryDoor.admit(assign),
     };
     attempt.place = {workspace, env};
     for (const warning of prepared.warnings) attempt.note('warn', warning);

@@ -9,6 +9,8 @@ import type {Driver, McpEndpoint} from '../driver.ts';
 import type {AgentLink} from '../link/agentLink.ts';
 import type {CompletionSender} from '../link/completionSender.ts';
 import type {Spool} from '../link/spool.ts';
+import type {MemoryDoor} from '../memory/memoryDoor.ts';
+import type {MemoryReplica} from '../memory/memoryReplica.ts';
 import type {Supervisor} from '../supervisor/supervisor.ts';
 import type {Workspaces} from '../workspace/workspaces.ts';
 import type {AgentCounters} from './agentCounters.ts';
@@ -26,6 +28,8 @@ export interface RunnerServices {
   readonly spool: Spool;
   readonly completions: CompletionSender;
   readonly approvals: Approvals;
+  readonly memory: MemoryReplica;
+  readonly memoryDoor: MemoryDoor;
   readonly counters: AgentCounters;
   readonly drivers: {
     /** Undefined where there is no usable Claude Code. */

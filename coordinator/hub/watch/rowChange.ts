@@ -6,6 +6,7 @@ import {attemptId} from '../../protocol/ids.ts';
 import {AgentRecord} from '../../protocol/model/agent.ts';
 import {AttemptRecord, RefusalRecord} from '../../protocol/model/attempt.ts';
 import {ApprovalRecord, MemoryRecord, RefRecord} from '../../protocol/model/facts.ts';
+import {MemoryConflictRecord} from '../../protocol/model/memory.ts';
 import {parseRecord} from '../../protocol/model/record.ts';
 import {SessionRecord} from '../../protocol/model/session.ts';
 import {TaskRecord} from '../../protocol/model/task.ts';
@@ -30,6 +31,7 @@ const SCHEMAS: Readonly<Record<RowKind, z.ZodType>> = {
   refusal: RefusalRecord,
   approval: ApprovalRecord,
   memory: MemoryRecord,
+  conflict: MemoryConflictRecord,
 };
 
 export class RowChange {
@@ -96,7 +98,8 @@ export interface ViewKey {
     | 'refs'
     | 'refusals'
     | 'approvals'
-    | 'memory';
+    | 'memory'
+    | 'memoryConflicts';
   readonly sessionId: string;
   /** What follows the session, or the family where there is none. */
   readonly rest: string;
@@ -112,6 +115,7 @@ const FAMILIES: ReadonlySet<string> = new Set([
   'refusals',
   'approvals',
   'memory',
+  'memoryConflicts',
 ]);
 const WITHOUT_SESSION: ReadonlySet<string> = new Set(['agents', 'agentLive', 'sessions']);
 
@@ -158,6 +162,8 @@ export function sessionRow({
       return {kind: 'approval', id: `${sessionId}/${rest}`};
     case 'memory':
       return {kind: 'memory', id: rest};
+    case 'memoryConflicts':
+      return {kind: 'conflict', id: `${sessionId}/${rest}`};
     default:
       return undefined;
   }
@@ -187,6 +193,10 @@ export function plainChange(
     }
     case 'memory':
       return new RowChange('memory', rest, [`${tenant}/memory/${sessionId}`], source);
+    case 'memoryConflicts': {
+      const channels = [`${tenant}/conflicts`, `${tenant}/memory/${sessionId}`];
+      return new RowChange('conflict', `${sessionId}/${rest}`, channels, source);
+    }
     default:
       return undefined;
   }

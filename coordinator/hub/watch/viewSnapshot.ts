@@ -75,7 +75,9 @@ function prefixes(keys: TenantKeys, selector: ViewSelector): string[] {
     case 'approvals':
       return [selector.sessionId === undefined ? keys.allApprovals : keys.approvals(selector.sessionId)];
     case 'memory':
-      return [keys.memory(selector.sessionId)];
+      return [keys.memory(selector.sessionId), keys.memoryConflicts(selector.sessionId)];
+    case 'conflicts':
+      return [keys.allMemoryConflicts];
   }
 }
 

@@ -4,7 +4,6 @@ import {ApprovalAnswer, ApprovalRequest} from '../approval.ts';
 import {GateEvidence, QualityGateConfig} from '../gate.ts';
 import {AttemptId, CommitId, Fence, Identifier, SessionId, Sha256, TaskId, WallTime} from '../ids.ts';
 import {AttemptReport, ChangedPaths, WorktreePlace} from '../model/attempt.ts';
-import {MemoryKey, MemoryRecord} from '../model/facts.ts';
 import {CommitBundle} from '../model/session.ts';
 import {TaskResult} from '../model/task.ts';
 import {TaskSpecification} from '../plan/plan.ts';
@@ -125,27 +124,6 @@ export const RefUpdate = z.object({
   bundle: CommitBundle.optional(),
 });
 export type RefUpdate = z.infer<typeof RefUpdate>;
-
-export const MemoryPut = z.object({
-  sessionId: SessionId,
-  key: MemoryKey,
-  value: z.json(),
-  /** Required of attempts: the write is refused when it has fallen. */
-  fence: Fence.optional(),
-  /** Write only when the key has this version; 0: only when it is absent. */
-  ifVersion: z.number().int().nonnegative().optional(),
-});
-export type MemoryPut = z.infer<typeof MemoryPut>;
-export const MemoryPutResult = z.object({
-  version: z.number().int().positive(),
-  revision: z.number().int().positive(),
-});
-export const MemoryGet = z.object({sessionId: SessionId, key: MemoryKey});
-export const MemoryGetResult = z.object({
-  record: MemoryRecord.optional(),
-  version: z.number().int().nonnegative(),
-  revision: z.number().int().nonnegative(),
-});
 
 export const ApprovalAsk = z.object({
   attemptId: AttemptId,

@@ -10,7 +10,7 @@ export const HistoryMark = z.object({
   revision: Revision,
   /** Wall time in ms at which the change was seen: never before that of an earlier revision. */
   at: WallTime,
-  kind: z.enum(['session', 'task', 'attempt', 'ref', 'refusal', 'approval', 'memory', 'gap']),
+  kind: z.enum(['session', 'task', 'attempt', 'ref', 'refusal', 'approval', 'memory', 'conflict', 'gap']),
   /** The row's; empty for a gap. */
   id: z.string(),
   /** The row's state since then, where it has one. */
@@ -51,7 +51,7 @@ export const HistoryState = z.object({
   revision: Revision,
   /** Wall time of the last change up to there; 0 when there was none. */
   at: WallTime,
-  /** In the order session, tasks, attempts, refs, refusals, approvals, memory; each by id. */
+  /** In the order session, tasks, attempts, refs, refusals, approvals, memory, conflicts; each by id. */
   rows: z.array(Row),
   /** Rows of all pages. */
   total: z.number().int().nonnegative(),

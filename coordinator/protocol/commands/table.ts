@@ -3,6 +3,7 @@ import * as z from 'zod';
 import * as agent from './agent.ts';
 import * as attempt from './attempt.ts';
 import * as history from './history.ts';
+import * as memory from './memory.ts';
 import * as session from './session.ts';
 import * as watch from './watch.ts';
 
@@ -61,7 +62,7 @@ export const METHODS = {
     params: attempt.TaskComplete,
     result: attempt.TaskCompleted,
   },
-  'mcpx.coordinate.state.sync': {direction: 'both', params: Unspecified, result: Unspecified, later: true},
+  'mcpx.coordinate.state.sync': {direction: 'both', params: memory.StateSync, result: memory.StateSynced},
   'mcpx.coordinate.dependency.resolve': {
     direction: 'agentToHub',
     params: attempt.DependencyResolve,
@@ -125,8 +126,29 @@ export const METHODS = {
   'mcpx.approval.deliver': {direction: 'hubToAgent', params: attempt.ApprovalDeliver, result: Empty},
   'mcpx.approval.answer': {direction: 'clientToHub', params: watch.ApprovalAnswerRequest, result: Empty},
   'mcpx.ref.update': {direction: 'agentToHub', params: attempt.RefUpdate, result: Empty},
-  'mcpx.memory.put': {direction: 'peerToHub', params: attempt.MemoryPut, result: attempt.MemoryPutResult},
-  'mcpx.memory.get': {direction: 'peerToHub', params: attempt.MemoryGet, result: attempt.MemoryGetResult},
+  'mcpx.memory.put': {direction: 'peerToHub', params: memory.MemoryPut, result: memory.MemoryPutResult},
+  'mcpx.memory.delete': {
+    direction: 'peerToHub',
+    params: memory.MemoryDelete,
+    result: memory.MemoryDeleteResult,
+  },
+  'mcpx.memory.get': {direction: 'peerToHub', params: memory.MemoryGet, result: memory.MemoryGetResult},
+  'mcpx.memory.list': {direction: 'peerToHub', params: memory.MemoryList, result: memory.MemoryListed},
+  'mcpx.memory.history': {
+    direction: 'peerToHub',
+    params: memory.MemoryHistory,
+    result: memory.MemoryHistoryResult,
+  },
+  'mcpx.memory.resolve': {
+    direction: 'clientToHub',
+    params: memory.MemoryResolve,
+    result: memory.MemoryResolved,
+  },
+  'mcpx.memory.policy': {
+    direction: 'clientToHub',
+    params: memory.MemoryPolicy,
+    result: memory.MemoryPolicyResult,
+  },
 
   'mcpx.session.control': {
     direction: 'clientToHub',

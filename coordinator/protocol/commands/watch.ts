@@ -5,6 +5,7 @@ import {AttemptId, CommitId, Identifier, SessionId, WallTime} from '../ids.ts';
 import {AgentRecord} from '../model/agent.ts';
 import {AttemptRecord, RefusalRecord} from '../model/attempt.ts';
 import {ApprovalRecord, MemoryRecord, RefRecord} from '../model/facts.ts';
+import {MemoryConflictRecord} from '../model/memory.ts';
 import {CommitBundle, SessionRecord} from '../model/session.ts';
 import {TaskRecord} from '../model/task.ts';
 import {TranscriptEvent} from '../transcript.ts';
@@ -18,7 +19,10 @@ export const ViewSelector = z.discriminatedUnion('view', [
   z.object({view: z.literal('session'), sessionId: SessionId}),
   /** Whatever waits for a person, in all sessions or one. */
   z.object({view: z.literal('approvals'), sessionId: SessionId.optional()}),
+  /** A session's shared memory, and its conflicts. */
   z.object({view: z.literal('memory'), sessionId: SessionId}),
+  /** Conflicts of shared memory that wait for a person, of all sessions. */
+  z.object({view: z.literal('conflicts')}),
 ]);
 export type ViewSelector = z.infer<typeof ViewSelector>;
 
@@ -37,6 +41,7 @@ export const Row = z.discriminatedUnion('kind', [
     memory: MemoryRecord,
     version: z.number().int().positive(),
   }),
+  z.object({kind: z.literal('conflict'), id: z.string(), conflict: MemoryConflictRecord}),
 ]);
 export type Row = z.infer<typeof Row>;
 

@@ -2,6 +2,8 @@
 import * as z from 'zod';
 import {ApprovalRequest, ApprovalState} from '../approval.ts';
 import {AgentId, AttemptId, CommitId, Identifier, SessionId, Sha256, TaskId, WallTime} from '../ids.ts';
+import {VectorClock} from '../vectorClock.ts';
+import {ConflictStrategy} from './conflictStrategy.ts';
 import {recordFields} from './record.ts';
 import {CommitBundle} from './session.ts';
 
@@ -22,6 +24,9 @@ export const MemoryKey = z
   .max(256)
   .regex(/^[^\s/][^\s]*$/, 'no white space, no leading slash');
 
+export const ResolvedBy = z.object({strategy: ConflictStrategy, conflict: z.string().max(128).optional()});
+export type ResolvedBy = z.infer<typeof ResolvedBy>;
+
 export const MemoryRecord = z.looseObject({
   ...recordFields,
   value: z.json(),
@@ -31,6 +36,16 @@ export const MemoryRecord = z.looseObject({
   attemptId: AttemptId.optional(),
   /** SHA-256 of the canonical JSON of the value. */
   checksum: Sha256,
+  /** The agent or coordinator where it was written. */
+  instanceId: z.string().max(128).optional(),
+  /** It ends this many ms after the write, by a transaction: maybe later, never earlier. */
+  ttl: z.number().int().positive().optional(),
+  /** Of an offline write that was taken as it is. Others have seen what was committed before them. */
+  clock: VectorClock.optional(),
+  /** Of the proposal that made it. */
+  changeId: z.string().max(128).optional(),
+  /** It came out of a conflict. */
+  resolved: ResolvedBy.optional(),
 });
 export type MemoryRecord = z.infer<typeof MemoryRecord>;
 

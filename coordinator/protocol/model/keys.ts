@@ -44,6 +44,18 @@ export function tenantKeys(tenant: string) {
     ref: (sessionId: string, name: string) => `${base}refs/${sessionId}/${name}`,
     memory: (sessionId: string) => `${base}memory/${sessionId}/`,
     memoryKey: (sessionId: string, key: string) => `${base}memory/${sessionId}/${key}`,
+    /** What was deleted last under a key: its history goes on before that. */
+    memoryDeletions: (sessionId: string) => `${base}memoryDeleted/${sessionId}/`,
+    memoryDeletion: (sessionId: string, key: string) => `${base}memoryDeleted/${sessionId}/${key}`,
+    memoryConflicts: (sessionId: string) => `${base}memoryConflicts/${sessionId}/`,
+    allMemoryConflicts: `${base}memoryConflicts/`,
+    memoryConflict: (sessionId: string, conflictId: string) =>
+      `${base}memoryConflicts/${sessionId}/${conflictId}`,
+    /** How far the offline writes of an agent's run have been taken. */
+    memoryMarks: (sessionId: string) => `${base}memoryMarks/${sessionId}/`,
+    memoryMark: (sessionId: string, agentId: string, incarnation: string) =>
+      `${base}memoryMarks/${sessionId}/${agentId}/${incarnation}`,
+    memoryPolicy: `${base}memoryPolicy`,
     approvals: (sessionId: string) => `${base}approvals/${sessionId}/`,
     allApprovals: `${base}approvals/`,
     approval: (sessionId: string, approvalId: string) => `${base}approvals/${sessionId}/${approvalId}`,

@@ -13,6 +13,8 @@ export const approvalNodeId = (sessionId: string, approvalId: string): string =>
   `approval/${sessionId}/${approvalId}`;
 /** A folder of keys ends with a slash. */
 export const stateNodeId = (sessionId: string, path: string): string => `state/${sessionId}/${path}`;
+export const conflictNodeId = (sessionId: string, conflictId: string): string =>
+  `conflict/${sessionId}/${conflictId}`;
 
 export type NodeRef =
   | {readonly kind: 'day'; readonly day: string}
@@ -24,7 +26,8 @@ export type NodeRef =
   | {readonly kind: 'region'; readonly region: string}
   | {readonly kind: 'agent'; readonly agentId: string}
   | {readonly kind: 'approval'; readonly sessionId: string; readonly approvalId: string}
-  | {readonly kind: 'state'; readonly sessionId: string; readonly path: string};
+  | {readonly kind: 'state'; readonly sessionId: string; readonly path: string}
+  | {readonly kind: 'conflict'; readonly sessionId: string; readonly conflictId: string};
 
 /** Undefined for what is no node's id. */
 export function nodeRef(id: string): NodeRef | undefined {
@@ -53,6 +56,8 @@ export function nodeRef(id: string): NodeRef | undefined {
       return {kind, sessionId: first, approvalId: second};
     case 'state':
       return {kind, sessionId: first, path: second};
+    case 'conflict':
+      return {kind, sessionId: first, conflictId: second};
     default:
       return undefined;
   }

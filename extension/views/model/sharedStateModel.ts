@@ -1,11 +1,15 @@
-/** The tree of shared memory: session, then its keys, split at their slashes. A session's keys are watched while somebody looks. Pure. */
+/**
+ * The tree of shared memory: session, then its conflicts, then its keys, split at their slashes. A session's keys are watched while somebody
+ * looks. Pure.
+ */
 
 import {compareText} from '../../../coordinator/client/report/sessionReport.ts';
 import type {Row} from '../../../coordinator/protocol/commands/watch.ts';
 import {type Disposable, DisposableStore} from '../../../coordinator/runtime/disposable.ts';
 import {Emitter, type Event} from '../../../coordinator/runtime/emitter.ts';
+import {CONFLICT_ICON, type ConflictSource, conflictNode, preview} from './conflictNodes.ts';
 import {type FleetSource, whenWhole} from './fleetRows.ts';
-import {nodeRef, stateNodeId} from './nodeIds.ts';
+import {conflictNodeId, nodeRef, stateNodeId} from './nodeIds.ts';
 import type {Dirt, TreeModel, TreeNode} from './treeModel.ts';
 import {ago, dateAndTime, joined, timeOfDay, type Words} from './words.ts';
 
@@ -17,7 +21,7 @@ export type WatchMemory = (
   changed: () => void,
 ) => ({readonly rows: Iterable<Row>; readonly isWhole: boolean} & Disposable) | undefined;
 
-const LONGEST_PREVIEW = 80;
+const NO_CONFLICTS: ConflictSource = {all: [], onChange: () => ({dispose: () => undefined})};
 
 interface OpenMemory extends Disposable {
   readonly whole: Promise<void>;
@@ -38,6 +42,7 @@ export class SharedStateModel implements TreeModel {
     private readonly fleet: FleetSource,
     private readonly watch: WatchMemory,
     private readonly words: Words,
+    private readonly conflicts: ConflictSource = NO_CONFLICTS,
   ) {
     let ids = this.ids();
     this.lifetime.add(
@@ -49,6 +54,12 @@ export class SharedStateModel implements TreeModel {
         if (part === 'reset' || before.join() !== ids.join()) this.dirt.emit('all');
       }),
     );
+    this.lifetime.add(conflicts.onChange(() => this.dirt.emit('all')));
+  }
+
+  /** Conflicts that wait for a person, in all sessions. */
+  get waiting(): number {
+    return this.conflicts.all.length;
   }
 
   children(id: string | undefined): readonly string[] {
@@ -56,11 +67,17 @@ export class SharedStateModel implements TreeModel {
     const ref = nodeRef(id);
     if (ref?.kind !== 'state') return [];
     const entries = this.sessions.get(ref.sessionId)?.folders.get(ref.path) ?? [];
-    return entries.map(entry => stateNodeId(ref.sessionId, entry));
+    const keys = entries.map(entry => stateNodeId(ref.sessionId, entry));
+    if (ref.path !== '') return keys;
+    return [...this.conflictsOf(ref.sessionId).map(each => conflictNodeId(each.sessionId, each.id)), ...keys];
   }
 
   node(id: string): TreeNode | undefined {
     const ref = nodeRef(id);
+    if (ref?.kind === 'conflict') {
+      const conflict = this.conflictsOf(ref.sessionId).find(each => each.id === ref.conflictId);
+      return conflict && conflictNode(conflict, this.words);
+    }
     if (ref?.kind !== 'state') return undefined;
     const {sessionId, path} = ref;
     if (path === '') return this.sessionNode(id, sessionId);
@@ -68,11 +85,13 @@ export class SharedStateModel implements TreeModel {
     if (path.endsWith('/') && memory?.folders.has(path))
       return {id, label: nameOf(path), icon: {id: 'folder'}, expansion: 'collapsed'};
     const row = memory?.keys.get(path);
-    return row && keyNode(id, sessionId, row, this.words);
+    const isContested = this.conflictsOf(sessionId).some(({key}) => key === path);
+    return row && keyNode({id, sessionId, isContested}, row, this.words);
   }
 
   parent(id: string): string | undefined {
     const ref = nodeRef(id);
+    if (ref?.kind === 'conflict') return stateNodeId(ref.sessionId, '');
     if (ref?.kind !== 'state' || ref.path === '') return undefined;
     return stateNodeId(ref.sessionId, folderOf(ref.path));
   }
@@ -101,6 +120,10 @@ export class SharedStateModel implements TreeModel {
     this.lifetime.dispose();
   }
 
+  private conflictsOf(sessionId: string) {
+    return this.conflicts.all.filter(conflict => conflict.sessionId === sessionId);
+  }
+
   private ids(): readonly string[] {
     return (this.fleet.mirror?.sessions ?? []).map(({session}) => session.id);
   }
@@ -111,10 +134,12 @@ export class SharedStateModel implements TreeModel {
     const memory = this.sessions.get(sessionId);
     const {t} = this.words;
     const count = memory?.keys.size;
+    const conflicts = this.conflictsOf(sessionId).length;
     return {
       id,
       label: session.name,
       description: joined(
+        conflicts === 0 ? undefined : conflicts === 1 ? t('1 conflict') : t('{0} conflicts', conflicts),
         count === undefined
           ? undefined
           : count === 0
@@ -125,7 +150,7 @@ export class SharedStateModel implements TreeModel {
         timeOfDay(session.createdAt, this.words),
       ),
       tooltip: [session.id, dateAndTime(session.createdAt, this.words)],
-      icon: {id: 'database'},
+      icon: conflicts > 0 ? CONFLICT_ICON : {id: 'database'},
       target: {kind: 'session', sessionId},
       expansion: 'collapsed',
     };
@@ -176,30 +201,29 @@ export class SharedStateModel implements TreeModel {
   }
 }
 
-function keyNode(id: string, sessionId: string, {key, memory, version}: MemoryRow, words: Words): TreeNode {
+function keyNode(
+  {id, sessionId, isContested}: {id: string; sessionId: string; isContested: boolean},
+  {key, memory, version}: MemoryRow,
+  words: Words,
+): TreeNode {
   const target = {kind: 'stateKey', sessionId, key} as const;
   const {t} = words;
   return {
     id,
     label: nameOf(key),
-    description: joined(preview(memory.value), `v${version}`),
+    description: joined(isContested ? t('conflict') : undefined, preview(memory.value), `v${version}`),
     tooltip: [
       key,
       t('Version: {0}', version),
       t('Written {0}', ago(memory.timestamp, words)),
       ...(memory.attemptId === undefined ? [] : [t('By: {0}', memory.attemptId)]),
     ],
-    icon: {id: 'symbol-key'},
+    icon: isContested ? CONFLICT_ICON : {id: 'symbol-key'},
     contextValue: 'stateKey',
     target,
     expansion: 'leaf',
     click: {name: 'openStateValue', target},
   };
-}
-
-function preview(value: unknown): string {
-  const text = JSON.stringify(value);
-  return text.length > LONGEST_PREVIEW ? `${text.slice(0, LONGEST_PREVIEW - 1)}…` : text;
 }
 
 /** What is left of the last slash; a folder's own slash does not count. */

@@ -1,0 +1,109 @@
+/** What an agent knows of one session's shared memory: what the hub told it, and its own writes over that, which the hub has yet to take. Pure. */
+import type {MemoryEntry, OfflineWrite, StateSynced, VersionVector} from '../../protocol/commands/memory.ts';
+import type {MemoryRecord} from '../../protocol/model/facts.ts';
+import {HUB, mergeClocks} from '../../protocol/vectorClock.ts';
+import type {JsonValue} from '../../runtime/json.ts';
+import {jsonDigest} from '../../runtime/jsonDigest.ts';
+
+export interface ReplicaValue {
+  readonly value: JsonValue | undefined;
+  /** Of the hub; absent for a write of the agent's own that it has yet to take. */
+  readonly record?: MemoryRecord | undefined;
+  readonly version: number;
+  readonly modRevision: number;
+  /** The agent wrote it, and the hub has yet to take it. */
+  readonly pending: boolean;
+}
+
+const NOTHING: VersionVector = {store: '', revision: 0, writers: {}};
+
+export class SessionReplica {
+  private readonly entries = new Map<string, MemoryEntry>();
+  private readonly writes: OfflineWrite[] = [];
+  private vector: VersionVector = NOTHING;
+  /** On the monotonic clock: the replica had everything then. Undefined: it never had. */
+  private wholeAt: number | undefined;
+
+  constructor(
+    readonly sessionId: string,
+    left: readonly OfflineWrite[] = [],
+  ) {
+    this.writes.push(...left);
+  }
+
+  get have(): VersionVector {
+    return this.vector;
+  }
+
+  get pending(): readonly OfflineWrite[] {
+    return this.writes;
+  }
+
+  get syncedAt(): number | undefined {
+    return this.wholeAt;
+  }
+
+  get(key: string): ReplicaValue | undefined {
+    const own = this.newest(key);
+    const entry = this.entries.get(key);
+    const [version, modRevision] = [entry?.version ?? 0, entry?.modRevision ?? 0];
+    if (own) return {value: own.value, version, modRevision, pending: true};
+    return entry && {value: entry.record.value, record: entry.record, version, modRevision, pending: false};
+  }
+
+  /** Of keys that have a value, in order. */
+  keys(): string[] {
+    const all = new Set([...this.entries.keys(), ...this.writes.map(({key}) => key)]);
+    return [...all].filter(key => this.get(key)?.value !== undefined).sort();
+  }
+
+  /** The write of `value` (absent: a deletion) on top of what is known now. It counts once it is `add`ed. */
+  write(
+    key: string,
+    value: JsonValue | undefined,
+    own: Pick<OfflineWrite, 'incarnation' | 'sequence' | 'fence' | 'timestamp' | 'ttl'>,
+  ): OfflineWrite {
+    const before = this.newest(key);
+    const entry = this.entries.get(key);
+    const seen = before ? before.value : entry?.record.value;
+    // Everything up to the vector's revision is here, and so is what had been seen by whoever wrote it.
+    const known = mergeClocks(before?.clock ?? entry?.record.clock ?? {}, {[HUB]: this.vector.revision});
+    return {
+      ...own,
+      key,
+      ...(value !== undefined && {value}),
+      base: {revision: entry?.modRevision ?? 0, ...(seen !== undefined && {value: seen})},
+      clock: mergeClocks(known, {[own.incarnation]: own.sequence}),
+    };
+  }
+
+  add(write: OfflineWrite): void {
+    this.writes.push(write);
+  }
+
+  /** The hub has answered for these. */
+  settle(writes: readonly OfflineWrite[]): void {
+    for (const write of writes) {
+      const at = this.writes.indexOf(write);
+      if (at >= 0) this.writes.splice(at, 1);
+    }
+  }
+
+  /** Takes what the hub told at `askedAt`; the keys that changed. A value that was damaged on its way is left out, and asked for again. */
+  apply({vector, changes, reset, more}: StateSynced, askedAt: number): string[] {
+    const before = reset ? [...this.entries.keys()] : [];
+    if (reset) this.entries.clear();
+    for (const {key, revision, entry} of changes) {
+      if (entry && jsonDigest(entry.record.value) === entry.record.checksum)
+        this.entries.set(key, {key, ...entry, modRevision: revision});
+      else this.entries.delete(key);
+    }
+    this.vector = vector;
+    if (!more) this.wholeAt = askedAt;
+    return [...new Set([...before, ...changes.map(({key}) => key)])];
+  }
+
+  private newest(key: string): OfflineWrite | undefined {
+    return this.writes.findLast(write => write.key === key);
+  }
+}

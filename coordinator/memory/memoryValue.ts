@@ -1,0 +1,36 @@
+/** Records of shared memory: made for a write, and checked against their checksum when they are read. */
+import {MemoryRecord} from '../protocol/model/facts.ts';
+import {RECORD_VERSION} from '../protocol/model/record.ts';
+import {HUB, type VectorClock} from '../protocol/vectorClock.ts';
+import {CoordinatorError} from '../runtime/errors.ts';
+import type {JsonValue} from '../runtime/json.ts';
+import {jsonDigest} from '../runtime/jsonDigest.ts';
+import {type Stored, storedRecord} from '../store/records.ts';
+import type {KeyValue} from '../store/store.ts';
+
+type Written = Pick<MemoryRecord, 'attemptId' | 'instanceId' | 'ttl' | 'clock' | 'resolved' | 'changeId'>;
+
+export function memoryRecord(
+  value: JsonValue,
+  principal: string,
+  timestamp: number,
+  more: Written = {},
+): MemoryRecord {
+  return {v: RECORD_VERSION, principal, value, timestamp, checksum: jsonDigest(value), ...more};
+}
+
+/** Throws `corrupt` when the value is not the one that was written. */
+export function storedMemory(kv: KeyValue): Stored<MemoryRecord> {
+  const stored = storedRecord(MemoryRecord, kv);
+  const {value, checksum} = stored.value;
+  if (jsonDigest(value) !== checksum)
+    throw new CoordinatorError('corrupt', `the value of ${kv.key} does not match its checksum`, {
+      hint: 'Write it again: an earlier version may be found with "mcpx memory history".',
+    });
+  return stored;
+}
+
+/** What a committed version has seen: whatever was committed before it, where it does not say otherwise. */
+export function clockOf(stored: {readonly value: MemoryRecord; readonly modRevision: number}): VectorClock {
+  return stored.value.clock ?? {[HUB]: stored.modRevision};
+}
