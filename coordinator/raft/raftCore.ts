@@ -58,6 +58,8 @@ export class RaftCore {
   writeTicks = 0;
   /** Reads that were passed on to the leader, with their age in ticks. */
   readonly forwardedReads = new Map<string, number>();
+  /** On the way to the leader with the next `Ready`. */
+  proposals: {readonly to: string; readonly data: Uint8Array[]; bytes: number} | undefined;
   messages: Message[] = [];
   reads: ReadState[] = [];
   snapshots: SnapshotRequest[] = [];
@@ -112,6 +114,7 @@ export class RaftCore {
 
   /** Forgets every message that has not been handed out. */
   forgetMessages(): void {
+    this.proposals = undefined;
     this.messages = [];
     this.held = [];
   }

@@ -10,6 +10,7 @@ import {
   handleReadIndexReply,
   propose,
   read,
+  sendProposals,
   tickForwardedReads,
 } from './forwarding.ts';
 import {commit, tickLeader} from './leader.ts';
@@ -179,6 +180,7 @@ export class RaftNode {
     const {core} = this;
     return (
       core.messages.length > 0 ||
+      core.proposals !== undefined ||
       core.reads.length > 0 ||
       core.snapshots.length > 0 ||
       this.hasWrite ||
@@ -193,6 +195,7 @@ export class RaftNode {
     const {log, limits} = core;
     const committed = this.applying === undefined ? log.applicable(limits.maxReadyBytes) : [];
     this.applying ??= committed.at(-1)?.index;
+    sendProposals(core);
     if (core.leading?.roundDue) sendHeartbeats(core, core.leading);
     if (core.leading) sendAppends(core, core.leading);
     const writes = this.hasWrite;

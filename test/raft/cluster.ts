@@ -1,8 +1,9 @@
 /** Several Raft nodes on a bad network with disks that survive their crashes; checks Raft's invariants after every step. */
 import assert from 'node:assert/strict';
-import {initialConfiguration} from '../../coordinator/raft/configuration.ts';
+import {initialConfiguration, sameConfiguration} from '../../coordinator/raft/configuration.ts';
 import type {Message} from '../../coordinator/raft/messages.ts';
 import {hasQuorum} from '../../coordinator/raft/quorum.ts';
+import type {RaftNode} from '../../coordinator/raft/raftNode.ts';
 import type {Configuration, MembershipChange, RaftConfig} from '../../coordinator/raft/types.ts';
 import type {Random} from '../../coordinator/runtime/random.ts';
 import {Host, type Snapshot, textOf} from './host.ts';
@@ -37,6 +38,7 @@ export class Cluster {
   private readonly leaders = new Map<number, string>();
   /** What was ever applied at each index, by anyone, and what the state was then. */
   readonly history: {readonly text: string; readonly digest: number}[] = [];
+  private readonly configurations = new Map<number, Configuration>();
   private waiting: WaitingRead[] = [];
   readonly answered = {reads: 0, dropped: 0};
   /** Nobody joins or leaves: then what is applied is on the disks of a majority of the first voters. */
@@ -222,7 +224,7 @@ export class Cluster {
       const {node} = host;
       if (!node) continue;
       assert.ok(node.applied <= node.committed);
-      assert.equal(node.applied > 0 && host.state.index > 0, node.applied > 0);
+      this.checkConfiguration(node);
       if (node.role !== 'leader') continue;
       const known = this.leaders.get(node.currentTerm);
       assert.ok(known === undefined || known === host.id, `election safety in term ${node.currentTerm}`);
@@ -231,6 +233,16 @@ export class Cluster {
       this.leaders.set(node.currentTerm, host.id);
     }
     this.checkDurable();
+  }
+
+  /** It follows from what is applied, however that came: as entries, from the disk, in a snapshot. Newcomers have none at first. */
+  private checkConfiguration(node: RaftNode): void {
+    const {installing, applied, configuration} = node;
+    if (installing || configuration.voters.length === 0) return;
+    const known = this.configurations.get(applied);
+    if (!known) this.configurations.set(applied, configuration);
+    else if (known !== configuration)
+      assert.ok(sameConfiguration(known, configuration), `one configuration at ${applied}`);
   }
 
   /** Whatever was applied anywhere is on the disks of a majority. */
