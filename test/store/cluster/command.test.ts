@@ -15,7 +15,7 @@ const MAIN = fileURLToPath(new URL('../../../coordinator/main.ts', import.meta.u
 const TOKEN = 'the token of this test cluster';
 
 describe('mcpx cluster', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   let folder: string;
   let running: ChildProcess[] = [];
   beforeEach(async () => {
