@@ -12,7 +12,9 @@ import {Fences} from './effects/fences.ts';
 import {LiveAttempts} from './effects/liveAttempts.ts';
 import {PathReports} from './effects/pathReports.ts';
 import {UsageReports} from './effects/usageReports.ts';
+import {clusterRequests} from './handlers/clusterRequests.ts';
 import {memoryPast} from './handlers/memoryPast.ts';
+import {type CoordinatorCluster, openCluster} from './handlers/openCluster.ts';
 import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
 import {serveMemory} from './handlers/serveMemory.ts';
@@ -41,6 +43,7 @@ import type {Principal} from './security/principal.ts';
 import {ServerTls} from './security/serverTls.ts';
 import {TokenRegistry, withFixedTokens} from './security/tokenRegistry.ts';
 import {openEmbeddedStore} from './store/embedded/embeddedStore.ts';
+import type {ClusterControl} from './store/embedded/membership.ts';
 import type {EtcdTls} from './store/etcd/endpoints.ts';
 import type {EtcdAddress} from './store/etcd/etcdAddress.ts';
 import type {Store} from './store/store.ts';
@@ -62,6 +65,8 @@ export interface CoordinatorOptions {
   };
   /** Keeps the facts in this etcd instead of in the directory. */
   readonly etcd?: {readonly address: EtcdAddress; readonly tls: EtcdTls} | undefined;
+  /** Keeps them together with other coordinators. */
+  readonly cluster?: CoordinatorCluster | undefined;
   readonly settings: Settings;
   readonly clock: Clock;
   readonly random: Random;
@@ -91,7 +96,7 @@ const HOUSEKEEPING_MS = 3_600_000;
 
 /** Rejects with `config` (address, settings), `conflict` (another process has the directory), `corrupt` or `incompatible`. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const {clock, random} = options;
+  const {clock, random, logger} = options;
   checkListenAddress(options.address.host, options.tls);
   const data = await DataDirectory.open(options.directory, random);
   const started: (() => Promise<void> | void)[] = [];
@@ -99,11 +104,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     for (const stop of started.reverse()) await stop();
   };
   try {
-    const store = await openStore(options, data, started);
-    started.push(() => store.close());
     const authority = options.tls ? await openClusterAuthority({directory: data.root, clock}) : undefined;
+    const {store, control} = await openStore(options, data, authority, started);
+    started.push(() => store.close());
     const parts = await assemble(options, data, store, authority);
     started.push(() => parts.stop());
+    parts.services.hub.addRoute(clusterRequests(control, logger));
     const address = await listen(parts.services.hub, options, data);
     started.push(() => parts.services.hub.stop({graceMs: 0}));
     const {dial} = options;
@@ -120,10 +126,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
 /** What must be undone when it fails is added to `started`. */
 async function openStore(
-  {etcd, clock, random, logger: all, settings}: CoordinatorOptions,
+  {etcd, cluster, clock, random, logger: all, settings}: CoordinatorOptions,
   data: DataDirectory,
+  authority: ClusterAuthority | undefined,
   started: (() => Promise<void> | void)[],
-): Promise<Store> {
+): Promise<{readonly store: Store; readonly control?: ClusterControl | undefined}> {
   const logger = all.with({part: 'store'});
   if (etcd) {
     await mkdir(data.storeFolder, {recursive: true});
@@ -132,7 +139,7 @@ async function openStore(
     started.push(() => lock.release());
     // Its client takes a moment to load, which only its users should wait for.
     const {openEtcdStore} = await import('./store/etcd/etcdStore.ts');
-    return openEtcdStore({
+    const store = await openEtcdStore({
       ...etcd,
       clock,
       random,
@@ -140,8 +147,9 @@ async function openStore(
       settings: {requestTimeoutMs: settings.etcdTimeoutMs, heartbeatMs: settings.etcdHeartbeatMs},
       closed: () => lock.release(),
     });
+    return {store};
   }
-  return openEmbeddedStore({
+  const store = await openEmbeddedStore({
     directory: data.storeFolder,
     clock,
     random,
@@ -152,7 +160,9 @@ async function openStore(
       snapshotLogBytes: settings.snapshotBytes,
       historyRevisions: settings.historyRevisions,
     },
+    cluster: cluster && (await openCluster(cluster, authority, clock)),
   });
+  return {store, control: store.cluster};
 }
 
 interface Parts {

@@ -4,6 +4,7 @@ import {addAgentCommand} from './commands/agent.ts';
 import {asksForJson, errorAnswer} from './commands/answer.ts';
 import {addApprovalCommands} from './commands/approvals.ts';
 import {addAttemptCommands} from './commands/attempts.ts';
+import {addClusterCommands} from './commands/cluster.ts';
 import {addContextCommands} from './commands/context.ts';
 import {addCoordinatorCommand} from './commands/coordinator.ts';
 import {addDoctorCommand} from './commands/doctor.ts';
@@ -46,6 +47,7 @@ async function main(): Promise<number> {
   addApprovalCommands(program, io, done);
   addStopCommand(program, io, done);
   addCoordinatorCommand(program, io, done);
+  addClusterCommands(program, io, done);
   addEndpointCommand(program, io, done);
   addAgentCommand(program, io, done);
   addMachineCommands(program, io, done);

@@ -13,6 +13,7 @@ import {parseEtcdAddress} from '../store/etcd/etcdAddress.ts';
 import {VERSION} from '../version.ts';
 import {addCoordinatorStopCommand} from './coordinatorStop.ts';
 import {type CommandIo, EXIT} from './io.ts';
+import {clusterOf} from './local/clusterOptions.ts';
 import {ensurePrivateDirectory, userDirectories} from './local/directories.ts';
 import {removeEndpoint, writeEndpoint} from './local/endpoint.ts';
 import {watchForLinger} from './local/linger.ts';
@@ -29,6 +30,11 @@ interface Options {
   readonly storeCa?: string;
   readonly storeCert?: string;
   readonly storeKey?: string;
+  readonly cluster?: string;
+  readonly node?: string;
+  readonly peers?: string;
+  readonly join: boolean;
+  readonly peerListen?: string;
   readonly set: string[];
   readonly linger: boolean;
   readonly log: LogLevel;
@@ -63,6 +69,14 @@ export function addCoordinatorCommand(program: Command, io: CommandIo, done: (ex
     .option('--store-ca <file>', "PEM of the authority behind the etcd; default: the system's")
     .option('--store-cert <file>', 'PEM of the certificate that the etcd wants to see')
     .option('--store-key <file>', 'PEM of its key')
+    .option('--cluster <name>', 'keep the facts together with other coordinators; needs --node and --peers')
+    .option('--node <id>', 'which of the peers this one is')
+    .option('--peers <id=url,...>', 'the members and where they reach each other, such as a=wss://host1:7700')
+    .option('--join', 'enter a cluster that is there: one of its members must say mcpx cluster add', false)
+    .option(
+      '--peer-listen <host:port>',
+      "address for the other members; default: this node's own of the peers",
+    )
     .option('--set <name=value...>', 'a setting; mcpx doctor --settings lists them', [])
     .addOption(
       new Option('--linger', 'end when no client and no unfinished session is left')
@@ -95,6 +109,7 @@ async function runCoordinator(options: Options, io: CommandIo): Promise<number> 
     publicNames: options.publicName,
     dial: await dialOf(options, io),
     etcd: await etcdOf(options, io),
+    cluster: clusterOf(options, io.env['MCPX_CLUSTER_TOKEN']),
     settings,
     clock: systemClock,
     random: systemRandom,

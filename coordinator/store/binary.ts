@@ -50,6 +50,11 @@ export class BinaryWriter {
     this.end += value.length;
   }
 
+  /** The record so far. */
+  get written(): Buffer {
+    return this.buffer.subarray(this.start, this.end);
+  }
+
   /** The record, and the start of the next one. */
   finish(): Buffer {
     const record = this.buffer.subarray(this.start, this.end);
@@ -112,6 +117,11 @@ export class BinaryReader {
   bytes(length: number): Buffer {
     const at = this.take(length);
     return this.buffer.subarray(at, at + length);
+  }
+
+  /** What is left; nothing after it. */
+  rest(): Buffer {
+    return this.bytes(this.buffer.length - this.offset);
   }
 
   private take(bytes: number): number {

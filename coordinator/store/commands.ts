@@ -11,12 +11,24 @@ export type Command =
   | {readonly kind: 'endLease'; readonly id: string; readonly expired: boolean}
   | {readonly kind: 'compact'; readonly revision: number}
   /** Names the store's incarnation; only the first one counts. */
-  | {readonly kind: 'create'; readonly incarnation: string};
+  | {readonly kind: 'create'; readonly incarnation: string}
+  /** Where a member is reached and what it is to become. A name that was removed stays so: it is never used again. */
+  | {readonly kind: 'member'; readonly member: MemberRecord};
 
-/** The level this build writes and the newest it understands. A command that older builds do not know raises it. */
-export const COMMAND_LEVEL = 1;
+export interface MemberRecord {
+  readonly id: string;
+  /** Of its peers' door; '' for one that is not known. */
+  readonly address: string;
+  readonly wanted: 'voter' | 'learner' | 'removed';
+}
 
-const CODE = {txn: 1, grantLease: 2, endLease: 3, compact: 4, create: 5} as const;
+/** The level this build writes and the newest it understands. A command that older builds do not know raises it: 2 has members and proposals. */
+export const COMMAND_LEVEL = 2;
+
+const CODE = {txn: 1, grantLease: 2, endLease: 3, compact: 4, create: 5, member: 6} as const;
+/** Stands where a command's code would: a proposal (proposals.ts), which ends with the command. */
+export const PROPOSAL_CODE = 7;
+const WANTED = ['voter', 'learner', 'removed'] as const;
 const OP_CODE = {put: 1, putLease: 2, delete: 3, deletePrefix: 4, get: 5, range: 6} as const;
 const TARGETS = ['create', 'mod', 'version', 'value'] as const;
 const COMPARISONS = ['=', '!=', '<', '>'] as const;
@@ -41,6 +53,9 @@ export function encodeCommand(writer: BinaryWriter, command: Command): Buffer {
       break;
     case 'create':
       writer.text(command.incarnation);
+      break;
+    case 'member':
+      encodeMember(writer, command.member);
       break;
     default:
       unreachable(command);
@@ -72,9 +87,26 @@ export function decodeCommand(data: Uint8Array): Command {
       return {kind: 'compact', revision: reader.integer()};
     case CODE.create:
       return {kind: 'create', incarnation: reader.text()};
+    case CODE.member:
+      return {kind: 'member', member: decodeMember(reader)};
     default:
       throw unknownCode('command', code);
   }
+}
+
+export function encodeMember(writer: BinaryWriter, {id, address, wanted}: MemberRecord): void {
+  writer.text(id);
+  writer.text(address);
+  writer.u8(WANTED.indexOf(wanted));
+}
+
+export function decodeMember(reader: BinaryReader): MemberRecord {
+  const id = reader.text();
+  const address = reader.text();
+  const code = reader.u8();
+  const wanted = WANTED[code];
+  if (wanted === undefined) throw unknownCode('role', code);
+  return {id, address, wanted};
 }
 
 function encodeTxn(writer: BinaryWriter, txn: Txn): void {

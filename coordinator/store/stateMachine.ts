@@ -5,8 +5,10 @@
 
 import {unreachable} from '../runtime/assert.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
-import type {Command} from './commands.ts';
+import {AppliedProposals} from './appliedProposals.ts';
+import type {Command, MemberRecord} from './commands.ts';
 import {compareHolds} from './compare.ts';
+import type {Proposed} from './proposals.ts';
 import {RevisionLog} from './revisionLog.ts';
 import type {
   Compare,
@@ -36,7 +38,10 @@ export type Outcome =
   | {readonly kind: 'leaseExists'}
   | {readonly kind: 'leaseEnded'; readonly existed: boolean}
   | {readonly kind: 'compacted'}
-  | {readonly kind: 'created'};
+  | {readonly kind: 'created'}
+  | {readonly kind: 'memberKnown'}
+  /** The proposal was applied before, or its proposer has given it up. */
+  | {readonly kind: 'repeated'};
 
 /** Where a restored state machine starts: before the keys and the history of its snapshot. */
 export interface StateOrigin {
@@ -47,6 +52,9 @@ export interface StateOrigin {
 export class StateMachine {
   readonly keys = new VersionedKeys();
   readonly leases = new Map<string, LeaseState>();
+  readonly proposals = new AppliedProposals();
+  /** Everyone who belongs to the cluster or ever did. Who votes is Raft's to say. */
+  readonly members = new Map<string, MemberRecord>();
   readonly history: RevisionLog;
   incarnation: string;
   private current: number;
@@ -70,6 +78,11 @@ export class StateMachine {
     return this.compacted;
   }
 
+  /** As `apply`, once for each proposal however often it comes. */
+  applyProposal({origin, command}: Proposed): Outcome {
+    return origin && !this.proposals.admit(origin) ? {kind: 'repeated'} : this.apply(command);
+  }
+
   apply(command: Command): Outcome {
     switch (command.kind) {
       case 'txn':
@@ -86,6 +99,10 @@ export class StateMachine {
       case 'create':
         if (this.incarnation === '') this.incarnation = command.incarnation;
         return {kind: 'created'};
+      case 'member':
+        if (this.members.get(command.member.id)?.wanted !== 'removed')
+          this.members.set(command.member.id, command.member);
+        return {kind: 'memberKnown'};
       default:
         return unreachable(command);
     }

@@ -7,12 +7,13 @@
  */
 import {assert} from '../runtime/assert.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
+import type {ClientRecord} from './appliedProposals.ts';
 import {BinaryReader, BinaryWriter} from './binary.ts';
-import {COMMAND_LEVEL} from './commands.ts';
+import {COMMAND_LEVEL, decodeMember, encodeMember, type MemberRecord} from './commands.ts';
 import {type Change, StateMachine} from './stateMachine.ts';
 import type {KeyValue} from './store.ts';
 
-const TAG = {header: 1, lease: 2, key: 3, revision: 4, end: 5} as const;
+const TAG = {header: 1, lease: 2, key: 3, revision: 4, end: 5, client: 6, member: 7} as const;
 
 /** About a millisecond of encoding. */
 const CHUNK_BYTES = 128 * 1024;
@@ -23,6 +24,8 @@ const SLICE_RECORDS = 5000;
 export function* encodeState(machine: StateMachine, chunkBytes = CHUNK_BYTES): Generator<Uint8Array, void> {
   const {revision, compactRevision, incarnation} = machine;
   const leases = [...machine.leases.values()].map(({id, ttlSeconds}) => ({id, ttlSeconds}));
+  const clients = machine.proposals.records();
+  const members = [...machine.members.values()];
   const pin = machine.pin(compactRevision);
   const writer = new BinaryWriter(chunkBytes * 2);
   try {
@@ -38,6 +41,7 @@ export function* encodeState(machine: StateMachine, chunkBytes = CHUNK_BYTES): G
       writer.integer(lease.ttlSeconds);
       if (writer.length >= chunkBytes) yield writer.finish();
     }
+    encodeCluster(clients, members, writer);
     yield* encodeKeys(machine, compactRevision, writer, chunkBytes);
     for (let at = compactRevision + 1; at <= revision; at++) {
       encodeRevision(machine, at, writer);
@@ -47,6 +51,24 @@ export function* encodeState(machine: StateMachine, chunkBytes = CHUNK_BYTES): G
     yield writer.finish();
   } finally {
     pin.dispose();
+  }
+}
+
+function encodeCluster(
+  clients: readonly ClientRecord[],
+  members: readonly MemberRecord[],
+  writer: BinaryWriter,
+): void {
+  for (const {id, settled, applied} of clients) {
+    writer.u8(TAG.client);
+    writer.text(id);
+    writer.integer(settled);
+    writer.u32(applied.length);
+    for (const sequence of applied) writer.integer(sequence);
+  }
+  for (const member of [...members].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+    writer.u8(TAG.member);
+    encodeMember(writer, member);
   }
 }
 
@@ -126,6 +148,10 @@ export class StateDecoder {
     if (tag === TAG.lease) {
       const id = reader.text();
       machine.leases.set(id, {id, ttlSeconds: reader.integer(), keys: new Set()});
+    } else if (tag === TAG.client) machine.proposals.restore(decodeClient(reader));
+    else if (tag === TAG.member) {
+      const member = decodeMember(reader);
+      machine.members.set(member.id, member);
     } else if (tag === TAG.key) this.key(reader, machine);
     else if (tag === TAG.revision) machine.restoreRevision(decodeChanges(reader));
     else if (tag === TAG.end) this.ended = true;
@@ -158,6 +184,12 @@ export class StateDecoder {
     machine.keys.restore(lease === '' ? kv : {...kv, lease});
     if (lease !== '') machine.leases.get(lease)?.keys.add(key);
   }
+}
+
+function decodeClient(reader: BinaryReader): ClientRecord {
+  const id = reader.text();
+  const settled = reader.integer();
+  return {id, settled, applied: Array.from({length: reader.u32()}, () => reader.integer())};
 }
 
 function decodeChanges(reader: BinaryReader): Change[] {

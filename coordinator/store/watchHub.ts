@@ -44,7 +44,7 @@ export class WatchHub {
   private delivered: number;
 
   constructor(
-    private readonly source: WatchSource,
+    private source: WatchSource,
     private readonly later: (run: () => void) => void,
     private readonly logger: Logger,
   ) {
@@ -70,6 +70,21 @@ export class WatchHub {
       const record = this.source.history.at(this.delivered);
       if (record && this.groups.size > 0) this.dispatch(record);
     }
+  }
+
+  /** The state is another one, further on. Watchers go on where its history reaches back to them; the others are told that it does not. */
+  replaceSource(source: WatchSource): void {
+    this.source = source;
+    if (this.delivered + 1 < source.history.first) {
+      const groups = [...this.groups.values()];
+      for (const watcher of groups.flatMap(group => [...group.watchers])) {
+        if (watcher.ended) continue;
+        this.end(watcher);
+        this.call(watcher, {kind: 'compacted', compactRevision: source.compactRevision});
+      }
+      this.delivered = source.revision;
+    }
+    this.deliver();
   }
 
   /** Ends every watch. */

@@ -1,26 +1,56 @@
-/** The data directory itself: its format version, this node's name, and leftovers of interrupted work. */
+/** The data directory itself: its format version, whose it is, and leftovers of interrupted work. */
 import path from 'node:path';
 import * as z from 'zod';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import type {Disk} from './disk.ts';
 
-const FORMAT = 1;
+/** 1 knew one voter and no cluster; such a directory becomes one of 2 when it is opened. */
+const FORMAT = 2;
 const FILE = 'VERSION';
 
 const AnyVersion = z.looseObject({format: z.number().int()});
+const SingleVersion = z.object({
+  format: z.literal(1),
+  node: z.string().min(1),
+  segment: z.number().int(),
+});
 const Version = z.object({
   format: z.literal(FORMAT),
   node: z.string().min(1),
   /** Number of the newest log segment, 0 before the first: a log that ends before it has lost files. */
   segment: z.number().int(),
+  /** Name of the cluster, '' for a node that is alone. */
+  cluster: z.string(),
+  /** Who votes at the start of the log; none where the node joined a cluster. */
+  voters: z.array(z.string().min(1)),
+  /** The others have removed this node: it must not come back. */
+  removed: z.boolean().optional(),
 });
 export type Version = z.infer<typeof Version>;
 
-/** Reads the VERSION file, or makes it with `nodeId`. Throws `incompatible` for a newer format. */
-export async function openVersion(disk: Disk, directory: string, nodeId: string): Promise<Version> {
+/** What a new directory is to say. */
+export type Founding = Pick<Version, 'node' | 'cluster' | 'voters'>;
+
+export function aloneAs(node: string): Founding {
+  return {node, cluster: '', voters: [node]};
+}
+
+/** Reads the VERSION file, or makes it. A string names a node that is alone. Throws `incompatible` for a newer format. */
+export async function openVersion(
+  disk: Disk,
+  directory: string,
+  founding: Founding | string,
+): Promise<Version> {
   const names = await disk.list(directory);
-  if (names.includes(FILE)) return parseVersion(await readText(disk, path.join(directory, FILE)), directory);
-  const version: Version = {format: FORMAT, node: nodeId, segment: 0};
+  if (names.includes(FILE)) {
+    const found = parseVersion(await readText(disk, path.join(directory, FILE)), directory);
+    if (found.format === FORMAT) return found;
+    const upgraded: Version = {...found, format: FORMAT, cluster: '', voters: [found.node]};
+    await writeVersion(disk, directory, upgraded);
+    return upgraded;
+  }
+  const first = typeof founding === 'string' ? aloneAs(founding) : founding;
+  const version: Version = {format: FORMAT, segment: 0, ...first};
   await writeVersion(disk, directory, version);
   return version;
 }
@@ -54,11 +84,11 @@ async function readText(disk: Disk, file: string): Promise<string> {
   }
 }
 
-function parseVersion(text: string, directory: string): Version {
+function parseVersion(text: string, directory: string): Version | z.infer<typeof SingleVersion> {
   try {
     const json: unknown = JSON.parse(text);
     const {format} = AnyVersion.parse(json);
-    if (format <= FORMAT) return Version.parse(json);
+    if (format <= FORMAT) return format === 1 ? SingleVersion.parse(json) : Version.parse(json);
     throw new CoordinatorError(
       'incompatible',
       `${directory} is of format ${format}, this build knows ${FORMAT}`,

@@ -1,12 +1,11 @@
-/** The embedded driver of the store's contract: one replica in this process, its leases, watches, snapshots and retention. */
+/** The embedded driver of the store's contract: one replica in this process, its leases, watches, snapshots and retention, alone or in a cluster. */
 import {type Logger, silentLogger} from '../../observability/logger.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import {every} from '../../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
-import {CoordinatorError, systemErrorCode} from '../../runtime/errors.ts';
+import {CoordinatorError} from '../../runtime/errors.ts';
 import type {Random} from '../../runtime/random.ts';
-import type {Command} from '../commands.ts';
-import type {Outcome} from '../stateMachine.ts';
+import type {Outcome, StateMachine} from '../stateMachine.ts';
 import type {
   KeyValue,
   Lease,
@@ -22,10 +21,17 @@ import type {
 } from '../store.ts';
 import {checkKey, checkLimit, checkPrefix, checkTtl, checkTxn, isReadOnly} from '../txnLimits.ts';
 import {WatchHub} from '../watchHub.ts';
+import type {ClusterOptions} from './clusterOptions.ts';
 import {type Disk, realDisk} from './disk.ts';
-import {LeaseDeadlines} from './leaseDeadlines.ts';
+import {LeaseKeeper} from './leaseKeeper.ts';
+import {type ClusterControl, Membership} from './membership.ts';
 import {type OpenedReplica, openReplica} from './openReplica.ts';
+import {PeerNetwork} from './peers/peerNetwork.ts';
+import {DEFAULT_PEER_SETTINGS} from './peers/peerSettings.ts';
+import type {Transport} from './peers/transport.ts';
+import type {ReplicaListener} from './replicaParts.ts';
 import {DEFAULT_EMBEDDED_SETTINGS, type EmbeddedSettings} from './settings.ts';
+import {SnapshotSchedule} from './snapshotSchedule.ts';
 
 export interface EmbeddedStoreOptions {
   /** Made when absent. One process at a time. */
@@ -37,15 +43,26 @@ export interface EmbeddedStoreOptions {
   readonly disk?: Disk | undefined;
   /** Runs a function at the end of the turn of the event loop; writes of one turn share a flush. Default: `setImmediate`. */
   readonly endOfTurn?: ((run: () => void) => void) | undefined;
+  /** Absent: one node, alone. */
+  readonly cluster?: ClusterOptions | undefined;
+  /** How a member reaches the others; default: sockets. */
+  readonly transport?: Transport | undefined;
+  /** Ends the wait for a majority. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface OpenedStore extends Store {
+  /** Undefined for a node that is alone. */
+  readonly cluster: ClusterControl | undefined;
 }
 
 /**
- * Resolves when everything acknowledged before is applied again. Rejects with `conflict` (another process has the directory), `corrupt`,
- * `incompatible` or `diskFull`.
+ * Resolves when everything acknowledged before is applied again; in a cluster that takes a majority, which is waited for. Rejects with `conflict`
+ * (another process has the directory, or the node was removed), `config`, `corrupt`, `incompatible` or `diskFull`.
  */
-export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<OpenedStore> {
   const settings = {...DEFAULT_EMBEDDED_SETTINGS, ...options.settings};
-  const store = new EmbeddedStore({
+  const parts: EmbeddedParts = {
     directory: options.directory,
     clock: options.clock,
     random: options.random,
@@ -53,9 +70,28 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     disk: options.disk ?? realDisk,
     endOfTurn: options.endOfTurn ?? setImmediate,
     settings,
+    cluster: options.cluster,
+  };
+  const store = new EmbeddedStore({...parts, transport: options.transport ?? networkOf(parts)});
+  const stop = (): void => void store.close();
+  options.signal?.addEventListener('abort', stop, {once: true});
+  try {
+    await store.open();
+    options.signal?.throwIfAborted();
+    return store;
+  } finally {
+    options.signal?.removeEventListener('abort', stop);
+  }
+}
+
+function networkOf({cluster, directory, ...rest}: EmbeddedParts): Transport | undefined {
+  if (!cluster) return undefined;
+  const {name, node, secret, tls, listen, peers} = cluster;
+  return new PeerNetwork({
+    identity: {cluster: name, node, secret, tls, address: peers.get(node) ?? ''},
+    environment: {...rest, folder: directory, settings: {...DEFAULT_PEER_SETTINGS, ...cluster.settings}},
+    listen,
   });
-  await store.open();
-  return store;
 }
 
 export interface EmbeddedParts {
@@ -66,6 +102,8 @@ export interface EmbeddedParts {
   readonly disk: Disk;
   readonly endOfTurn: (run: () => void) => void;
   readonly settings: EmbeddedSettings;
+  readonly cluster: ClusterOptions | undefined;
+  readonly transport?: Transport | undefined;
 }
 
 /** Compacted revisions whose memory is freed after a batch of commands and at a tick. */
@@ -75,66 +113,60 @@ const KEEP_PART = 0.8;
 /** Keys that a backup reads at a time. */
 const BACKUP_PAGE = 500;
 
-class EmbeddedStore implements Store {
+/** Everything that needs the opened replica. */
+interface Working {
+  readonly opened: OpenedReplica;
+  readonly leases: LeaseKeeper;
+  readonly snapshots: SnapshotSchedule;
+  readonly watches: WatchHub;
+  readonly membership: Membership | undefined;
+}
+
+class EmbeddedStore implements OpenedStore {
   private readonly lifetime = new DisposableStore();
-  private readonly stopping = new AbortController();
-  private readonly deadlines: LeaseDeadlines;
-  /** Leases whose end is in the log but not applied. */
-  private readonly expiring = new Map<string, Promise<unknown>>();
-  private opened: OpenedReplica | undefined;
-  private watches: WatchHub | undefined;
-  private snapshotting: Promise<void> | undefined;
-  private snapshotNotBefore = 0;
-  private snapshotAt = {index: 0, bytes: 0};
+  private working: Working | undefined;
   private compacting = false;
   private closing: Promise<void> | undefined;
 
-  constructor(private readonly parts: EmbeddedParts) {
-    const {tickMs, pauseTicks} = parts.settings;
-    this.deadlines = new LeaseDeadlines(tickMs, tickMs * pauseTicks, parts.clock.now());
+  constructor(private readonly parts: EmbeddedParts) {}
+
+  get cluster(): ClusterControl | undefined {
+    return this.working?.membership;
   }
 
   async open(): Promise<void> {
-    const {clock, endOfTurn, logger, random, settings} = this.parts;
-    const opened = await openReplica(this.parts, {
-      applied: (command, outcome) => this.applied(command, outcome),
-      batchApplied: () => this.batchApplied(),
-      failed: error => this.watches?.close(error),
-    });
-    this.opened = opened;
-    this.snapshotAt = {index: opened.snapshotIndex, bytes: 0};
-    for (const lease of opened.machine.leases.values())
-      this.deadlines.renew(lease.id, lease.ttlSeconds, clock.now());
+    const {clock, random, settings} = this.parts;
+    const opened = await openReplica(this.parts, this.listener());
+    const working = this.assemble(opened);
+    this.working = working;
+    this.lifetime.add(every(clock, settings.tickMs, () => this.tick()));
     try {
       await opened.replica.start();
-      if (opened.machine.incarnation === '')
+      if (opened.replica.machine.incarnation === '')
         await opened.replica.propose({kind: 'create', incarnation: random.hex(8)});
     } catch (error) {
       await this.close();
       throw error;
     }
-    this.watches = new WatchHub(opened.machine, endOfTurn, logger);
-    for (const lease of opened.machine.leases.values())
-      this.deadlines.renew(lease.id, lease.ttlSeconds, clock.now());
-    this.lifetime.add(every(clock, settings.tickMs, () => this.tick()));
+    working.leases.restart();
+    working.membership?.tick();
   }
 
   async get(key: string, options: ReadOptions = {}): Promise<KeyValue | undefined> {
     checkKey(key);
-    // One voter: whatever was acknowledged is applied here, so the state in memory is a linearizable read.
-    return this.live().machine.get(key, options);
+    return (await this.readable(options)).get(key, options);
   }
 
   async range(prefix: string, options: RangeOptions = {}): Promise<RangeResult> {
     checkPrefix(prefix);
     checkLimit(options.limit);
-    return this.live().machine.range(prefix, options);
+    return (await this.readable(options)).range(prefix, options);
   }
 
   async txn(txn: Txn): Promise<TxnResult> {
     checkTxn(txn);
-    const {machine, replica} = this.live();
-    if (isReadOnly(txn)) return machine.read(txn);
+    const {replica} = this.live().opened;
+    if (isReadOnly(txn)) return (await this.readable({})).read(txn);
     // The caller may reuse its arrays; what is applied must be what was encoded.
     const own = {compare: [...(txn.compare ?? [])], then: [...txn.then], else: [...(txn.else ?? [])]};
     const outcome = await replica.propose({kind: 'txn', txn: own});
@@ -145,14 +177,12 @@ class EmbeddedStore implements Store {
 
   watch(prefix: string, options: WatchOptions, listener: (message: WatchMessage) => void): Disposable {
     checkPrefix(prefix);
-    this.live();
-    if (!this.watches) throw new CoordinatorError('unavailable', 'the store is still recovering');
-    return this.watches.watch(prefix, options.fromRevision, listener);
+    return this.live().watches.watch(prefix, options.fromRevision, listener);
   }
 
   async grantLease(ttlSeconds: number): Promise<Lease> {
     checkTtl(ttlSeconds);
-    const {replica} = this.live();
+    const {replica} = this.live().opened;
     for (;;) {
       const id = this.parts.random.hex(8);
       const outcome = await replica.propose({kind: 'grantLease', id, ttlSeconds});
@@ -162,21 +192,19 @@ class EmbeddedStore implements Store {
   }
 
   async keepAlive(leaseId: string): Promise<boolean> {
-    const {machine} = this.live();
-    await this.expiring.get(leaseId);
-    const lease = machine.leases.get(leaseId);
-    if (!lease) return false;
-    this.deadlines.renew(leaseId, lease.ttlSeconds, this.parts.clock.now());
-    return true;
+    const {leases, membership} = this.live();
+    return membership ? membership.keepAlive(leaseId) : leases.renew(leaseId);
   }
 
   async revokeLease(leaseId: string): Promise<void> {
-    const {machine, replica} = this.live();
-    if (machine.leases.has(leaseId)) await replica.propose({kind: 'endLease', id: leaseId, expired: false});
+    const {replica} = this.live().opened;
+    if ((await this.readable({})).leases.has(leaseId))
+      await replica.propose({kind: 'endLease', id: leaseId, expired: false});
   }
 
   async compact(revision: number): Promise<void> {
-    const {machine, replica} = this.live();
+    const {replica} = this.live().opened;
+    const machine = await this.readable({});
     if (!Number.isSafeInteger(revision) || revision > machine.revision)
       throw new CoordinatorError('limit', `revision ${revision} is beyond the newest, ${machine.revision}`);
     if (revision > machine.compactRevision) await replica.propose({kind: 'compact', revision});
@@ -186,19 +214,20 @@ class EmbeddedStore implements Store {
     prefix: string,
   ): Promise<{revision: number; incarnation: string; kvs: AsyncIterable<KeyValue>}> {
     checkPrefix(prefix);
-    const {machine} = this.live();
+    const machine = await this.readable({});
     const {revision, incarnation} = machine;
     const pin = this.lifetime.add(machine.pin(revision));
-    const pages = this.backupPages(prefix, revision);
+    const pages = this.backupPages(machine, prefix, revision);
     const release = (): void => this.lifetime.delete(pin);
     return {revision, incarnation, kvs: releasing(pages, release)};
   }
 
   status(): StoreStatus {
-    const {settings} = this.parts;
-    const opened = this.opened;
-    if (!opened) throw new CoordinatorError('unavailable', 'the store is still recovering');
-    const {machine, raft, log, snapshots, replica} = opened;
+    if (!this.working) throw new CoordinatorError('unavailable', 'the store is still recovering');
+    const {opened, membership} = this.working;
+    const {raft, log, snapshots, replica} = opened;
+    const {machine} = replica;
+    const {address} = this.parts.settings;
     return {
       driver: 'embedded',
       incarnation: machine.incarnation,
@@ -209,7 +238,7 @@ class EmbeddedStore implements Store {
       term: raft.currentTerm,
       leader: raft.leader,
       isLeader: raft.role === 'leader',
-      members: [{id: raft.id, address: settings.address, role: 'voter'}],
+      members: membership?.members() ?? [{id: raft.id, address, role: 'voter'}],
       degraded: replica.degraded,
     };
   }
@@ -220,63 +249,97 @@ class EmbeddedStore implements Store {
   }
 
   private async stop(): Promise<void> {
-    const opened = this.opened;
-    this.stopping.abort(new CoordinatorError('closed', 'the store is closing'));
-    await opened?.replica.close();
-    await this.snapshotting;
-    this.watches?.close();
+    const {working} = this;
+    working?.snapshots.abort();
+    await working?.membership?.leave();
+    working?.membership?.stop();
+    await working?.opened.replica.close();
+    await working?.snapshots.ended();
+    working?.watches.close();
     this.lifetime.dispose();
-    await opened?.close();
+    await working?.opened.close();
   }
 
-  private live(): OpenedReplica {
-    if (!this.opened) throw new CoordinatorError('unavailable', 'the store is still recovering');
+  private assemble(opened: OpenedReplica): Working {
+    const {clock, cluster, endOfTurn, logger, settings, transport} = this.parts;
+    const leases = new LeaseKeeper(opened.replica, {clock, logger, settings});
+    const snapshots = new SnapshotSchedule(opened, {clock, logger, settings});
+    const watches = new WatchHub(opened.replica.machine, endOfTurn, logger);
+    const timeoutMs = settings.writeTimeoutMs;
+    const membership =
+      cluster && transport && new Membership({cluster, opened, transport, leases, clock, logger, timeoutMs});
+    return {opened, leases, snapshots, watches, membership};
+  }
+
+  private listener(): ReplicaListener {
+    return {
+      applied: (command, outcome) => this.working?.leases.applied(command, outcome),
+      batchApplied: () => this.batchApplied(),
+      restored: () => this.restored(),
+      roleChanged: () => {
+        this.working?.leases.roleChanged();
+        this.working?.membership?.changed();
+      },
+      removed: async () => {
+        const {logger} = this.parts;
+        await this.working?.opened
+          .markRemoved()
+          .catch((error: unknown) => logger.warn('the directory could not be marked as removed', {error}));
+      },
+      failed: error => this.working?.watches.close(error),
+    };
+  }
+
+  private live(): Working {
+    if (!this.working) throw new CoordinatorError('unavailable', 'the store is still recovering');
     if (this.closing) throw new CoordinatorError('closed', 'the store is closed');
-    this.opened.replica.checkOpen();
-    return this.opened;
+    this.working.opened.replica.checkOpen();
+    return this.working;
   }
 
-  private applied(command: Command, outcome: Outcome): void {
-    if (command.kind === 'grantLease' && outcome.kind === 'leaseGranted')
-      this.deadlines.renew(command.id, command.ttlSeconds, this.parts.clock.now());
-    else if (command.kind === 'endLease') this.deadlines.end(command.id);
+  /** The state, once it is as new as the reader wants it. */
+  private async readable({consistency}: ReadOptions): Promise<StateMachine> {
+    const {replica} = this.live().opened;
+    if (consistency !== 'local') await replica.strongRead();
+    return replica.machine;
   }
 
   private batchApplied(): void {
-    this.watches?.deliver();
-    this.opened?.machine.trim(TRIM_SLICE);
-    this.snapshotIfDue();
+    const {working} = this;
+    if (!working) return;
+    working.watches.deliver();
+    working.opened.replica.machine.trim(TRIM_SLICE);
+    working.snapshots.writeIfDue();
+    working.membership?.changed();
+  }
+
+  private restored(): void {
+    const {working} = this;
+    if (!working) return;
+    const {machine, applied} = working.opened.replica;
+    working.watches.replaceSource(machine);
+    working.snapshots.restored(applied.index);
+    working.leases.restart();
+    working.membership?.changed();
   }
 
   private tick(): void {
-    const opened = this.opened;
-    if (!opened || this.closing) return;
-    const now = this.parts.clock.now();
-    const pause = this.deadlines.noticePause(now);
-    if (pause > 0)
-      this.parts.logger.warn('this process stood still; leases are extended', {pauseMs: Math.round(pause)});
-    else opened.replica.timeOut();
-    if (opened.replica.degraded !== undefined) return;
-    for (const id of this.deadlines.due(now)) this.expire(id);
-    opened.machine.trim(TRIM_SLICE);
-    this.compactIfDue();
-    this.snapshotIfDue();
+    const {working} = this;
+    if (!working || this.closing) return;
+    const {replica} = working.opened;
+    if (!working.leases.noticePause()) replica.timeOut();
+    if (replica.degraded !== undefined) return;
+    working.leases.endDue();
+    replica.machine.trim(TRIM_SLICE);
+    if (replica.isLeader) this.compactIfDue(working.opened);
+    working.snapshots.writeIfDue();
+    working.membership?.tick();
   }
 
-  private expire(id: string): void {
-    const opened = this.opened;
-    if (!opened || this.expiring.has(id)) return;
-    const ended = this.quietly('a lease could not be ended', () =>
-      opened.replica.propose({kind: 'endLease', id, expired: true}),
-    ).finally(() => this.expiring.delete(id));
-    this.expiring.set(id, ended);
-  }
-
-  private compactIfDue(): void {
-    const opened = this.opened;
+  private compactIfDue({replica}: OpenedReplica): void {
     const {historyBytes, historyRevisions} = this.parts.settings;
-    if (!opened || this.compacting) return;
-    const {history, revision, compactRevision} = opened.machine;
+    if (this.compacting) return;
+    const {history, revision, compactRevision} = replica.machine;
     // Memory of the last compaction that is still being freed would count as history.
     if (history.first <= compactRevision) return;
     const tooMany = revision - compactRevision > historyRevisions;
@@ -284,56 +347,24 @@ class EmbeddedStore implements Store {
     const byCount = revision - Math.floor(historyRevisions * KEEP_PART);
     const to = Math.max(tooMany ? byCount : 0, history.revisionThatLeaves(historyBytes * KEEP_PART));
     this.compacting = true;
-    void this.quietly('history could not be compacted', () =>
-      opened.replica.propose({kind: 'compact', revision: to}),
-    ).finally(() => {
-      this.compacting = false;
-    });
-  }
-
-  private snapshotIfDue(): void {
-    const opened = this.opened;
-    const {settings, clock, logger} = this.parts;
-    if (!opened || this.snapshotting || this.closing || clock.now() < this.snapshotNotBefore) return;
-    const {replica, snapshots} = opened;
-    const entries = replica.applied.index - this.snapshotAt.index;
-    const bytes = replica.appliedBytes - this.snapshotAt.bytes;
-    // Never more often than the log outgrows the state: else a large state would be written over and over.
-    if (
-      bytes < snapshots.lastBytes ||
-      (entries < settings.snapshotEntries && bytes < settings.snapshotLogBytes)
-    )
-      return;
-    this.snapshotAt = {index: replica.applied.index, bytes: replica.appliedBytes};
-    this.snapshotting = opened
-      .snapshot(this.stopping.signal)
-      .catch(error => {
-        if (this.stopping.signal.aborted) return;
-        logger.error('a snapshot could not be written', {error});
-        const code = systemErrorCode(error);
-        if (code !== 'ENOSPC' && code !== 'EDQUOT')
-          replica.fail(new CoordinatorError('corrupt', 'the disk failed a snapshot', {cause: error}));
-        this.snapshotNotBefore = clock.now() + settings.diskRetryMs;
-      })
+    Promise.resolve()
+      .then(() => replica.propose({kind: 'compact', revision: to}))
+      // Tried again at a later tick.
+      .catch((error: unknown) => this.parts.logger.warn('history could not be compacted', {error}))
       .finally(() => {
-        this.snapshotting = undefined;
+        this.compacting = false;
       });
   }
 
-  /** For work of our own that nobody waits for: it is tried again at a later tick. */
-  private async quietly(what: string, run: () => Promise<unknown>): Promise<void> {
-    try {
-      await run();
-    } catch (error) {
-      this.parts.logger.warn(what, {error});
-    }
-  }
-
-  private async *backupPages(prefix: string, revision: number): AsyncGenerator<KeyValue, void> {
+  private async *backupPages(
+    machine: StateMachine,
+    prefix: string,
+    revision: number,
+  ): AsyncGenerator<KeyValue, void> {
     let after: string | undefined;
     for (;;) {
-      const {keys} = this.live().machine;
-      const {kvs, more} = keys.range(prefix, {after, atRevision: revision, limit: BACKUP_PAGE});
+      this.live();
+      const {kvs, more} = machine.keys.range(prefix, {after, atRevision: revision, limit: BACKUP_PAGE});
       yield* kvs;
       if (!more) return;
       after = kvs.at(-1)?.key;

@@ -7,15 +7,27 @@ import {FRAME_HEADER_BYTES, frameBytes, sealFrame} from './frame.ts';
 
 export type LogRecord =
   | {readonly kind: 'entry'; readonly entry: Entry}
-  | {readonly kind: 'hardState'; readonly hardState: HardState};
+  | {readonly kind: 'hardState'; readonly hardState: HardState}
+  | {readonly kind: 'restart'; readonly index: number};
 
-const TYPE = {command: 1, empty: 2, hardState: 3, configuration: 4} as const;
+/**
+ * The log goes on behind a received snapshot of this entry, and whatever it holds before is void: if the snapshot is there. It is put in place
+ * right after, and without it the log is what it was.
+ */
+export interface LogRestart {
+  readonly kind: 'restart';
+  readonly index: number;
+  readonly term: number;
+  readonly data: Uint8Array;
+}
+
+const TYPE = {command: 1, empty: 2, hardState: 3, configuration: 4, restart: 5} as const;
 const ENTRY_KINDS: Readonly<Record<number, EntryKind>> = {1: 'command', 2: 'empty', 4: 'configuration'};
 const ENTRY_HEAD_BYTES = 21;
 const HARD_STATE_HEAD_BYTES = 21;
 
 /** Bytes of a frame's body that its entries and hard state will take. */
-export function bodyBytes(hardState: HardState, entries: readonly Entry[]): number {
+export function bodyBytes(hardState: HardState, entries: readonly (Entry | LogRestart)[]): number {
   let bytes = HARD_STATE_HEAD_BYTES + Buffer.byteLength(hardState.vote);
   for (const entry of entries) bytes += ENTRY_HEAD_BYTES + entry.data.length;
   return bytes;
@@ -25,7 +37,12 @@ export function bodyBytes(hardState: HardState, entries: readonly Entry[]): numb
 export class FrameBuilder {
   private buffer = Buffer.alloc(64 * 1024);
 
-  build(hardState: HardState, entries: readonly Entry[], sequence: number, salt: number): Buffer {
+  build(
+    hardState: HardState,
+    entries: readonly (Entry | LogRestart)[],
+    sequence: number,
+    salt: number,
+  ): Buffer {
     const bytes = bodyBytes(hardState, entries);
     const size = frameBytes(bytes);
     if (size > this.buffer.length) this.buffer = Buffer.alloc(size * 2);
@@ -60,12 +77,13 @@ export function* parseRecords(body: Buffer): Generator<LogRecord, void> {
       continue;
     }
     const kind = ENTRY_KINDS[type];
-    if (!kind)
+    if (!kind && type !== TYPE.restart)
       throw new CoordinatorError('incompatible', `the log has a record of the unknown type ${type}`, {
         hint: 'Start a newer version of the coordinator on this data directory.',
       });
     const index = reader.integer();
     const term = reader.integer();
-    yield {kind: 'entry', entry: {index, term, kind, data: reader.bytes(reader.u32())}};
+    const data = reader.bytes(reader.u32());
+    yield kind ? {kind: 'entry', entry: {index, term, kind, data}} : {kind: 'restart', index};
   }
 }

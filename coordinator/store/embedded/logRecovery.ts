@@ -156,6 +156,7 @@ function scanSegment(
     if (frame.kind === 'frame' && frame.header.sequence === sequence) {
       for (const record of parseRecords(frame.body)) {
         if (record.kind === 'hardState') scan.hardState = record.hardState;
+        else if (record.kind === 'restart') restart(scan, record.index, snapshotIndex);
         else addEntry(scan, record.entry, snapshotIndex, file, offset);
       }
       offset = frame.next;
@@ -177,6 +178,13 @@ function scanSegment(
     if (!last || frame.kind !== 'bad' || !frame.torn) throw damaged(file, offset, reason);
     return {offset, truncated: reason};
   }
+}
+
+/** Void while the snapshot that it announces is not there: then the log is what it was before. */
+function restart(scan: Scan, index: number, snapshotIndex: number): void {
+  if (index > snapshotIndex) return;
+  scan.entries.length = 0;
+  scan.nextIndex = index + 1;
 }
 
 function addEntry(scan: Scan, entry: Entry, snapshotIndex: number, file: string, offset: number): void {

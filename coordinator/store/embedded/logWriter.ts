@@ -1,12 +1,12 @@
 /** Appends to the segmented log: one flush in flight, a new segment when one is full, old ones deleted. Reading back is logRecovery's. */
 import path from 'node:path';
 import type {Logger} from '../../observability/logger.ts';
-import type {Entry, HardState} from '../../raft/types.ts';
+import type {Entry, HardState, Position} from '../../raft/types.ts';
 import {assert} from '../../runtime/assert.ts';
 import type {Random} from '../../runtime/random.ts';
 import type {Disk, DiskFile} from './disk.ts';
 import {frameBytes} from './frame.ts';
-import {bodyBytes, FrameBuilder} from './logRecords.ts';
+import {bodyBytes, FrameBuilder, type LogRestart} from './logRecords.ts';
 import type {RecoveredLog, SegmentInfo} from './logRecovery.ts';
 import {
   beginSegment,
@@ -48,6 +48,8 @@ interface Spare {
 /** Part of a segment after which the next one is prepared, so that rolling over does not wait for 64 MiB of zeros. */
 const PREPARE_AT = 0.5;
 
+const NO_DATA = new Uint8Array(0);
+
 export class LogWriter {
   private readonly builder = new FrameBuilder();
   private readonly durable: boolean;
@@ -56,6 +58,7 @@ export class LogWriter {
   private spare: Spare | undefined;
   private sequence: number;
   private nextIndex: number;
+  private lastState: HardState;
   private busy = false;
   private total = 0;
   /** End of the bytes that a failed append may have left behind the last frame. */
@@ -67,6 +70,7 @@ export class LogWriter {
     this.closed = [...recovered.segments];
     this.sequence = recovered.tail?.nextSequence ?? 1;
     this.nextIndex = recovered.nextIndex;
+    this.lastState = recovered.hardState;
   }
 
   /** Continues the log that `parts.recovered` describes. */
@@ -101,6 +105,19 @@ export class LogWriter {
    * The hard state is in every frame, so that deleting old segments never loses it.
    */
   async append(hardState: HardState, entries: readonly Entry[]): Promise<void> {
+    await this.appendFrame(hardState, entries);
+    this.lastState = hardState;
+  }
+
+  /**
+   * Announces that the log goes on behind a received snapshot of this entry. Call it before the snapshot gets its name: the two count together, or
+   * neither. The hard state stays what it was, for the commit index may be beyond the log that is kept so far.
+   */
+  async restartAfter({index, term}: Position): Promise<void> {
+    await this.appendFrame(this.lastState, [{kind: 'restart', index, term, data: NO_DATA}]);
+  }
+
+  private async appendFrame(hardState: HardState, entries: readonly (Entry | LogRestart)[]): Promise<void> {
     assert(!this.busy, 'one append at a time');
     this.busy = true;
     try {

@@ -1,72 +1,117 @@
-/** Proposals that wait for their log entry to be applied, in order of index. */
+/** Proposals of this process that wait to be applied, by the number that they carry, and by their place in the log where this node gave them one. */
+import type {Position} from '../../raft/types.ts';
 import type {Command} from '../commands.ts';
+import type {Origin} from '../proposals.ts';
 import type {Outcome} from '../stateMachine.ts';
 
 export interface Proposal {
-  readonly index: number;
+  readonly origin: Origin;
   readonly command: Command;
-  /** Length of its encoding. */
-  readonly bytes: number;
+  readonly data: Uint8Array;
   /** Monotonic ms. */
   readonly since: number;
   resolve(outcome: Outcome): void;
   reject(error: Error): void;
 }
 
-/** Settled proposals at the front that are worth a copy. */
-const SHIFT_AT = 1024;
+interface Waiting extends Proposal {
+  /** In this node's log, while it led. */
+  place: Position | undefined;
+  /** When it went to the leader of that time; undefined when it has not gone anywhere. */
+  sentAt: number | undefined;
+  /** It has left this function's caller for a log somewhere. */
+  mayApply: boolean;
+}
 
 export class PendingProposals {
-  private proposals: (Proposal | undefined)[] = [];
-  private head = 0;
+  private readonly bySequence = new Map<number, Waiting>();
+  private readonly byIndex = new Map<number, Waiting>();
   private waitingBytes = 0;
+  private last = 0;
+  private settledTo = 0;
 
   get bytes(): number {
     return this.waitingBytes;
   }
 
   get size(): number {
-    return this.proposals.length - this.head;
+    return this.bySequence.size;
   }
 
-  get oldest(): Proposal | undefined {
-    return this.proposals[this.head];
+  /** What the next proposal says of itself. */
+  nextOrigin(client: string): Origin {
+    while (this.settledTo < this.last && !this.bySequence.has(this.settledTo + 1)) this.settledTo += 1;
+    this.last += 1;
+    return {client, sequence: this.last, settled: this.settledTo};
   }
 
-  push(proposal: Proposal): void {
-    this.proposals.push(proposal);
-    this.waitingBytes += proposal.bytes;
+  add(proposal: Proposal): Waiting {
+    const waiting = {...proposal, place: undefined, sentAt: undefined, mayApply: false};
+    this.bySequence.set(proposal.origin.sequence, waiting);
+    this.waitingBytes += proposal.data.length;
+    return waiting;
   }
 
-  /** Removes and returns the proposal of entry `index`, if this process made it. */
-  take(index: number): Proposal | undefined {
-    const proposal = this.proposals[this.head];
-    if (proposal?.index !== index) return undefined;
-    this.proposals[this.head] = undefined;
-    this.head += 1;
-    this.waitingBytes -= proposal.bytes;
-    if (this.head >= SHIFT_AT && this.head * 2 >= this.proposals.length) {
-      this.proposals = this.proposals.slice(this.head);
-      this.head = 0;
+  appended(waiting: Waiting, place: Position): void {
+    waiting.place = place;
+    waiting.mayApply = true;
+    this.byIndex.set(place.index, waiting);
+  }
+
+  forwarded(waiting: Waiting, now: number): void {
+    waiting.place = undefined;
+    waiting.sentAt = now;
+    waiting.mayApply = true;
+  }
+
+  /** The one that this very entry is. */
+  at({index, term}: Position): Waiting | undefined {
+    const waiting = this.byIndex.get(index);
+    if (!waiting) return undefined;
+    this.byIndex.delete(index);
+    return waiting.place?.term === term && this.bySequence.has(waiting.origin.sequence) ? waiting : undefined;
+  }
+
+  get(sequence: number): Waiting | undefined {
+    return this.bySequence.get(sequence);
+  }
+
+  /** It is over: whatever comes of it later is nobody's. */
+  settle(waiting: Waiting): void {
+    if (this.bySequence.delete(waiting.origin.sequence)) this.waitingBytes -= waiting.data.length;
+  }
+
+  /** Places are of a log that others may write to now. */
+  forgetPlaces(): void {
+    this.byIndex.clear();
+    for (const waiting of this.bySequence.values()) waiting.place = undefined;
+  }
+
+  /** Those that must go to the leader again: never sent, or sent before `sentBefore` and without a place. In order. */
+  due(sentBefore: number): Waiting[] {
+    return [...this.bySequence.values()].filter(
+      ({place, sentAt}) => !place && (sentAt === undefined || sentAt < sentBefore),
+    );
+  }
+
+  /** Those that were made before `time`, oldest first. */
+  olderThan(time: number): Waiting[] {
+    const old: Waiting[] = [];
+    for (const waiting of this.bySequence.values()) {
+      if (waiting.since >= time) break;
+      old.push(waiting);
     }
-    return proposal;
+    return old;
   }
 
-  /** Rejects all: those up to `lastWritten` with `unknown`, the others with `refused`. */
-  rejectAll(lastWritten: number, unknown: Error, refused: Error): void {
-    const proposals = this.proposals.slice(this.head);
-    this.proposals = [];
-    this.head = 0;
+  /** Everything that waits, which then waits no more. */
+  drain(): Waiting[] {
+    const all = [...this.bySequence.values()];
+    this.bySequence.clear();
+    this.byIndex.clear();
     this.waitingBytes = 0;
-    for (const proposal of proposals) proposal?.reject(proposal.index <= lastWritten ? unknown : refused);
-  }
-
-  /** Tells those proposed before `time` that their outcome is unknown; their entries may still be applied. */
-  timeOut(time: number, error: () => Error): void {
-    for (let at = this.head; at < this.proposals.length; at++) {
-      const proposal = this.proposals[at];
-      if (!proposal || proposal.since >= time) return;
-      proposal.reject(error());
-    }
+    return all;
   }
 }
+
+export type {Waiting as WaitingProposal};

@@ -1,75 +1,74 @@
 /**
- * Drives one Raft node: proposals in, log on disk, commands applied, in that order. All proposals of a turn of the event loop, and all that arrive
- * while a flush is in flight, share one flush. Leases, watches and the public contract are its owner's.
+ * Drives one Raft node: proposals and messages in, log on disk, commands applied, in that order. All that arrives in a turn of the event loop, and
+ * while a write is going on, shares one write, one flush, and one frame to each other member. Leases, watches and the public contract are its owner's.
  */
-import type {Logger} from '../../observability/logger.ts';
-import type {RaftNode} from '../../raft/raftNode.ts';
-import type {Entry, Ready} from '../../raft/types.ts';
-import type {Clock} from '../../runtime/clock.ts';
+import {membersOf} from '../../raft/configuration.ts';
+import type {Message} from '../../raft/messages.ts';
+import type {Entry, HardState, Position, Ready, SnapshotMark} from '../../raft/types.ts';
+import {assert} from '../../runtime/assert.ts';
+import {every} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {type Disposable, noDisposable} from '../../runtime/disposable.ts';
-import {CoordinatorError, describeError, systemErrorCode} from '../../runtime/errors.ts';
-import {BinaryWriter} from '../binary.ts';
-import {type Command, decodeCommand, encodeCommand} from '../commands.ts';
+import {CoordinatorError, describeError, isCoordinatorError, systemErrorCode} from '../../runtime/errors.ts';
+import type {Command} from '../commands.ts';
 import type {Outcome, StateMachine} from '../stateMachine.ts';
-import type {LogWriter} from './logWriter.ts';
-import {PendingProposals} from './pendingProposals.ts';
-import type {EmbeddedSettings} from './settings.ts';
-
-/** What its owner wants to hear. */
-export interface ReplicaListener {
-  applied(command: Command, outcome: Outcome): void;
-  /** After a batch: watches, snapshots, retention. */
-  batchApplied(): void;
-  /** Nothing works any more. */
-  failed(error: CoordinatorError): void;
-}
+import {LogWindow} from './logWindow.ts';
+import type {TransportListener} from './peers/transport.ts';
+import {Proposer} from './proposer.ts';
+import type {ReplicaListener, ReplicaParts} from './replicaParts.ts';
+import {deliverSnapshot} from './snapshotDelivery.ts';
+import {StrongReads} from './strongReads.ts';
 
 type ReplicaState =
   | {readonly kind: 'running'}
-  /** The disk is full: nothing is acknowledged until a retry has been written. */
+  /** The disk is full: nothing is said or done until a retry has found room. */
   | {readonly kind: 'degraded'; readonly reason: string}
   | {readonly kind: 'failed'; readonly error: CoordinatorError}
   | {readonly kind: 'closed'};
 
-type ReplicaSettings = Pick<
-  EmbeddedSettings,
-  'diskRetryMs' | 'maxPendingProposals' | 'maxPendingBytes' | 'writeTimeoutMs'
->;
-
-export interface ReplicaParts {
-  readonly raft: RaftNode;
-  readonly log: LogWriter;
-  readonly machine: StateMachine;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly settings: ReplicaSettings;
-  /** Runs a function at the end of the turn of the event loop. */
-  readonly endOfTurn: (run: () => void) => void;
+interface Role {
+  readonly leader: string | undefined;
+  readonly term: number;
 }
 
 export class Replica {
   private state: ReplicaState = {kind: 'running'};
-  private readonly pending = new PendingProposals();
-  private readonly encoder = new BinaryWriter();
+  private readonly proposer: Proposer;
+  private readonly reads: StrongReads;
+  private readonly window: LogWindow;
+  private current: StateMachine;
+  private position: Position;
+  private bytes = 0;
   private pumping = false;
   private scheduled = false;
   private retry: Disposable = noDisposable;
-  private idle: Deferred<void> | undefined;
+  private ticks: Disposable = noDisposable;
+  private writing: Deferred<void> | undefined;
   private flushSince: number | undefined;
-  private position: {readonly index: number; readonly term: number};
-  private bytes = 0;
+  private role: Role = {leader: undefined, term: 0};
+  private leaderless: number;
+  private leaving = false;
 
   constructor(
     private readonly parts: ReplicaParts,
-    start: {readonly index: number; readonly term: number},
+    start: Position,
     private readonly listener: ReplicaListener,
   ) {
     this.position = start;
+    this.current = parts.machine;
+    this.proposer = new Proposer({...parts, isAlone: parts.transport === undefined});
+    this.reads = new StrongReads(parts.raft);
+    this.window = new LogWindow(parts.settings.followerLagBytes);
+    this.leaderless = parts.clock.now();
+  }
+
+  /** The state; another one after a snapshot was installed. */
+  get machine(): StateMachine {
+    return this.current;
   }
 
   /** The last entry that the state machine has applied. */
-  get applied(): {readonly index: number; readonly term: number} {
+  get applied(): Position {
     return this.position;
   }
 
@@ -78,22 +77,43 @@ export class Replica {
     return this.bytes;
   }
 
+  get isLeader(): boolean {
+    return this.parts.raft.role === 'leader';
+  }
+
   /** Why writes are refused or do not end, for a person. */
   get degraded(): string | undefined {
     if (this.state.kind === 'degraded') return this.state.reason;
     if (this.state.kind === 'failed') return describeError(this.state.error);
-    const stuckMs = this.parts.clock.now() - (this.flushSince ?? Number.POSITIVE_INFINITY);
-    return stuckMs > this.parts.settings.writeTimeoutMs
-      ? `the disk has not finished a write for ${Math.round(stuckMs / 1000)} s`
+    const {clock, settings, raft} = this.parts;
+    const stuckMs = clock.now() - (this.flushSince ?? Number.POSITIVE_INFINITY);
+    if (stuckMs > settings.writeTimeoutMs)
+      return `the disk has not finished a write for ${Math.round(stuckMs / 1000)} s`;
+    const aloneMs = clock.now() - this.leaderless;
+    return raft.leader === undefined && aloneMs > settings.resendMs * 2
+      ? `no majority of the cluster has had a leader for ${Math.round(aloneMs / 1000)} s: nothing is lost, writes wait`
       : undefined;
   }
 
-  /** Elects this node; resolves when everything that its log holds is applied. */
+  /** Joins the others, and resolves when everything that was acknowledged before is applied here. */
   async start(): Promise<void> {
-    this.parts.raft.campaign();
-    await this.pump();
-    this.checkOpen();
-    if (this.state.kind === 'degraded') throw new CoordinatorError('diskFull', this.state.reason);
+    const {transport, clock, settings, raft, logger} = this.parts;
+    if (transport) {
+      await transport.start(this.transportListener());
+      this.ticks = every(clock, settings.raftTickMs, () => this.tick());
+    }
+    if (this.isSoleVoter) raft.campaign();
+    this.schedule();
+    for (;;) {
+      try {
+        await this.readIndex();
+        return;
+      } catch (error) {
+        this.checkOpen();
+        if (!isCoordinatorError(error, 'unavailable')) throw error;
+        logger.warn('waiting for a majority of the cluster', {voters: raft.configuration.voters.join(' ')});
+      }
+    }
   }
 
   /** Throws what every call on a store that is over throws. */
@@ -102,34 +122,40 @@ export class Replica {
     if (this.state.kind === 'closed') throw new CoordinatorError('closed', 'the store is closed');
   }
 
-  /** Resolves once the command is durable and applied. */
+  /** Resolves once the command is durable on a majority and applied here. Sent again by itself when a leader is lost; applied once. */
   propose(command: Command): Promise<Outcome> {
     this.checkOpen();
-    const {raft, clock, settings} = this.parts;
     if (this.state.kind === 'degraded') throw new CoordinatorError('diskFull', this.state.reason);
-    if (this.pending.size >= settings.maxPendingProposals || this.pending.bytes >= settings.maxPendingBytes)
-      throw new CoordinatorError(
-        'unavailable',
-        `${this.pending.size} writes are waiting for the disk already`,
-      );
-    const data = encodeCommand(this.encoder, command);
-    const place = raft.propose(data);
-    if (place.kind !== 'appended') throw new CoordinatorError('unavailable', 'this node does not lead');
-    return new Promise((resolve, reject) => {
-      const bytes = data.length;
-      this.pending.push({index: place.index, command, bytes, since: clock.now(), resolve, reject});
-      this.schedule();
+    const outcome = this.proposer.propose(command);
+    this.schedule();
+    return outcome;
+  }
+
+  /** Resolves when what is read from the state here is at least as new as everything acknowledged before the call, anywhere. */
+  async strongRead(): Promise<void> {
+    this.checkOpen();
+    // Alone, whatever was acknowledged is applied here.
+    if (this.isSoleVoter) return;
+    if (this.state.kind === 'degraded') throw new CoordinatorError('unavailable', this.state.reason);
+    await this.readIndex();
+  }
+
+  /** Carries out what has been asked of the Raft node from outside, at the end of this turn. */
+  schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    this.parts.endOfTurn(() => {
+      this.scheduled = false;
+      this.pump();
     });
   }
 
-  /** Rejects what has waited too long, with `timeout`: the outcome is unknown. */
+  /** Rejects what has waited too long: writes with `timeout` when their outcome is unknown. */
   timeOut(): void {
     const {clock, settings} = this.parts;
-    this.pending.timeOut(
-      clock.now() - settings.writeTimeoutMs,
-      () =>
-        new CoordinatorError('timeout', 'the disk did not finish the write in time; it may yet be applied'),
-    );
+    const before = clock.now() - settings.writeTimeoutMs;
+    this.proposer.timeOut(before);
+    this.reads.reject(before, () => new CoordinatorError('unavailable', 'no leader confirmed the read'));
   }
 
   /** Stops everything: a fault after which the state on disk or in memory cannot be trusted. */
@@ -137,112 +163,250 @@ export class Replica {
     if (this.state.kind === 'failed' || this.state.kind === 'closed') return;
     this.state = {kind: 'failed', error};
     this.retry.dispose();
+    this.ticks.dispose();
     this.parts.logger.error('the store has stopped', {error});
     const unknown = new CoordinatorError(
       'timeout',
       'the store failed during the write; it may have been applied',
-      {
-        cause: error,
-      },
+      {cause: error},
     );
-    this.pending.rejectAll(lastWritten, unknown, error);
+    this.rejectAll(lastWritten, unknown, error);
+    void this.parts.transport?.stop();
     this.listener.failed(error);
+  }
+
+  /** The others have removed this node: it stops, and does not come back. */
+  wasRemoved(): void {
+    if (this.leaving) return;
+    this.leaving = true;
+    const error = new CoordinatorError('closed', `${this.parts.raft.id} was removed from the cluster`, {
+      hint: 'Nothing acknowledged is lost: the others have it. To come back, start with an empty data directory and a new name.',
+    });
+    void this.listener.removed().then(() => this.fail(error));
   }
 
   /** Lets what was proposed finish, then refuses everything. */
   async close(): Promise<void> {
     this.retry.dispose();
-    if (this.state.kind === 'running' && (this.pumping || this.scheduled)) {
-      this.idle ??= deferred();
-      await this.idle.promise;
-    }
+    // Until it refuses, more may come in. With others there is always something, and what waits may wait for them.
+    while (!this.parts.transport && this.state.kind === 'running' && (this.scheduled || this.writing))
+      await (this.writing?.promise ?? new Promise<void>(resolve => this.parts.endOfTurn(resolve)));
+    this.ticks.dispose();
     if (this.state.kind !== 'failed') this.state = {kind: 'closed'};
-    const closed = new CoordinatorError('closed', 'the store is closed');
-    this.pending.rejectAll(0, closed, closed);
+    await this.writing?.promise;
+    await this.parts.transport?.stop();
+    const unknown = new CoordinatorError('timeout', 'the store was closed; the write may yet be applied');
+    this.rejectAll(0, unknown, new CoordinatorError('closed', 'the store is closed'));
   }
 
-  private schedule(): void {
-    if (this.scheduled || this.pumping) return;
-    this.scheduled = true;
-    this.parts.endOfTurn(() => {
-      this.scheduled = false;
-      void this.pump();
-    });
+  get isSoleVoter(): boolean {
+    const {id, configuration} = this.parts.raft;
+    return (
+      configuration.voters.length === 1 &&
+      configuration.outgoing.length === 0 &&
+      configuration.voters[0] === id
+    );
   }
 
-  private async pump(): Promise<void> {
-    if (this.pumping) return;
+  private transportListener(): TransportListener {
+    const {raft, received} = this.parts;
+    return {
+      message: message => this.step(message),
+      unreachable: id => {
+        if (this.state.kind !== 'running') return;
+        raft.reportUnreachable(id);
+        this.schedule();
+      },
+      call: (from, body) => this.answerCall(from, body),
+      snapshotArrived: source => received.arrived(source),
+      wantsSnapshot: mark => this.state.kind === 'running' && !raft.installing && mark.index > raft.committed,
+      removed: () => this.wasRemoved(),
+      isRemoved: id =>
+        this.current.members.get(id)?.wanted === 'removed' && !membersOf(raft.configuration).includes(id),
+    };
+  }
+
+  /** Set by whoever answers the questions of other members. */
+  answerCall: (from: string, body: string) => Promise<string> = () =>
+    Promise.reject(new CoordinatorError('unavailable', 'the store is still recovering'));
+
+  private step(message: Message): void {
+    if (this.state.kind !== 'running') return;
+    const {raft, received} = this.parts;
+    // Its chunks come on another way, and may not all have come.
+    if (message.kind === 'installSnapshot' && !received.has(message.mark)) return;
+    try {
+      raft.step(message);
+      // A second copy of the message must not take away what the first is about to install.
+      if (message.kind === 'installSnapshot' && raft.installing?.index !== message.mark.index)
+        received.drop();
+    } catch (error) {
+      this.fail(asFault(error));
+      return;
+    }
+    this.schedule();
+  }
+
+  private tick(): void {
+    if (this.state.kind !== 'running') return;
+    const {raft} = this.parts;
+    try {
+      raft.tick();
+    } catch (error) {
+      this.fail(asFault(error));
+      return;
+    }
+    this.proposer.resendDue();
+    this.pump();
+  }
+
+  private async readIndex(): Promise<void> {
+    const {done, isFirst} = this.reads.join(this.parts.clock.now());
+    if (isFirst) this.schedule();
+    await done;
+  }
+
+  private pump(): void {
+    if (this.pumping || this.state.kind !== 'running') return;
+    const {raft, transport} = this.parts;
     this.pumping = true;
     try {
-      while (this.isLive() && this.parts.raft.hasReady) await this.turn(this.parts.raft.ready());
-      if (this.state.kind === 'degraded' && this.parts.raft.role === 'leader') this.recovered();
+      this.reads.ask();
+      while (this.state.kind === 'running' && raft.hasReady) {
+        this.turn(raft.ready());
+        this.noticeRole();
+      }
+      transport?.flush();
     } catch (error) {
-      this.fail(
-        error instanceof CoordinatorError
-          ? error
-          : new CoordinatorError('internal', 'applying the log failed', {cause: error}),
-      );
+      this.fail(asFault(error));
     } finally {
       this.pumping = false;
-      this.idle?.resolve();
-      this.idle = undefined;
     }
   }
 
-  /** The write of this batch and the application of the one before overlap. */
-  private async turn(ready: Ready): Promise<void> {
-    const {raft, log, clock} = this.parts;
-    const written = ready.hardState && log.append(ready.hardState, ready.entries);
-    // Observed here in case applying throws, and awaited below.
-    written?.catch(() => undefined);
-    if (written) this.flushSince = clock.now();
+  /** The write of this batch and the application of the one before overlap, and so do the write and the messages. */
+  private turn(ready: Ready): void {
+    const {transport} = this.parts;
+    for (const message of ready.messages) transport?.send(message);
+    for (const state of ready.reads) this.reads.answered(state);
+    for (const {to, index} of ready.snapshots) void this.sendSnapshot(to, index);
+    if (ready.hardState) void this.write(ready, ready.hardState);
     if (ready.committed.length > 0) this.apply(ready.committed);
+    this.reads.applied(this.position.index);
+  }
+
+  private noticeRole(): void {
+    const {raft, clock} = this.parts;
+    const {leader, currentTerm: term} = raft;
+    if (leader === this.role.leader && term === this.role.term) return;
+    const hadLeader = this.role.leader !== undefined;
+    this.role = {leader, term};
+    if (leader === undefined && hadLeader) this.leaderless = clock.now();
+    this.proposer.roleChanged();
+    this.reads.ask();
+    this.listener.roleChanged();
+  }
+
+  private async write(ready: Ready, hardState: HardState): Promise<void> {
+    const {raft, log, clock} = this.parts;
+    const writing = deferred<void>();
+    this.writing = writing;
+    this.flushSince = clock.now();
     try {
-      await written;
-    } catch (error) {
-      this.writeFailed(ready, error);
-      return;
-    } finally {
+      if (ready.snapshot) await this.install(ready.snapshot);
+      await log.append(hardState, ready.entries);
       this.flushSince = undefined;
+      this.writing = undefined;
+      if (this.state.kind === 'running') raft.persisted(ready);
+      // What waits for this write to end must find that the next one has begun.
+      this.pump();
+    } catch (error) {
+      this.flushSince = undefined;
+      this.writing = undefined;
+      this.writeFailed(ready, error);
+    } finally {
+      writing.resolve();
     }
-    if (written) raft.persisted(ready);
-    raft.compactTo(raft.applied);
+  }
+
+  private async install(mark: SnapshotMark): Promise<void> {
+    const {log, snapshots, received, logger} = this.parts;
+    const file = received.take(mark);
+    await log.restartAfter(mark);
+    const {machine} = await snapshots.install(file);
+    await log.deleteTo(snapshots.coveredIndex);
+    this.current = machine;
+    this.position = {index: mark.index, term: mark.term};
+    logger.info('installed a snapshot of the leader', {index: mark.index});
+    this.proposer.restored(machine);
+    this.listener.restored();
   }
 
   private apply(entries: readonly Entry[]): void {
+    const {raft} = this.parts;
+    let bytes = 0;
     for (const entry of entries) {
       if (entry.kind === 'command') this.applyCommand(entry);
-      this.bytes += entry.data.length;
+      bytes += entry.data.length;
     }
+    this.bytes += bytes;
     const last = entries.at(-1);
-    if (last) {
-      this.position = {index: last.index, term: last.term};
-      this.parts.raft.appliedTo(last.index);
-    }
+    assert(last, 'a batch has entries');
+    this.position = {index: last.index, term: last.term};
+    raft.appliedTo(last.index);
+    this.window.grow(last.index, bytes);
+    this.compact();
     this.listener.batchApplied();
   }
 
   private applyCommand(entry: Entry): void {
-    const proposal = this.pending.take(entry.index);
-    // Decoding what this process encoded would cost a fifth of a transaction.
-    const command = proposal?.command ?? decodeCommand(entry.data);
-    const outcome = this.parts.machine.apply(command);
-    this.listener.applied(command, outcome);
-    proposal?.resolve(outcome);
+    const proposed = this.proposer.proposedAt(entry);
+    const outcome = this.current.applyProposal(proposed);
+    if (outcome.kind === 'repeated') return;
+    this.listener.applied(proposed.command, outcome);
+    this.proposer.applied(proposed, outcome);
+  }
+
+  /** Entries in memory go once a snapshot has them, and no follower that keeps up within the limit lacks them. */
+  private compact(): void {
+    const {raft, transport, snapshots} = this.parts;
+    if (!transport) {
+      raft.compactTo(raft.applied);
+      return;
+    }
+    let to = Math.min(raft.applied, snapshots.newest?.mark.index ?? 0);
+    if (to === 0) return;
+    if (this.isLeader)
+      for (const {match} of raft.status().progress.values())
+        if (match >= this.window.start) to = Math.min(to, match);
+    raft.compactTo(to);
+  }
+
+  private async sendSnapshot(to: string, index: number): Promise<void> {
+    const {raft, transport} = this.parts;
+    const message = await deliverSnapshot(this.parts, to, index);
+    if (this.state.kind !== 'running') return;
+    if (message) transport?.send(message);
+    raft.reportSnapshot(to, message ? 'delivered' : 'failed');
+    this.schedule();
   }
 
   private writeFailed(ready: Ready, error: unknown): void {
     const code = systemErrorCode(error);
     const lastWritten = this.parts.log.maybeWritten ? (ready.entries.at(-1)?.index ?? 0) : 0;
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
+    // A node cannot take back a snapshot that is half installed: it has to start again.
+    if ((code === 'ENOSPC' || code === 'EDQUOT') && !ready.snapshot) {
       this.degrade(ready, lastWritten, error);
       return;
     }
     // After a failed flush the kernel may have dropped the data, and a second one would report success: never retry.
-    const fault = new CoordinatorError('corrupt', 'the disk failed a write of the log', {
-      cause: error,
-      hint: 'Nothing acknowledged is lost as far as the disk kept it. Check the disk, then start the coordinator again.',
-    });
+    const fault =
+      code === undefined
+        ? asFault(error)
+        : new CoordinatorError('corrupt', 'the disk failed a write of the log', {
+            cause: error,
+            hint: 'Nothing acknowledged is lost as far as the disk kept it. Check the disk, then start the coordinator again.',
+          });
     this.fail(fault, lastWritten);
   }
 
@@ -256,8 +420,15 @@ export class Replica {
       'timeout',
       'the disk became full during the write; it may have been applied',
     );
-    this.pending.rejectAll(lastWritten, unknown, new CoordinatorError('diskFull', reason));
+    const full = new CoordinatorError('diskFull', reason);
+    this.rejectAll(lastWritten, unknown, full);
+    this.reads.reject(Number.POSITIVE_INFINITY, () => full);
     this.retryLater();
+  }
+
+  private rejectAll(lastWritten: number, unknown: Error, refused: Error): void {
+    this.proposer.rejectAll(lastWritten, unknown, refused);
+    if (this.state.kind !== 'degraded') this.reads.reject(Number.POSITIVE_INFINITY, () => refused);
   }
 
   private retryLater(): void {
@@ -276,16 +447,15 @@ export class Replica {
       return;
     }
     if (this.state.kind !== 'degraded') return;
-    this.parts.raft.campaign();
-    await this.pump();
-  }
-
-  private recovered(): void {
     this.state = {kind: 'running'};
+    if (this.isSoleVoter) this.parts.raft.campaign();
     this.parts.logger.info('the disk has space again: writes go on');
+    this.pump();
   }
+}
 
-  private isLive(): boolean {
-    return this.state.kind === 'running' || this.state.kind === 'degraded';
-  }
+function asFault(error: unknown): CoordinatorError {
+  return isCoordinatorError(error)
+    ? error
+    : new CoordinatorError('internal', 'applying the log failed', {cause: error});
 }

@@ -32,6 +32,16 @@ export interface EmbeddedSettings {
   readonly diskRetryMs: number;
   /** A write that takes longer ends with `timeout`: its outcome is unknown. */
   readonly writeTimeoutMs: number;
+  /** Period of Raft's clock, in which elections and heartbeats are counted. */
+  readonly raftTickMs: number;
+  /** Time between two heartbeats of a leader. */
+  readonly heartbeatMs: number;
+  /** Silence of the leader after which another may be elected, at least; at most twice as much. */
+  readonly electionMs: number;
+  /** A write that was passed on to the leader and is not seen applied goes there again after this. */
+  readonly resendMs: number;
+  /** Bytes of the applied log that a leader keeps in memory for followers that lag; beyond it they get a snapshot. */
+  readonly followerLagBytes: number;
   /** Writes that may wait for the disk; more are refused. */
   readonly maxPendingProposals: number;
   /** Bytes of writes that may wait for the disk. */
@@ -51,6 +61,11 @@ export const DEFAULT_EMBEDDED_SETTINGS: EmbeddedSettings = {
   pauseTicks: 4,
   diskRetryMs: 1000,
   writeTimeoutMs: 15_000,
+  raftTickMs: 50,
+  heartbeatMs: 100,
+  electionMs: 500,
+  resendMs: 1000,
+  followerLagBytes: 32 * MIB,
   maxPendingProposals: 65_536,
   maxPendingBytes: 256 * MIB,
 };

@@ -19,7 +19,7 @@ export interface LoadedSnapshot {
 
 export class Snapshots {
   /** Readable ones, oldest first. */
-  private kept: {index: number; bytes: number}[] = [];
+  private kept: {mark: SnapshotMark; bytes: number}[] = [];
 
   constructor(
     private readonly disk: Disk,
@@ -32,13 +32,19 @@ export class Snapshots {
     return this.kept.at(-1)?.bytes ?? 0;
   }
 
+  /** The newest one, to send to a node that lacks what it covers. */
+  get newest(): {readonly mark: SnapshotMark; readonly file: string} | undefined {
+    const mark = this.kept.at(-1)?.mark;
+    return mark && {mark, file: path.join(this.folder, snapshotName(mark.index))};
+  }
+
   get bytesOnDisk(): number {
     return this.kept.reduce((sum, snapshot) => sum + snapshot.bytes, 0);
   }
 
   /** Log entries up to here are needed no more. */
   get coveredIndex(): number {
-    return this.kept.length < KEPT ? 0 : (this.kept[0]?.index ?? 0);
+    return this.kept.length < KEPT ? 0 : (this.kept[0]?.mark.index ?? 0);
   }
 
   /** The newest readable one. Whether the log covers what follows it is for the log's recovery to say. */
@@ -56,7 +62,7 @@ export class Snapshots {
         const decoder = new StateDecoder();
         const {mark, bytes} = await readSnapshot(this.disk, file, chunk => decoder.push(chunk));
         loaded ??= {mark, machine: decoder.finish()};
-        this.kept.unshift({index, bytes});
+        this.kept.unshift({mark, bytes});
       } catch (error) {
         if (!isCoordinatorError(error, 'corrupt')) throw error;
         unreadable.push(file);
@@ -74,13 +80,35 @@ export class Snapshots {
       // Taking the first chunk fixes the view before anything else is applied.
       const first = chunks.next();
       const bytes = await writeSnapshot(this.disk, this.folder, mark, resumed(first, chunks, signal));
-      this.kept.push({index: mark.index, bytes});
+      this.keep({mark, bytes});
     } finally {
       chunks.return();
     }
+    await this.removeOld();
+  }
+
+  /** Gives a received snapshot, whole and durable at `file`, its name, and returns the state that it holds. Throws `corrupt`. */
+  async install(file: string): Promise<{mark: SnapshotMark; machine: StateMachine}> {
+    const decoder = new StateDecoder();
+    const {mark, bytes} = await readSnapshot(this.disk, file, chunk => decoder.push(chunk));
+    const machine = decoder.finish();
+    await this.disk.rename(file, path.join(this.folder, snapshotName(mark.index)));
+    await this.disk.syncFolder(this.folder);
+    this.keep({mark, bytes});
+    await this.removeOld();
+    return {mark, machine};
+  }
+
+  /** One that was received may be newer than one that was being written meanwhile. */
+  private keep(snapshot: {mark: SnapshotMark; bytes: number}): void {
+    this.kept = [...this.kept.filter(({mark}) => mark.index !== snapshot.mark.index), snapshot];
+    this.kept.sort((a, b) => a.mark.index - b.mark.index);
+  }
+
+  private async removeOld(): Promise<void> {
     while (this.kept.length > KEPT) {
       const oldest = this.kept.shift();
-      if (oldest) await this.disk.remove(path.join(this.folder, snapshotName(oldest.index)));
+      if (oldest) await this.disk.remove(path.join(this.folder, snapshotName(oldest.mark.index)));
     }
   }
 }

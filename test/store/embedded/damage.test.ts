@@ -200,7 +200,7 @@ describe('damaged snapshots and missing files', () => {
 
   it('refuses a data directory of a newer format', async () => {
     const {disk} = await smallLog();
-    disk.replace(`${FOLDER}/VERSION`, Buffer.from('{"format":2,"node":"n1","shape":"unknown"}'));
+    disk.replace(`${FOLDER}/VERSION`, Buffer.from('{"format":3,"node":"n1","shape":"unknown"}'));
     await assert.rejects(openOn(disk, LOG_ONLY), error => isCoordinatorError(error, 'incompatible'));
   });
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {ManualClock} from '../../../coordinator/runtime/clock.ts';
 import {isCoordinatorError} from '../../../coordinator/runtime/errors.ts';
+import {COMMAND_LEVEL} from '../../../coordinator/store/commands.ts';
 import {parseFrame} from '../../../coordinator/store/embedded/frame.ts';
 import {FrameBuilder} from '../../../coordinator/store/embedded/logRecords.ts';
 import {parseSegmentHeader, SEGMENT_HEADER_BYTES} from '../../../coordinator/store/embedded/segment.ts';
@@ -95,7 +96,7 @@ describe('levels', () => {
       frames += 1;
     }
     // Entries so far: the leader's empty one, the incarnation, the write.
-    const entry = {index: 4, term, kind: 'command', data: Buffer.from([2, 1])} as const;
+    const entry = {index: 4, term, kind: 'command', data: Buffer.from([COMMAND_LEVEL + 1, 1])} as const;
     const frame = new FrameBuilder().build(
       {term, vote: 'n1', commit: 3},
       [entry],
@@ -106,7 +107,8 @@ describe('levels', () => {
     disk.replace(path, content);
     await assert.rejects(
       openOn(disk, LOG_ONLY),
-      error => isCoordinatorError(error, 'incompatible') && /level 2/.test(error.message),
+      error =>
+        isCoordinatorError(error, 'incompatible') && error.message.includes(`level ${COMMAND_LEVEL + 1}`),
     );
   });
 });

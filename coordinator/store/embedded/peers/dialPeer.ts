@@ -1,0 +1,113 @@
+/** Opens an authenticated connection to a peer. */
+import {type ClientOptions, WebSocket} from 'ws';
+import {type Deferred, deferred} from '../../../runtime/deferred.ts';
+import {CoordinatorError, isCoordinatorError} from '../../../runtime/errors.ts';
+import {
+  confirmationProof,
+  HANDSHAKE_VERSION,
+  type Hello,
+  isSameProof,
+  parseHandshake,
+  Welcome,
+  welcomeProof,
+} from './handshake.ts';
+import type {PeerEnvironment, PeerIdentity} from './peerIdentity.ts';
+
+export const PEER_PATH = '/peer';
+const NONCE_BYTES = 32;
+
+/** `message` of the error that says that this node was removed from the cluster. */
+export class RemovedFromCluster extends CoordinatorError {
+  constructor(by: string) {
+    super('conflict', `${by} says that this node was removed from the cluster`);
+  }
+}
+
+export interface DialedPeer {
+  readonly socket: WebSocket;
+  /** Resolves when the connection is over. */
+  readonly closed: Promise<void>;
+}
+
+/** Rejects with `unavailable`, `timeout`, `unauthorized`, or `RemovedFromCluster`. The socket has no message listener left. */
+export async function dialPeer(
+  identity: PeerIdentity,
+  {clock, random, settings}: PeerEnvironment,
+  to: string,
+  address: string,
+  channel: Hello['channel'],
+): Promise<DialedPeer> {
+  const {tls} = identity;
+  const options: ClientOptions = {
+    perMessageDeflate: false,
+    maxPayload: settings.maxFrameBytes,
+    ...(tls ? {ca: tls.ca} : {}),
+  };
+  const socket = new WebSocket(new URL(PEER_PATH, address), options);
+  const outcome = deferred<void>();
+  const closed = deferred<void>();
+  const hello: Hello = {
+    version: HANDSHAKE_VERSION,
+    cluster: identity.cluster,
+    from: identity.node,
+    to,
+    address: identity.address,
+    channel,
+    nonce: random.hex(NONCE_BYTES),
+  };
+  const late = clock.schedule(settings.handshakeTimeoutMs, () =>
+    outcome.reject(new CoordinatorError('timeout', `${address} did not answer the greeting in time`)),
+  );
+  let failure: Error | undefined;
+  socket.on('error', error => {
+    failure = error;
+  });
+  socket.once('close', () => {
+    closed.resolve();
+    outcome.reject(new CoordinatorError('unavailable', `cannot reach ${address}`, {cause: failure}));
+  });
+  socket.once('open', () => socket.send(JSON.stringify(hello)));
+  socket.once('message', data => greet(identity, hello, socket, String(data), outcome));
+  try {
+    await outcome.promise;
+    return {socket, closed: closed.promise};
+  } catch (error) {
+    socket.terminate();
+    throw isCoordinatorError(error)
+      ? error
+      : new CoordinatorError('unavailable', `cannot reach ${address}`, {cause: error});
+  } finally {
+    late.dispose();
+  }
+}
+
+function greet(
+  {secret}: PeerIdentity,
+  hello: Hello,
+  socket: WebSocket,
+  text: string,
+  outcome: Deferred<void>,
+): void {
+  try {
+    const welcome = parseHandshake(Welcome, text);
+    if (!isSameProof(welcome.proof, welcomeProof(secret, hello, welcome)))
+      throw new CoordinatorError('unauthorized', `${hello.to} does not know the secret of this cluster`, {
+        hint: 'Start every member with the same MCPX_CLUSTER_TOKEN, or with a copy of the same authority.pem.',
+      });
+    if (welcome.refused === 'removed') throw new RemovedFromCluster(hello.to);
+    if (welcome.refused !== undefined) throw refusal(welcome.refused, hello);
+    socket.send(JSON.stringify({proof: confirmationProof(secret, hello, welcome)}));
+    outcome.resolve();
+  } catch (error) {
+    outcome.reject(error);
+  }
+}
+
+function refusal(reason: 'version' | 'cluster' | 'node', hello: Hello): CoordinatorError {
+  const what = {
+    version: 'speaks another version of the protocol between members',
+    cluster: `does not belong to the cluster "${hello.cluster}"`,
+    node: 'is another node than the list of peers says',
+  };
+  return new CoordinatorError('unauthorized', `the peer at the address of ${hello.to} ${what[reason]}`);
+}

@@ -1,0 +1,144 @@
+/**
+ * The door for the other members: a port of its own. The store has to be there before the coordinator's own door can be (which asks it about tokens),
+ * heartbeats must not wait behind clients, and a firewall can tell the two apart.
+ */
+import * as http from 'node:http';
+import * as https from 'node:https';
+import type {AddressInfo} from 'node:net';
+import {type WebSocket, WebSocketServer} from 'ws';
+import {deferred} from '../../../runtime/deferred.ts';
+import {CoordinatorError} from '../../../runtime/errors.ts';
+import {PEER_PATH} from './dialPeer.ts';
+import {
+  Confirmation,
+  confirmationProof,
+  HANDSHAKE_VERSION,
+  Hello,
+  isSameProof,
+  parseHandshake,
+  type Welcome,
+  welcomeProof,
+} from './handshake.ts';
+import type {PeerEnvironment, PeerIdentity} from './peerIdentity.ts';
+
+const NONCE_BYTES = 32;
+/** Of all members, with what they may leave behind. */
+const MAX_SOCKETS = 256;
+
+export interface PeerServerListener {
+  isRemoved(id: string): boolean;
+  /** A peer has proved itself; its frames are not read before this returns. */
+  connected(hello: Hello, socket: WebSocket): void;
+}
+
+export class PeerServer {
+  private readonly server: http.Server | https.Server;
+  private readonly sockets: WebSocketServer;
+  private readonly open = new Map<WebSocket, string>();
+
+  constructor(
+    private readonly identity: PeerIdentity,
+    private readonly environment: PeerEnvironment,
+    private readonly listener: PeerServerListener,
+  ) {
+    const {tls} = identity;
+    this.server = tls
+      ? https.createServer({cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2'}, refuse)
+      : http.createServer(refuse);
+    this.server.maxConnections = MAX_SOCKETS;
+    this.server.on('clientError', (_error, socket) => socket.destroy());
+    this.sockets = new WebSocketServer({
+      server: this.server,
+      path: PEER_PATH,
+      perMessageDeflate: false,
+      maxPayload: environment.settings.maxFrameBytes,
+    });
+    this.sockets.on('connection', socket => this.greet(socket));
+  }
+
+  async listen(host: string, port: number): Promise<number> {
+    const listening = deferred<void>();
+    this.server.once('error', listening.reject);
+    this.server.listen({host, port}, () => listening.resolve());
+    try {
+      await listening.promise;
+    } catch (cause) {
+      throw new CoordinatorError('config', `cannot listen for the other members on ${host}:${port}`, {
+        cause,
+        hint: 'Choose another address with --peer-listen, or stop whatever uses this one.',
+      });
+    }
+    this.server.off('error', listening.reject);
+    this.server.on('error', error => this.environment.logger.error('the door for members failed', {error}));
+    this.sockets.on('error', () => undefined);
+    const address = this.server.address() as AddressInfo;
+    return address.port;
+  }
+
+  /** Hangs up on a member that belongs no longer; when it calls again it is told. */
+  drop(id: string): void {
+    for (const [socket, from] of this.open) if (from === id) socket.terminate();
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.sockets.clients) socket.terminate();
+    if (!this.server.listening) return;
+    const closed = deferred<void>();
+    this.server.close(() => closed.resolve());
+    this.server.closeAllConnections();
+    await closed.promise;
+  }
+
+  private greet(socket: WebSocket): void {
+    const {clock, logger, random, settings} = this.environment;
+    const late = clock.schedule(settings.handshakeTimeoutMs, () => socket.terminate());
+    socket.on('error', () => undefined);
+    socket.once('close', () => {
+      late.dispose();
+      this.open.delete(socket);
+    });
+    const fail = (error: unknown): void => {
+      logger.warn('somebody came to the door for members who is none', {error});
+      socket.terminate();
+    };
+    socket.once('message', (data, isBinary) => {
+      try {
+        if (isBinary) throw new CoordinatorError('unauthorized', 'a peer did not greet');
+        const hello = parseHandshake(Hello, String(data));
+        const refused = this.whyNot(hello);
+        const answer = {nonce: random.hex(NONCE_BYTES), ...(refused ? {refused} : {})};
+        const welcome = {...answer, proof: welcomeProof(this.identity.secret, hello, answer)};
+        socket.once('message', confirmation => {
+          try {
+            this.confirm(hello, welcome, String(confirmation));
+            late.dispose();
+            this.open.set(socket, hello.from);
+            this.listener.connected(hello, socket);
+          } catch (error) {
+            fail(error);
+          }
+        });
+        socket.send(JSON.stringify(welcome));
+      } catch (error) {
+        fail(error);
+      }
+    });
+  }
+
+  private whyNot(hello: Hello): Welcome['refused'] {
+    if (hello.version !== HANDSHAKE_VERSION) return 'version';
+    if (hello.cluster !== this.identity.cluster) return 'cluster';
+    if (this.listener.isRemoved(hello.from)) return 'removed';
+    return hello.to === this.identity.node && hello.from !== this.identity.node ? undefined : 'node';
+  }
+
+  private confirm(hello: Hello, welcome: Welcome, text: string): void {
+    const {proof} = parseHandshake(Confirmation, text);
+    if (welcome.refused || !isSameProof(proof, confirmationProof(this.identity.secret, hello, welcome)))
+      throw new CoordinatorError('unauthorized', `${hello.from} does not know the secret of this cluster`);
+  }
+}
+
+function refuse(_request: http.IncomingMessage, response: http.ServerResponse): void {
+  response.writeHead(404).end();
+}

@@ -1,0 +1,232 @@
+/** Clients of the simulated cluster: each asks one thing at a time, of whichever node it believes to lead, and records what it asks and hears. */
+import type {Disposable} from '../../../coordinator/runtime/disposable.ts';
+import type {Txn} from '../../../coordinator/store/store.ts';
+import type {HistoryEvent} from '../checker/history.ts';
+import type {StoreInput, StoreOutput} from '../checker/storeModel.ts';
+import type {Chance} from './chance.ts';
+import type {Network} from './network.ts';
+import type {Replica} from './replica.ts';
+import type {Answer} from './replicaService.ts';
+import type {Scheduler} from './scheduler.ts';
+
+/** What clients see of the cluster. */
+export interface ClusterView {
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  /** Addresses that a client knows. */
+  readonly ids: readonly string[];
+  replica(id: string): Replica | undefined;
+  record(event: HistoryEvent): void;
+}
+
+const KEYS = ['a', 'a/1', 'b', 'c'] as const;
+const LEASED = ['l/1', 'l/2'] as const;
+const TIMEOUT_MS = 900;
+const THINK_MS = 25;
+
+export interface ClientStatus {
+  answered: number;
+  refused: number;
+  unknown: number;
+}
+
+export class Client {
+  readonly status: ClientStatus = {answered: 0, refused: 0, unknown: 0};
+  private target: string;
+  private readonly leases: string[] = [];
+  private asked = 0;
+  private stopped = false;
+
+  constructor(
+    private readonly name: string,
+    private readonly cluster: ClusterView,
+    private readonly chance: Chance,
+    private readonly nextId: () => number,
+  ) {
+    this.target = chance.pick(cluster.ids);
+  }
+
+  start(): void {
+    this.cluster.scheduler.after(this.chance.around(THINK_MS), () => this.next());
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** One write of its own, beside the others; `done` hears whether it was answered. */
+  probe(done: (answered: boolean) => void): void {
+    this.ask({kind: 'txn', txn: {then: [{kind: 'put', key: 'probe', value: this.value()}]}}, done);
+  }
+
+  private next(): void {
+    if (this.stopped) return;
+    if (this.chance.happens(0.03)) this.readLocally();
+    this.ask(this.draw(), () => this.start());
+  }
+
+  private ask(input: StoreInput, done: (answered: boolean) => void): void {
+    const {cluster, name} = this;
+    const {scheduler, network} = cluster;
+    const id = this.nextId();
+    const to = this.target;
+    let over = false;
+    const end = (answered: boolean): void => {
+      over = true;
+      done(answered);
+    };
+    cluster.record({type: 'call', at: scheduler.now, id, process: name, input});
+    const hear = (answer: Answer): void => {
+      if (over) return;
+      if (answer.kind === 'answer') {
+        this.status.answered += 1;
+        cluster.record({type: 'answer', at: scheduler.now, id, output: answer.output});
+        this.learn(input, answer.output);
+        end(true);
+      } else if (answer.kind === 'refused') {
+        this.status.refused += 1;
+        cluster.record({type: 'refused', at: scheduler.now, id});
+        this.target = answer.leader ?? this.chance.pick(cluster.ids);
+        scheduler.after(this.chance.around(10), () => end(false));
+      }
+    };
+    network.send(
+      name,
+      to,
+      () => {
+        const replica = cluster.replica(to);
+        replica?.process.run(() =>
+          replica.service.request(input, answer => network.send(to, name, () => hear(answer), true)),
+        );
+      },
+      true,
+    );
+    scheduler.after(TIMEOUT_MS, () => {
+      if (over) return;
+      this.status.unknown += 1;
+      this.target = this.chance.pick(cluster.ids);
+      end(false);
+    });
+  }
+
+  private readLocally(): void {
+    const {cluster, chance, name} = this;
+    const node = chance.pick(cluster.ids);
+    const found = cluster.replica(node)?.service.local();
+    if (!found) return;
+    const {revision, kvs} = found;
+    cluster.record({type: 'local', at: cluster.scheduler.now, process: name, node, revision, kvs});
+  }
+
+  private learn(input: StoreInput, output: StoreOutput): void {
+    if (output.kind === 'granted') this.leases.push(output.lease);
+    if (input.kind === 'revokeLease' || (output.kind === 'alive' && !output.alive)) this.leases.shift();
+  }
+
+  private draw(): StoreInput {
+    const {chance, leases} = this;
+    const draw = chance.next();
+    const lease = leases[0];
+    if (draw < 0.22) return {kind: 'get', key: chance.pick([...KEYS, ...LEASED])};
+    if (draw < 0.3)
+      return {kind: 'txn', txn: {then: [{kind: 'range', prefix: chance.pick(['', 'a', 'l/'])}]}};
+    if (draw < 0.38 && lease === undefined) return {kind: 'grantLease', ttlSeconds: 1};
+    if (draw < 0.5 && lease !== undefined) return this.drawLease(lease);
+    return {kind: 'txn', txn: this.drawTxn()};
+  }
+
+  private drawLease(lease: string): StoreInput {
+    const {chance} = this;
+    if (chance.happens(0.1)) return {kind: 'revokeLease', lease};
+    if (chance.happens(0.5)) return {kind: 'keepAlive', lease};
+    return {kind: 'txn', txn: {then: [{kind: 'put', key: chance.pick(LEASED), value: this.value(), lease}]}};
+  }
+
+  private drawTxn(): Txn {
+    const {chance} = this;
+    const key = chance.pick(KEYS);
+    const value = this.value();
+    const draw = chance.next();
+    if (draw < 0.4) return {then: [{kind: 'put', key, value}]};
+    if (draw < 0.5) return {then: [{kind: 'delete', key}]};
+    if (draw < 0.6)
+      return {
+        then: [
+          {kind: 'deletePrefix', prefix: 'a'},
+          {kind: 'put', key: 'b', value},
+        ],
+      };
+    const [one = key, other = key] = chance.some(KEYS, 2);
+    if (draw < 0.8)
+      return {
+        compare: [{key: one, target: 'version', op: '<', operand: 1 + chance.whole(4)}],
+        then: [
+          {kind: 'put', key: one, value},
+          {kind: 'put', key: other, value},
+        ],
+        else: [
+          {kind: 'delete', key: one},
+          {kind: 'get', key: other},
+        ],
+      };
+    return {
+      compare: [{key, target: 'create', op: '=', operand: 0}],
+      then: [{kind: 'put', key, value}],
+      else: [{kind: 'range', prefix: ''}],
+    };
+  }
+
+  private value(): string {
+    this.asked += 1;
+    return `${this.name}-${this.asked}`;
+  }
+}
+
+/** Follows the changes under a prefix through restarts and changes of node, each time from behind the last revision that it was given. */
+export class Watcher {
+  private from = 1;
+  private life = 0;
+  private at: Replica | undefined;
+  private subscription: Disposable | undefined;
+
+  constructor(
+    private readonly name: string,
+    private readonly prefix: string,
+    private readonly cluster: ClusterView,
+    private readonly chance: Chance,
+  ) {}
+
+  start(): void {
+    const {chance, cluster} = this;
+    if (this.at && (!this.at.process.alive || chance.happens(0.02))) {
+      this.subscription?.dispose();
+      this.at = undefined;
+    }
+    if (!this.at) this.attach();
+    cluster.scheduler.after(50, () => this.start());
+  }
+
+  private attach(): void {
+    const {cluster, chance, prefix} = this;
+    const replica = cluster.replica(chance.pick(cluster.ids));
+    if (!replica?.isLive) return;
+    const watcher = `${this.name}.${this.life}`;
+    const {now} = cluster.scheduler;
+    cluster.record({type: 'watch', at: now, watcher, prefix, from: this.from});
+    this.at = replica;
+    this.subscription = replica.service.watch(prefix, this.from, message => {
+      if (this.at !== replica) return;
+      const at = cluster.scheduler.now;
+      if (message.kind === 'events') {
+        this.from = message.revision + 1;
+        const {revision, events} = message;
+        cluster.record({type: 'events', at, watcher, revision, events});
+      } else if (message.kind === 'compacted') {
+        cluster.record({type: 'compacted', at, watcher, revision: message.compactRevision});
+        this.from = message.compactRevision + 1;
+        this.life += 1;
+        this.at = undefined;
+      } else this.at = undefined;
+    });
+  }
+}
