@@ -102,12 +102,13 @@ export class Replica {
 
   start(): void {
     this.open().then(
-      () => {
-        this.ready = true;
-        this.tick();
-        this.lookAtLeases();
-        this.pump();
-      },
+      () =>
+        this.guarded(() => {
+          this.ready = true;
+          this.tick();
+          this.lookAtLeases();
+          this.pump();
+        }),
       (error: unknown) => this.die(error),
     );
   }

@@ -25,7 +25,7 @@ export interface WorldOptions {
 }
 
 /** Events that a failure shows. */
-const REMEMBERED = 60;
+const REMEMBERED = Number(process.env["REM"] ?? 60);
 
 export class World implements ClusterView, ReplicaObserver {
   readonly scheduler = new Scheduler();
