@@ -43,7 +43,7 @@ const MAX_CHECK_STEPS = 300_000;
 export async function simulate(options: SimulationOptions): Promise<Outcome> {
   const {seed, durationMs = DURATION_MS} = options;
   const voters = CLUSTER_SIZES[seed % CLUSTER_SIZES.length] ?? 3;
-  const world = new World({seed, voters, clients: 3, newNode: options.newNode ?? newNode});
+  const world = new World({seed, voters, clients: 5, newNode: options.newNode ?? newNode});
   world.start();
   await world.run(durationMs);
   const live = world.violation ? undefined : await heal(world);

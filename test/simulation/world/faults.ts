@@ -11,6 +11,7 @@ export const FAULT_KINDS = [
   'bridge',
   'isolateLeader',
   'clog',
+  'killLeader',
   'powerLoss',
   'kill',
   'restartStorm',
@@ -74,6 +75,9 @@ export class Faults {
       case 'isolateLeader':
       case 'clog':
         this.cutLinks(kind);
+        break;
+      case 'killLeader':
+        this.killLeaders(2 + chance.whole(4));
         break;
       case 'powerLoss':
       case 'kill':
@@ -156,7 +160,18 @@ export class Faults {
     const {world, chance} = this;
     if (!machine.isUp) return;
     world.fell(machine, power);
-    world.scheduler.after(chance.around(400), () => world.bootIfDown(machine));
+    world.scheduler.after(chance.around(chance.pick([20, 400])), () => world.bootIfDown(machine));
+  }
+
+  /** Leaders one after the other, each as soon as it has begun: what they leave behind is what figure 8 of the paper is about. */
+  private killLeaders(left: number): void {
+    const {world, chance} = this;
+    if (left === 0 || this.stopped) return;
+    const leader = world.leader();
+    if (leader) this.fell(leader.process.machine, chance.happens(0.5) ? 'lost' : 'kept');
+    world.scheduler.after(leader ? chance.between(5, 250) : 20, () =>
+      this.killLeaders(leader ? left - 1 : left),
+    );
   }
 
   private pause(machine: Machine): void {

@@ -62,6 +62,7 @@ export interface ReplicaSettings {
   readonly configuration: Configuration;
   /** Entries after which a snapshot is taken. */
   readonly snapshotEntries: number;
+  readonly limits: Pick<RaftConfig, 'maxReadyBytes' | 'maxMessageBytes' | 'maxInFlight'>;
   readonly newNode: (config: RaftConfig) => RaftNode;
   send(replica: Replica, message: Message): void;
   /** Bytes that lead up to a snapshot message; they may be lost whole. `arrived` is called when the other end has them on its disk. */
@@ -169,9 +170,7 @@ export class Replica {
       start,
       entries,
       random,
-      maxReadyBytes: 2000,
-      maxMessageBytes: 1000,
-      maxInFlight: 8,
+      ...this.settings.limits,
     });
     this.service.restored();
     this.observer.recovered(this, {hardState, start, entries});

@@ -25,7 +25,7 @@ export interface WorldOptions {
 }
 
 /** Events that a failure shows. */
-const REMEMBERED = Number(process.env["REM"] ?? 60);
+const REMEMBERED = Number(process.env['REM'] ?? 60);
 
 export class World implements ClusterView, ReplicaObserver {
   readonly scheduler = new Scheduler();
@@ -40,6 +40,8 @@ export class World implements ClusterView, ReplicaObserver {
   /** What an invariant says against this run. */
   violation: Error | undefined;
   private readonly configuration: Configuration;
+  /** Small ones split what would go at once. */
+  private readonly limits;
   private readonly replicas = new Map<string, Replica>();
   private readonly recent: string[] = [];
   private digest: number;
@@ -57,6 +59,12 @@ export class World implements ClusterView, ReplicaObserver {
     );
     this.ids = this.machines.map(({id}) => id);
     this.configuration = {voters: this.ids, outgoing: [], learners: [], learnersNext: []};
+    this.limits = {
+      maxMessageBytes: chance.pick([1, 200, 1000, 100_000]),
+      maxReadyBytes: chance.pick([1, 500, 2000, 100_000]),
+      maxInFlight: chance.pick([1, 2, 8]),
+      snapshotEntries: chance.pick([10, 25, 80]),
+    };
     this.ledger = new Ledger(this.configuration);
     this.faults = new Faults(this, chance.fork());
     const nextId = (): number => ++this.operations;
@@ -127,7 +135,8 @@ export class World implements ClusterView, ReplicaObserver {
         process,
         {
           configuration: this.configuration,
-          snapshotEntries: 25,
+          snapshotEntries: this.limits.snapshotEntries,
+          limits: this.limits,
           newNode,
           send: (from, message) => this.send(from, message),
           sendSnapshot: (from, to, snapshot, arrived) => this.sendSnapshot(from.id, to, snapshot, arrived),
