@@ -28,6 +28,8 @@ export interface Outcome {
   readonly operations: number;
   readonly committed: number;
   readonly elections: number;
+  /** Snapshots that were sent and installed. */
+  readonly installs: number;
   readonly simulatedMs: number;
   readonly history: readonly HistoryEvent[];
   readonly lastEvents: readonly string[];
@@ -63,6 +65,7 @@ export async function simulate(options: SimulationOptions): Promise<Outcome> {
     operations: world.history.filter(({type}) => type === 'call').length,
     committed: world.ledger.lastCommitted,
     elections: world.ledger.elections,
+    installs: world.counts.installs,
     simulatedMs: world.scheduler.now,
     history: world.history,
     lastEvents: world.lastEvents,
