@@ -1,12 +1,12 @@
 /** How a node comes to lead: pre-vote, votes, and the order of a leader that hands over (§5.2, §5.4.1; §3.10, §4.2.3, §9.6 of the dissertation). */
-import type {PreVoteRequest, TimeoutNow, VoteRequest} from './messages.ts';
+import type {PreVoteRequest, VoteRequest} from './messages.ts';
 import {voteResult} from './quorum.ts';
 import type {RaftCore} from './raftCore.ts';
-import type {CampaignOutcome} from './types.ts';
+import type {CampaignOutcome, Position} from './types.ts';
 
 /** Asks first whether an election can be won, so that a node which cannot does not disturb those who have a leader. */
 export function campaign(core: RaftCore): CampaignOutcome {
-  const refusal = whyNot(core);
+  const refusal = whyNot(core) ?? (core.promised > 0 ? 'promised' : undefined);
   if (refusal) return {kind: 'refused', reason: refusal};
   core.becomePreCandidate();
   const {id: from, log} = core;
@@ -24,8 +24,14 @@ export function campaign(core: RaftCore): CampaignOutcome {
 }
 
 /** The leader vouches for this node: there is no need to ask, and nobody's patience with the leader counts. */
-export function handleTimeoutNow(core: RaftCore, _message: TimeoutNow): void {
-  if (whyNot(core) === undefined) requestVotes(core, true);
+export function handleTimeoutNow(core: RaftCore): void {
+  core.campaignDue = true;
+  campaignIfDue(core);
+}
+
+/** The leader's order may have come before what it committed last was applied. */
+export function campaignIfDue(core: RaftCore): void {
+  if (core.campaignDue && whyNot(core) === undefined) requestVotes(core, true);
 }
 
 export function countVote(core: RaftCore, from: string, granted: boolean): void {
@@ -38,10 +44,24 @@ export function countVote(core: RaftCore, from: string, granted: boolean): void 
 
 /** Answers without promising anything. The sender may be of any term. */
 export function handlePreVote(core: RaftCore, message: PreVoteRequest): void {
-  if (core.hearsLeader && message.term >= core.term) return;
-  const granted = isFree(core, message) && isCurrent(core, message);
-  const term = granted ? message.term : core.term;
-  core.sendDurably({kind: 'preVoteReply', to: message.from, from: core.id, term, granted});
+  if (core.hearsLeader) return;
+  replyPreVote(core, message, isFree(core, message) && isCurrent(core, message));
+}
+
+export function replyPreVote(core: RaftCore, message: PreVoteRequest, granted: boolean): void {
+  const term = granted ? message.term : Math.max(core.term, message.term - 1);
+  const {id: from, committedPosition: committed} = core;
+  core.sendDurably({kind: 'preVoteReply', to: message.from, from, term, granted, committed});
+}
+
+export function replyVote(core: RaftCore, to: string, granted: boolean): void {
+  const {id: from, term, committedPosition: committed} = core;
+  core.sendDurably({kind: 'voteReply', to, from, term, granted, committed});
+}
+
+/** That an entry is committed is true whoever says it; who has it has everything before it alike. */
+export function learnCommit({log}: RaftCore, {index, term}: Position): void {
+  if (log.term(index) === term) log.commitTo(index);
 }
 
 /** The message is of the node's own term. One vote a term, and only for a log that is at least as far. */
@@ -53,7 +73,7 @@ export function handleVote(core: RaftCore, message: VoteRequest): void {
     core.follow(undefined);
     core.restartTimer();
   }
-  core.sendDurably({kind: 'voteReply', to: message.from, from: core.id, term: core.term, granted});
+  replyVote(core, message.from, granted);
 }
 
 /** Two leaders of one term could be elected by majorities of configurations that are two changes apart. */

@@ -1,5 +1,5 @@
 /** What Raft nodes say to each other. Messages may be lost, repeated, late and out of order, but not altered; carrying them is the driver's. */
-import type {Entry, SnapshotMark} from './types.ts';
+import type {Entry, Position, SnapshotMark} from './types.ts';
 
 interface Addressed {
   readonly to: string;
@@ -21,9 +21,10 @@ export interface PreVoteRequest extends OfTerm {
 
 export interface PreVoteReply extends OfTerm {
   readonly kind: 'preVoteReply';
-  /** Granted: the term of the request. Refused: the term of the one who refuses. */
+  /** Granted: the term of the request. Refused: the term of the one who refuses, or that of the asker if it is later. */
   readonly term: number;
   readonly granted: boolean;
+  readonly committed: Position;
 }
 
 export interface VoteRequest extends OfTerm {
@@ -37,6 +38,11 @@ export interface VoteRequest extends OfTerm {
 export interface VoteReply extends OfTerm {
   readonly kind: 'voteReply';
   readonly granted: boolean;
+  /**
+   * What the sender knows to be committed. One who left the cluster with a longer log would refuse for ever those who have the entry by which it
+   * left and do not know that it is committed.
+   */
+  readonly committed: Position;
 }
 
 /** Entries, or none: then it says how far the log is committed, or asks whether the logs agree at `previousIndex`. */

@@ -44,12 +44,13 @@ export class RaftCore {
   elapsed = 0;
   /** Ticks that `elapsed` may reach, drawn anew for each election. */
   timeout: number;
-  /** Ticks during which a restarted node does as if it had just heard a leader: one may hold a lease that counts on it. */
-  quarantine: number;
+  /** With leases: ticks during which a leader counts on this node, whatever becomes of it. A restarted node may have promised it before. */
+  promised: number;
   /** A candidate's: who answered what. */
   readonly votes = new Map<string, boolean>();
-  /** A candidate's: the leader asked for this election. */
   leading: Leadership | undefined;
+  /** The leader of this term has told this node to campaign. */
+  campaignDue = false;
   /** A snapshot that is to be installed. */
   installing: SnapshotMark | undefined;
   /** Ticks since the write began that is going on. */
@@ -74,7 +75,7 @@ export class RaftCore {
     this.term = Math.max(hardState.term, this.log.lastTerm);
     this.vote = this.term === hardState.term ? hardState.vote : '';
     this.timeout = this.drawTimeout();
-    this.quarantine = this.limits.leaseReads ? this.limits.electionTicks : 0;
+    this.promised = this.limits.leaseReads ? this.limits.electionTicks : 0;
     this.readPrefix = random?.hex(8) ?? this.id;
   }
 
@@ -85,16 +86,27 @@ export class RaftCore {
 
   /** Goes once term and vote of now are on disk, and the log up to `index`. */
   sendDurably(message: Message, index = 0): void {
-    if (this.savedVersion === this.version && index <= this.log.stable) this.messages.push(message);
-    else this.held.push({message, version: this.version, index});
+    const {version} = this;
+    if (this.savedVersion === version && index <= this.log.stable) {
+      this.messages.push(message);
+      return;
+    }
+    // A disk that hangs must not gather a heap of answers that say the same.
+    const last = this.held.at(-1);
+    if (last && isSame(last.message, message) && last.index === index) this.held.pop();
+    this.held.push({message, version, index});
   }
 
-  /** Sends what a write that has ended allows. */
+  /** Sends what a write that has ended allows; of the answers that vouch for the log only the furthest. */
   releaseHeld(): void {
-    const isDue = ({version, index}: HeldMessage): boolean =>
-      version <= this.savedVersion && index <= this.log.stable;
-    for (const held of this.held) if (isDue(held)) this.messages.push(held.message);
-    this.held = this.held.filter(held => !isDue(held));
+    const waiting: HeldMessage[] = [];
+    let furthest: HeldMessage | undefined;
+    for (const held of this.held)
+      if (held.version > this.savedVersion || held.index > this.log.stable) waiting.push(held);
+      else if (!isAcceptance(held.message)) this.messages.push(held.message);
+      else if (!furthest || held.index >= furthest.index) furthest = held;
+    if (furthest) this.messages.push(furthest.message);
+    this.held = waiting;
   }
 
   /** Forgets every message that has not been handed out. */
@@ -105,6 +117,11 @@ export class RaftCore {
 
   get diskHung(): boolean {
     return this.writeTicks >= this.limits.electionTicks;
+  }
+
+  get committedPosition(): Position {
+    const index = this.log.committed;
+    return {index, term: this.log.term(index) ?? 0};
   }
 
   get isVoter(): boolean {
@@ -121,7 +138,7 @@ export class RaftCore {
 
   /** Whether a leader may count on this node not to help another into office. */
   get hearsLeader(): boolean {
-    if (this.quarantine > 0 || this.role === 'leader') return true;
+    if (this.promised > 0 || this.role === 'leader') return true;
     return this.leader !== undefined && this.elapsed < this.limits.electionTicks;
   }
 
@@ -129,6 +146,7 @@ export class RaftCore {
   enterTerm(term: number, vote: string): void {
     assert(term > this.term, 'terms only grow');
     this.held = [];
+    this.campaignDue = false;
     this.term = term;
     this.vote = vote;
     this.version += 1;
@@ -156,6 +174,7 @@ export class RaftCore {
   }
 
   follow(leader: string | undefined): void {
+    if (leader !== undefined && this.limits.leaseReads) this.promised = this.limits.electionTicks;
     if (this.role === 'follower' && this.leader === leader) this.elapsed = 0;
     else {
       this.becomeFollower(leader);
@@ -232,4 +251,12 @@ export class RaftCore {
     const {electionTicks} = this.limits;
     return electionTicks + Math.floor((this.random?.next() ?? 0) * electionTicks);
   }
+}
+
+function isAcceptance(message: Message): boolean {
+  return message.kind === 'appendReply' && message.accepted;
+}
+
+function isSame(one: Message, other: Message): boolean {
+  return isAcceptance(one) && isAcceptance(other) && one.to === other.to;
 }

@@ -3,7 +3,7 @@
  * carries out and acknowledges. A driver may have one write and one application going on while it keeps feeding and emptying the node.
  */
 import {assert} from '../runtime/assert.ts';
-import {campaign, countVote} from './election.ts';
+import {campaign, campaignIfDue, countVote} from './election.ts';
 import {
   handlePropose,
   handleReadIndex,
@@ -108,7 +108,7 @@ export class RaftNode {
   tick(): void {
     const {core} = this;
     core.writeTicks = this.write ? core.writeTicks + 1 : 0;
-    if (core.quarantine > 0) core.quarantine -= 1;
+    if (core.promised > 0) core.promised -= 1;
     if (core.leading && core.diskHung) abdicate(core, core.leading);
     else if (core.leading) tickLeader(core, core.leading);
     else {
@@ -223,6 +223,7 @@ export class RaftNode {
     const voted = core.savedVersion === core.version && core.vote === core.id;
     if (core.role === 'candidate' && voted) countVote(core, core.id, true);
     if (core.leading) commit(core, core.leading);
+    campaignIfDue(core);
   }
 
   /** Entries up to `index`, of those that were handed out as committed, are applied. */
@@ -230,6 +231,7 @@ export class RaftNode {
     assert(this.applying !== undefined && index <= this.applying, `entry ${index} was not handed out`);
     if (index === this.applying) this.applying = undefined;
     applyTo(this.core, index);
+    campaignIfDue(this.core);
   }
 
   /** For drivers that carry out one `Ready` at a time: it is persisted and applied. */

@@ -1,6 +1,14 @@
 /** What a message's term means, before and whatever else it says (§5.1; §4.2.3, §9.6 of the dissertation). */
 import {assert, unreachable} from '../runtime/assert.ts';
-import {countVote, handlePreVote, handleTimeoutNow, handleVote} from './election.ts';
+import {
+  countVote,
+  handlePreVote,
+  handleTimeoutNow,
+  handleVote,
+  learnCommit,
+  replyPreVote,
+  replyVote,
+} from './election.ts';
 import {handleAppend, handleHeartbeat, handleInstallSnapshot} from './follower.ts';
 import {handleAppendReply, handleHeartbeatReply} from './leader.ts';
 import type {TermMessage} from './messages.ts';
@@ -34,12 +42,14 @@ function dispatch(core: RaftCore, message: TermMessage): void {
       handleVote(core, message);
       break;
     case 'timeoutNow':
-      handleTimeoutNow(core, message);
+      handleTimeoutNow(core);
       break;
     case 'voteReply':
+      learnCommit(core, message.committed);
       if (core.role === 'candidate') countVote(core, message.from, message.granted);
       break;
     case 'preVoteReply':
+      learnCommit(core, message.committed);
       if (core.role === 'preCandidate' && !message.granted) countVote(core, message.from, false);
       break;
     case 'appendReply':
@@ -64,10 +74,10 @@ function answerOutdated(core: RaftCore, message: TermMessage): void {
   const to = message.from;
   switch (message.kind) {
     case 'vote':
-      core.sendDurably({kind: 'voteReply', to, from, term, granted: false});
+      replyVote(core, to, false);
       break;
     case 'preVote':
-      core.sendDurably({kind: 'preVoteReply', to, from, term, granted: false});
+      replyPreVote(core, message, false);
       break;
     case 'append':
     case 'heartbeat':

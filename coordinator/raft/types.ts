@@ -134,10 +134,16 @@ export type TransferOutcome =
   /** Over when this node no longer leads; given up after an election timeout, see `RaftNode.transferee`. */
   {readonly kind: 'started'} | {readonly kind: 'refused'; readonly reason: 'notLeader' | 'notVoter' | 'self'};
 
-/** `unapplied`: a configuration is committed and not applied here, or a snapshot is being installed (etcd's raft, issue 469). */
+/**
+ * `unapplied`: a configuration is committed and not applied here, or a snapshot is being installed (etcd's raft, issue 469). `promised`: with leases,
+ * a leader counts on this node for a while.
+ */
 export type CampaignOutcome =
   | {readonly kind: 'started'}
-  | {readonly kind: 'refused'; readonly reason: 'leading' | 'notVoter' | 'unapplied' | 'diskHung'};
+  | {
+      readonly kind: 'refused';
+      readonly reason: 'leading' | 'notVoter' | 'unapplied' | 'diskHung' | 'promised';
+    };
 
 export type ProgressMode = 'probe' | 'replicate' | 'snapshot';
 
@@ -199,7 +205,8 @@ export interface RaftConfig {
   readonly maxPendingReads?: number;
   /**
    * A leader that a majority answered within an election timeout, less `leaseMarginTicks`, answers reads without a round of heartbeats. Needs clocks
-   * whose rates differ by less than the margin, on every member; every member must have the same setting. Default false.
+   * whose rates differ by less than the margin, on every member, and the same setting there; and a driver that ticks for all the time that has passed,
+   * a pause of the process included, before it asks for a read. Default false.
    */
   readonly leaseReads?: boolean;
   /** Default 2. */

@@ -44,8 +44,8 @@ export class Host {
   applying: readonly Entry[] | undefined;
   reads: ReadState[] = [];
   requests: SnapshotRequest[] = [];
-  /** Came with the last `installSnapshot` message. */
-  private received: Snapshot | undefined;
+  /** Came with `installSnapshot` messages and are not installed yet. */
+  private received: Snapshot[] = [];
 
   constructor(
     readonly id: string,
@@ -76,7 +76,7 @@ export class Host {
     this.applying = undefined;
     this.reads = [];
     this.requests = [];
-    this.received = undefined;
+    this.received = [];
   }
 
   /** Takes what there is to do; returns what to send. */
@@ -142,7 +142,7 @@ export class Host {
     const {node} = this;
     if (!node) return;
     node.step(message);
-    if (snapshot && node.installing === snapshot.mark) this.received = snapshot;
+    if (snapshot && node.installing === snapshot.mark) this.received.push(snapshot);
   }
 
   /** Term of an entry on disk. */
@@ -153,9 +153,10 @@ export class Host {
 
   private persist({snapshot, hardState, entries}: Ready): void {
     if (snapshot) {
-      const {received} = this;
-      assert.ok(received?.mark === snapshot || this.snapshot.mark === snapshot, 'installs what was received');
-      if (received?.mark === snapshot) this.snapshot = received;
+      const received = this.received.find(({mark}) => mark === snapshot);
+      assert.ok(received, 'installs what was received');
+      this.received = this.received.slice(this.received.indexOf(received) + 1);
+      this.snapshot = received;
       this.log = [];
     }
     if (hardState) {
