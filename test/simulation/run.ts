@@ -27,6 +27,7 @@ interface Totals {
   committed: number;
   elections: number;
   installs: number;
+  changes: number;
   simulatedMs: number;
 }
 
@@ -58,6 +59,7 @@ async function main(): Promise<number> {
     committed: 0,
     elections: 0,
     installs: 0,
+    changes: 0,
     simulatedMs: 0,
   };
   const until = performance.now() + minutes * 60_000;
@@ -82,7 +84,15 @@ function add(totals: Totals, outcome: Outcome): void {
   totals.seeds += 1;
   if (outcome.failure !== undefined) totals.failed += 1;
   if (outcome.undecided) totals.undecided += 1;
-  for (const key of ['steps', 'operations', 'committed', 'elections', 'installs', 'simulatedMs'] as const)
+  for (const key of [
+    'steps',
+    'operations',
+    'committed',
+    'elections',
+    'installs',
+    'changes',
+    'simulatedMs',
+  ] as const)
     totals[key] += outcome[key];
 }
 
@@ -106,6 +116,7 @@ function line(totals: Totals): string {
     `${totals.committed} entries`,
     `${totals.elections} elections`,
     `${totals.installs} snapshots installed`,
+    `${totals.changes} changes of members`,
     `${hours.toFixed(2)} simulated hours`,
   ].join(', ');
 }

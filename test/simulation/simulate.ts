@@ -30,6 +30,8 @@ export interface Outcome {
   readonly elections: number;
   /** Snapshots that were sent and installed. */
   readonly installs: number;
+  /** Changes of members that were begun. */
+  readonly changes: number;
   readonly simulatedMs: number;
   readonly history: readonly HistoryEvent[];
   readonly lastEvents: readonly string[];
@@ -66,6 +68,7 @@ export async function simulate(options: SimulationOptions): Promise<Outcome> {
     committed: world.ledger.lastCommitted,
     elections: world.ledger.elections,
     installs: world.counts.installs,
+    changes: world.counts.changes,
     simulatedMs: world.scheduler.now,
     history: world.history,
     lastEvents: world.lastEvents,

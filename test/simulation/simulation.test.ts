@@ -22,6 +22,7 @@ describe('simulation', () => {
     assert.ok(sum(({operations}) => operations) > SEEDS * 200);
     assert.ok(sum(({elections}) => elections) > SEEDS * 2);
     assert.ok(sum(({installs}) => installs) > SEEDS / 4);
+    assert.ok(sum(({changes}) => changes) > SEEDS / 4);
     assert.ok(sum(({undecided}) => Number(undecided)) < SEEDS / 20);
     assert.deepEqual(new Set(outcomes.map(({voters}) => voters)), new Set([3, 5, 7]));
   });

@@ -27,18 +27,20 @@ export const FAULT_KINDS = [
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
+export function drawFaultKinds(chance: Chance): readonly FaultKind[] {
+  return chance.some(FAULT_KINDS, 2 + chance.whole(6));
+}
+
 const MEAN_PERIOD_MS = 450;
 
 export class Faults {
   private stopped = false;
-  readonly kinds: readonly FaultKind[];
 
   constructor(
     private readonly world: World,
+    readonly kinds: readonly FaultKind[],
     private readonly chance: Chance,
-  ) {
-    this.kinds = chance.some(FAULT_KINDS, 2 + chance.whole(6));
-  }
+  ) {}
 
   start(): void {
     this.world.scheduler.after(this.chance.around(MEAN_PERIOD_MS), () => {
@@ -100,7 +102,7 @@ export class Faults {
         world.transfer(machine.id);
         break;
       case 'membership':
-        world.changeMembership(chance);
+        this.changeMembers(1 + chance.whole(4));
         break;
       default:
         this.troubleDisk(machine, kind);
@@ -172,6 +174,14 @@ export class Faults {
     world.scheduler.after(leader ? chance.between(5, 250) : 20, () =>
       this.killLeaders(leader ? left - 1 : left),
     );
+  }
+
+  /** One change after the other, as fast as they are taken. */
+  private changeMembers(left: number): void {
+    const {world, chance} = this;
+    if (left === 0 || this.stopped) return;
+    world.changeMembership(chance);
+    world.scheduler.after(chance.around(60), () => this.changeMembers(left - 1));
   }
 
   private pause(machine: Machine): void {

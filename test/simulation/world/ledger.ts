@@ -2,6 +2,7 @@
  * What every node has written, said, committed and applied, and Raft's invariants over it (figure 3 of the paper and what a disk adds), checked at
  * the very step that breaks one.
  */
+import {decodeConfiguration} from '../../../coordinator/raft/configuration.ts';
 import type {Message} from '../../../coordinator/raft/messages.ts';
 import {majority} from '../../../coordinator/raft/quorum.ts';
 import {
@@ -65,6 +66,11 @@ export class Ledger {
 
   get lastCommitted(): number {
     return this.committed.length;
+  }
+
+  /** As of the last entry that anybody has applied. */
+  get configuration(): Configuration {
+    return this.committed.at(-1)?.configuration ?? this.first;
   }
 
   get elections(): number {
@@ -189,12 +195,7 @@ export class Ledger {
       );
   }
 
-  applied(
-    {id, machine, node}: Replica,
-    entry: Entry,
-    outcome: object | undefined,
-    configuration: Configuration,
-  ): void {
+  applied({id, machine, node}: Replica, entry: Entry, outcome: object | undefined): void {
     const account = this.account(id);
     if (entry.index !== account.applied + 1)
       throw new Violation('applied once, in order', `${id} applied ${entry.index} after ${account.applied}`);
@@ -204,6 +205,8 @@ export class Ledger {
     const state = hashNumber(machine.revision, hashText(outcome ? JSON.stringify(outcome) : '', before));
     const known = this.committed[entry.index - 1];
     if (!known) {
+      const configuration =
+        entry.kind === 'configuration' ? decodeConfiguration(entry.data) : this.configuration;
       this.committed.push({term: entry.term, hash, state, knownIn: node.currentTerm, configuration});
       this.checkQuorum(entry.index, hash);
       return;

@@ -1,5 +1,6 @@
 /** One simulated cluster with its clients, its faults and its books, from one seed. */
 
+import {isJoint, membersOf, NO_CONFIGURATION} from '../../../coordinator/raft/configuration.ts';
 import type {Message} from '../../../coordinator/raft/messages.ts';
 import type {RaftNode} from '../../../coordinator/raft/raftNode.ts';
 import type {Configuration, Entry, RaftConfig, SnapshotMark} from '../../../coordinator/raft/types.ts';
@@ -9,9 +10,10 @@ import type {HistoryEvent} from '../checker/history.ts';
 import {Chance} from './chance.ts';
 import {Client, type ClusterView, Watcher} from './clients.ts';
 import {hashBytes, hashNumber, hashText} from './digest.ts';
-import {Faults} from './faults.ts';
+import {drawFaultKinds, Faults} from './faults.ts';
 import {Ledger, Violation} from './ledger.ts';
 import {Machine} from './machine.ts';
+import {drawChanges} from './membershipChanges.ts';
 import {Network} from './network.ts';
 import {FOLDER, Replica, type ReplicaObserver} from './replica.ts';
 import {Scheduler} from './scheduler.ts';
@@ -25,7 +27,9 @@ export interface WorldOptions {
 }
 
 /** Events that a failure shows. */
-const REMEMBERED = Number(process.env['REM'] ?? 60);
+const REMEMBERED = 60;
+/** Machines that can become members. */
+const SPARES = 2;
 
 export class World implements ClusterView, ReplicaObserver {
   readonly scheduler = new Scheduler();
@@ -36,7 +40,7 @@ export class World implements ClusterView, ReplicaObserver {
   readonly history: HistoryEvent[] = [];
   readonly faults: Faults;
   readonly clients: readonly Client[];
-  readonly counts = {steps: 0, boots: 0, snapshots: 0, installs: 0, deaths: 0};
+  readonly counts = {steps: 0, boots: 0, snapshots: 0, installs: 0, changes: 0, deaths: 0};
   /** What an invariant says against this run. */
   violation: Error | undefined;
   private readonly configuration: Configuration;
@@ -53,12 +57,19 @@ export class World implements ClusterView, ReplicaObserver {
     this.digest = options.seed;
     this.network = new Network(this.scheduler, chance.fork());
     const durableWrites = chance.happens(0.7);
+    const kinds = drawFaultKinds(chance);
+    const spares = kinds.includes('membership') ? SPARES : 0;
     this.machines = Array.from(
-      {length: options.voters},
+      {length: options.voters + spares},
       (_, n) => new Machine(`n${n + 1}`, this.scheduler, chance.fork(), durableWrites),
     );
     this.ids = this.machines.map(({id}) => id);
-    this.configuration = {voters: this.ids, outgoing: [], learners: [], learnersNext: []};
+    this.configuration = {
+      voters: this.ids.slice(0, options.voters),
+      outgoing: [],
+      learners: [],
+      learnersNext: [],
+    };
     this.limits = {
       maxMessageBytes: chance.pick([1, 200, 1000, 100_000]),
       maxReadyBytes: chance.pick([1, 500, 2000, 100_000]),
@@ -66,7 +77,7 @@ export class World implements ClusterView, ReplicaObserver {
       snapshotEntries: chance.pick([10, 25, 80]),
     };
     this.ledger = new Ledger(this.configuration);
-    this.faults = new Faults(this, chance.fork());
+    this.faults = new Faults(this, kinds, chance.fork());
     const nextId = (): number => ++this.operations;
     this.clients = Array.from(
       {length: options.clients},
@@ -134,7 +145,9 @@ export class World implements ClusterView, ReplicaObserver {
       const replica = new Replica(
         process,
         {
-          configuration: this.configuration,
+          configuration: this.configuration.voters.includes(machine.id)
+            ? this.configuration
+            : NO_CONFIGURATION,
           snapshotEntries: this.limits.snapshotEntries,
           limits: this.limits,
           newNode,
@@ -172,7 +185,18 @@ export class World implements ClusterView, ReplicaObserver {
     leader.pump();
   }
 
-  changeMembership(_chance: Chance): void {}
+  changeMembership(chance: Chance): void {
+    const leader = this.leader();
+    if (!leader) return;
+    const changes = drawChanges(leader.node.configuration, this.ids, chance);
+    const outcome = leader.node.changeMembership(changes);
+    const what = changes.map(({action, node}) => `${action} ${node}`).join(', ');
+    this.note(
+      `${leader.id} ${what}: ${outcome.kind === 'refused' ? outcome.reason : `entry ${outcome.index}`}`,
+    );
+    if (outcome.kind === 'proposed') this.counts.changes += 1;
+    leader.pump();
+  }
 
   recovered(replica: Replica, found: Parameters<ReplicaObserver['recovered']>[1]): void {
     this.rotten.delete(replica.process.machine);
@@ -201,7 +225,7 @@ export class World implements ClusterView, ReplicaObserver {
 
   applied(replica: Replica, entry: Entry, outcome: Outcome | undefined): void {
     this.fold(replica.id, entry.index);
-    this.ledger.applied(replica, entry, outcome, replica.node.configuration);
+    this.ledger.applied(replica, entry, outcome);
   }
 
   snapshotWritten(replica: Replica, mark: SnapshotMark): void {
@@ -237,9 +261,11 @@ export class World implements ClusterView, ReplicaObserver {
     this.scheduler.after(200, () => this.bootIfDown(machine));
   }
 
-  /** Whether every node has applied everything that any node knows to be committed. */
+  /** Whether every member has applied everything that any node knows to be committed, and no change of members is under way. */
   get converged(): boolean {
-    return this.machines.every(({id}) => {
+    const {configuration} = this.ledger;
+    if (isJoint(configuration)) return false;
+    return membersOf(configuration).every(id => {
       const replica = this.replicas.get(id);
       return replica?.isLive && replica.node.applied === this.ledger.lastCommitted;
     });
