@@ -11,7 +11,7 @@ export const FAULT_KINDS = [
   'bridge',
   'isolateLeader',
   'clog',
-  'killLeader',
+  'succession',
   'powerLoss',
   'kill',
   'restartStorm',
@@ -27,11 +27,22 @@ export const FAULT_KINDS = [
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
+/** Often leaders that follow upon each other, for what goes wrong in elections needs several in a row. */
 export function drawFaultKinds(chance: Chance): readonly FaultKind[] {
-  return chance.some(FAULT_KINDS, 2 + chance.whole(6));
+  if (!chance.happens(0.4)) return chance.some(FAULT_KINDS, 2 + chance.whole(6));
+  const slow = chance.happens(0.5) ? (['slowDisk'] as const) : [];
+  return [...new Set(['succession', ...slow, ...chance.some(FAULT_KINDS, chance.whole(3))] as const)];
 }
 
 const MEAN_PERIOD_MS = 450;
+
+/** Looks for a leader before those that are out come back. */
+const MOST_WAITS = 40;
+
+interface Gone {
+  readonly id: string;
+  readonly comeBack: () => void;
+}
 
 export class Faults {
   private stopped = false;
@@ -78,8 +89,8 @@ export class Faults {
       case 'clog':
         this.cutLinks(kind);
         break;
-      case 'killLeader':
-        this.killLeaders(2 + chance.whole(4));
+      case 'succession':
+        this.succeed(3 + chance.whole(5), []);
         break;
       case 'powerLoss':
       case 'kill':
@@ -165,15 +176,44 @@ export class Faults {
     world.scheduler.after(chance.around(chance.pick([20, 400])), () => world.bootIfDown(machine));
   }
 
-  /** Leaders one after the other, each as soon as it has begun: what they leave behind is what figure 8 of the paper is about. */
-  private killLeaders(left: number): void {
+  /**
+   * Leaders one after the other, each felled or cut off soon after it began, while those before it come back: what they leave behind, on one node
+   * or on few, is what figure 8 of the paper is about.
+   */
+  private succeed(left: number, gone: readonly Gone[], waits = 0): void {
     const {world, chance} = this;
-    if (left === 0 || this.stopped) return;
+    const {scheduler} = world;
     const leader = world.leader();
-    if (leader) this.fell(leader.process.machine, chance.happens(0.5) ? 'lost' : 'kept');
-    world.scheduler.after(leader ? chance.between(5, 250) : 20, () =>
-      this.killLeaders(leader ? left - 1 : left),
-    );
+    if (left === 0 || this.stopped) for (const {comeBack} of gone) comeBack();
+    else if (!leader || gone.some(({id}) => id === leader.id)) {
+      const stuck = waits > MOST_WAITS;
+      if (stuck) for (const {comeBack} of gone) comeBack();
+      scheduler.after(20, () => this.succeed(left, stuck ? [] : gone, stuck ? 0 : waits + 1));
+    } else
+      scheduler.after(chance.pick([0, 5, 30, 150]) * chance.next(), () => {
+        const removed = this.remove(leader.process.machine);
+        const back = chance.happens(0.7);
+        if (back) for (const {comeBack} of gone) comeBack();
+        this.succeed(left - 1, back ? [removed] : [...gone, removed]);
+      });
+  }
+
+  /** Takes a node out of the cluster, all but one link perhaps; returns what brings it back. */
+  private remove(machine: Machine): Gone {
+    const {world, chance} = this;
+    const {network, ids} = world;
+    if (chance.happens(0.4)) {
+      world.fell(machine, chance.happens(0.5) ? 'lost' : 'kept');
+      return {id: machine.id, comeBack: () => world.bootIfDown(machine)};
+    }
+    const friend = chance.happens(0.5) ? chance.pick(ids) : undefined;
+    const others = ids.filter(id => id !== machine.id && id !== friend);
+    const links = others.flatMap(id => [`${id}>${machine.id}`, `${machine.id}>${id}`]);
+    for (const link of links) network.cut.add(link);
+    const comeBack = (): void => {
+      for (const link of links) network.cut.delete(link);
+    };
+    return {id: machine.id, comeBack};
   }
 
   /** One change after the other, as fast as they are taken. */
