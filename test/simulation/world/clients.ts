@@ -62,17 +62,22 @@ export class Client {
     this.ask({kind: 'txn', txn: {then: [{kind: 'put', key: 'probe', value: this.value()}]}}, done);
   }
 
+  /** Reads everything on one node, beside the others. */
+  peek(node: string): void {
+    this.ask({kind: 'txn', txn: {then: [{kind: 'range', prefix: ''}]}}, () => undefined, node);
+  }
+
   private next(): void {
     if (this.stopped) return;
     if (this.chance.happens(0.03)) this.readLocally();
     this.ask(this.draw(), () => this.start());
   }
 
-  private ask(input: StoreInput, done: (answered: boolean) => void): void {
+  private ask(input: StoreInput, done: (answered: boolean) => void, node?: string): void {
     const {cluster, name} = this;
     const {scheduler, network} = cluster;
     const id = this.nextId();
-    const to = this.chance.happens(ANYWHERE) ? this.chance.pick(cluster.ids) : this.target;
+    const to = node ?? (this.chance.happens(ANYWHERE) ? this.chance.pick(cluster.ids) : this.target);
     let over = false;
     const end = (answered: boolean): void => {
       over = true;

@@ -30,6 +30,8 @@ export interface WorldOptions {
 const REMEMBERED = 60;
 /** Machines that can become members. */
 const SPARES = 2;
+/** Reads of the curious in one run. */
+const MOST_PEEKS = 80;
 
 export class World implements ClusterView, ReplicaObserver {
   readonly scheduler = new Scheduler();
@@ -50,6 +52,8 @@ export class World implements ClusterView, ReplicaObserver {
   private readonly recent: string[] = [];
   private digest: number;
   private operations = 0;
+  /** The last term whose leader was asked at once. */
+  private peekedAt = 0;
   private readonly rotten = new Map<Machine, {path: string; offset: number; mask: number}>();
 
   constructor(private readonly options: WorldOptions) {
@@ -97,6 +101,22 @@ export class World implements ClusterView, ReplicaObserver {
     for (const client of this.clients) client.start();
     for (const watcher of this.watchers) watcher.start();
     this.faults.start();
+    this.peekAtLeaders(MOST_PEEKS);
+  }
+
+  /** Leaders that have just begun, and leaders of the past that do not know it yet, are where a read may come out wrong. */
+  private peekAtLeaders(left: number): void {
+    const latest = this.leader();
+    let done = 0;
+    for (const replica of this.replicas.values()) {
+      if (!replica.isLive || replica.node.role !== 'leader') continue;
+      const isNew = replica === latest && this.peekedAt !== replica.node.currentTerm;
+      if (isNew) this.peekedAt = replica.node.currentTerm;
+      if (!isNew && replica === latest) continue;
+      this.clients[0]?.peek(replica.id);
+      done += 1;
+    }
+    if (left > 0) this.scheduler.after(5, () => this.peekAtLeaders(left - done));
   }
 
   /** Runs until `until` or until something is wrong. */
