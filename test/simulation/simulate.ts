@@ -84,11 +84,26 @@ export async function simulate(options: SimulationOptions): Promise<Outcome> {
   return outcome(undefined, undefined, verdict.kind === 'undecided');
 }
 
-/** Undefined when the cluster came back to life, else what it lacks. */
+/** Undefined when the cluster came back to life, twice, else what it lacks. */
 async function heal(world: World): Promise<string | undefined> {
   world.note('healing');
   world.faults.heal();
   for (const client of world.clients) client.stop();
+  const lacks = await settle(world, 'after healing');
+  if (lacks !== undefined) return lacks;
+  world.compareStates();
+  // What is on the disks must be enough.
+  for (const machine of world.machines) world.fell(machine, 'lost');
+  for (const machine of world.machines) world.bootIfDown(machine);
+  const lacksAgain = await settle(world, 'after a power cut of all');
+  if (lacksAgain !== undefined) return lacksAgain;
+  world.compareStates();
+  // What was committed last is still to be told to watchers.
+  await world.run(world.scheduler.now + 200);
+  return undefined;
+}
+
+async function settle(world: World, when: string): Promise<string | undefined> {
   const until = world.scheduler.now + HEALING_MS;
   let answered = false;
   const probe = (): void => {
@@ -101,12 +116,8 @@ async function heal(world: World): Promise<string | undefined> {
   probe();
   await world.run(until, () => answered && world.converged);
   if (world.violation) return undefined;
-  if (!answered) return `no write was answered within ${HEALING_MS} ms after healing`;
-  if (!world.converged) return `not every node had applied everything ${HEALING_MS} ms after healing`;
-  world.compareStates();
-  // What was committed last is still to be told to watchers.
-  await world.run(world.scheduler.now + 200);
-  return undefined;
+  if (!answered) return `no write was answered within ${HEALING_MS} ms ${when}`;
+  return world.converged ? undefined : `not every member had applied everything ${HEALING_MS} ms ${when}`;
 }
 
 /** For a person: what failed, how to see it again, and what happened last. */

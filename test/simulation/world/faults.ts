@@ -104,10 +104,11 @@ export class Faults {
         this.pause(machine);
         break;
       case 'bitRot':
-        if (!machine.isUp) world.rot(machine, chance);
+        this.fell(machine, 'kept');
+        world.rot(machine, chance);
         break;
       case 'clock':
-        this.disturbClock(machine);
+        this.disturbClock(chance.happens(0.5) ? (world.leader()?.process.machine ?? machine) : machine);
         break;
       case 'transfer':
         world.transfer(machine.id);
@@ -266,6 +267,6 @@ export class Faults {
     machine.jumpWall(chance.between(-5000, 5000));
     machine.rate = chance.between(0.99, 1.01);
     // Jumps of the monotonic clock are those of a machine that slept, and longer than a late tick.
-    if (chance.happens(0.3)) machine.jumpClock(chance.between(250, 5000));
+    if (chance.happens(0.7)) machine.jumpClock(chance.between(250, 5000));
   }
 }

@@ -290,6 +290,8 @@ export class Replica {
           this.guarded(() => {
             this.snapshotting = false;
             this.node.compactTo(mark.index);
+            this.service.compactHistory();
+            this.pump();
           }),
         (error: unknown) => {
           this.snapshotting = false;

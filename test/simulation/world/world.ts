@@ -188,10 +188,14 @@ export class World implements ClusterView, ReplicaObserver {
 
   /** Flips a bit of the log of a machine that is down: it may refuse to start until the bit is back, but must not lose anything. */
   rot(machine: Machine, chance: Chance): void {
-    const path = chance.pick(machine.disk.paths().filter(name => name.startsWith(FOLDER)) ?? []);
-    const {length} = machine.disk.content(path);
-    if (length === 0 || this.rotten.has(machine)) return;
-    const damage = {path, offset: chance.whole(length), mask: 1 << chance.whole(8)};
+    const paths = machine.disk.paths().filter(name => name.startsWith(`${FOLDER}/log-`));
+    if (machine.isUp || this.rotten.has(machine) || paths.length === 0) return;
+    const path = paths.at(-1) ?? '';
+    const content = machine.disk.content(path);
+    let offset = 0;
+    // Most of a segment is zeros that nobody reads.
+    for (let tries = 0; tries < 30 && !content[offset]; tries++) offset = chance.whole(content.length);
+    const damage = {path, offset, mask: 1 << chance.whole(8)};
     machine.disk.damage(path, damage.offset, damage.mask);
     this.rotten.set(machine, damage);
     this.note(`${machine.id} ${path} rots at ${damage.offset}`);
