@@ -71,7 +71,8 @@ export function leaveJoint(from: Configuration): Configuration {
 }
 
 export function sameConfiguration(one: Configuration, other: Configuration): boolean {
-  return JSON.stringify(asLists(one)) === JSON.stringify(asLists(other));
+  const others = asLists(other);
+  return asLists(one).every((list, at) => list.join() === others[at]?.join());
 }
 
 /** The data of a `configuration` entry. */

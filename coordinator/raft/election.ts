@@ -59,9 +59,9 @@ export function replyVote(core: RaftCore, to: string, granted: boolean): void {
   core.sendDurably({kind: 'voteReply', to, from, term, granted, committed});
 }
 
-/** That an entry is committed is true whoever says it; who has it has everything before it alike. */
-export function learnCommit({log}: RaftCore, {index, term}: Position): void {
-  if (log.term(index) === term) log.commitTo(index);
+/** That an entry is committed is true whoever says it; who has it has everything before it alike. A leader counts for itself. */
+export function learnCommit({log, role}: RaftCore, {index, term}: Position): void {
+  if (role !== 'leader' && log.term(index) === term) log.commitTo(index);
 }
 
 /** The message is of the node's own term. One vote a term, and only for a log that is at least as far. */

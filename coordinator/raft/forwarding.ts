@@ -7,12 +7,27 @@ import type {DropReason, ProposeOutcome, ReadOutcome} from './types.ts';
 export function propose(core: RaftCore, data: Uint8Array): ProposeOutcome {
   if (core.leading) {
     const reason = whyNot(core);
-    return reason ? {kind: 'dropped', reason} : {kind: 'appended', ...core.append('command', data)};
+    if (reason) return {kind: 'dropped', reason};
+    const {index, term} = core.append('command', data);
+    return {kind: 'appended', index, term};
   }
   const to = core.leader;
   if (to === undefined) return {kind: 'dropped', reason: 'noLeader'};
-  core.send({kind: 'propose', to, from: core.id, data: [data]});
+  const {proposals} = core;
+  if (proposals && (proposals.to !== to || proposals.bytes >= core.limits.maxMessageBytes))
+    sendProposals(core);
+  core.proposals ??= {to, data: [], bytes: 0};
+  core.proposals.data.push(data);
+  core.proposals.bytes += data.length;
   return {kind: 'forwarded', to};
+}
+
+/** What was proposed since the last `Ready` goes in as few messages as fit. */
+export function sendProposals(core: RaftCore): void {
+  if (!core.proposals) return;
+  const {to, data} = core.proposals;
+  core.proposals = undefined;
+  core.send({kind: 'propose', to, from: core.id, data});
 }
 
 /** Never passed on a second time: two nodes that take each other for the leader would do so forever. */

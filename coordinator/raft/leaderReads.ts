@@ -14,9 +14,11 @@ export function addRead(core: RaftCore, leading: Leadership, read: WaitingRead):
   if (core.log.term(core.log.committed) !== core.term) leading.early.push(read);
   else if (isLeaseValid(core, leading)) answer(core, read, core.log.committed);
   else {
-    leading.reads.push({...read, index: core.log.committed, round: leading.round + 1});
-    leading.roundDue = true;
-    confirmReads(core, leading);
+    const {context, from} = read;
+    leading.reads.push({context, from, index: core.log.committed, round: leading.round + 1});
+    // The only voter needs nobody's answer.
+    if (!leading.roundDue) confirmReads(core, leading);
+    leading.roundDue = leading.reads.length > 0;
   }
   return true;
 }
@@ -43,7 +45,6 @@ export function confirmReads(core: RaftCore, leading: Leadership): void {
     answered += 1;
   }
   if (answered > 0) leading.reads = leading.reads.slice(answered);
-  if (leading.reads.length === 0) leading.roundDue = false;
 }
 
 /** §6.4.1. Those who answered elect nobody else for an election timeout after they did; ticks are coarse, and clocks differ. */

@@ -50,6 +50,15 @@ export class Leadership {
     private readonly window: Window,
   ) {}
 
+  /** Remembers when the round of now began; of those without an answer only the last ones matter. */
+  noteRound(most: number): void {
+    const {round, ticks: tick, rounds} = this;
+    const last = rounds.at(-1);
+    if (last?.tick === tick) last.round = round;
+    else rounds.push({round, tick});
+    if (rounds.length > most) rounds.shift();
+  }
+
   /** Follows who is a member now. Newcomers get what follows `last` once it is known what they lack. */
   setMembers(others: readonly string[], last: number): void {
     for (const id of this.progress.keys()) if (!others.includes(id)) this.progress.delete(id);

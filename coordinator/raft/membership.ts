@@ -55,7 +55,7 @@ function leaveWhenApplied(core: RaftCore): void {
 }
 
 function proposeConfiguration(core: RaftCore, configuration: Configuration): MembershipOutcome {
-  const place = core.append('configuration', encodeConfiguration(configuration));
-  if (core.leading) core.leading.pendingChange = place.index;
-  return {kind: 'proposed', ...place, configuration};
+  const {index, term} = core.append('configuration', encodeConfiguration(configuration));
+  if (core.leading) core.leading.pendingChange = index;
+  return {kind: 'proposed', index, term, configuration};
 }

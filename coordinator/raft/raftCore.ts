@@ -8,6 +8,7 @@ import {RaftLimits} from './raftLimits.ts';
 import {entryBytes, RaftLog} from './raftLog.ts';
 import type {
   Configuration,
+  Entry,
   EntryKind,
   Position,
   RaftConfig,
@@ -57,6 +58,8 @@ export class RaftCore {
   writeTicks = 0;
   /** Reads that were passed on to the leader, with their age in ticks. */
   readonly forwardedReads = new Map<string, number>();
+  /** On the way to the leader with the next `Ready`. */
+  proposals: {readonly to: string; readonly data: Uint8Array[]; bytes: number} | undefined;
   messages: Message[] = [];
   reads: ReadState[] = [];
   snapshots: SnapshotRequest[] = [];
@@ -111,6 +114,7 @@ export class RaftCore {
 
   /** Forgets every message that has not been handed out. */
   forgetMessages(): void {
+    this.proposals = undefined;
     this.messages = [];
     this.held = [];
   }
@@ -210,12 +214,11 @@ export class RaftCore {
     this.append('empty', NO_DATA);
   }
 
-  append(kind: EntryKind, data: Uint8Array): Position {
-    const place = {index: this.log.lastIndex + 1, term: this.term};
-    const entry = {...place, kind, data};
+  append(kind: EntryKind, data: Uint8Array): Entry {
+    const entry: Entry = {index: this.log.lastIndex + 1, term: this.term, kind, data};
     this.log.append(entry);
     if (this.leading) this.leading.uncommittedBytes += entryBytes(entry);
-    return place;
+    return entry;
   }
 
   /** Unique among all nodes and over restarts: an answer to another process's question must not be taken for one's own. */

@@ -10,6 +10,7 @@ import {
   handleReadIndexReply,
   propose,
   read,
+  sendProposals,
   tickForwardedReads,
 } from './forwarding.ts';
 import {commit, tickLeader} from './leader.ts';
@@ -179,6 +180,7 @@ export class RaftNode {
     const {core} = this;
     return (
       core.messages.length > 0 ||
+      core.proposals !== undefined ||
       core.reads.length > 0 ||
       core.snapshots.length > 0 ||
       this.hasWrite ||
@@ -193,15 +195,23 @@ export class RaftNode {
     const {log, limits} = core;
     const committed = this.applying === undefined ? log.applicable(limits.maxReadyBytes) : [];
     this.applying ??= committed.at(-1)?.index;
+    sendProposals(core);
     if (core.leading?.roundDue) sendHeartbeats(core, core.leading);
     if (core.leading) sendAppends(core, core.leading);
-    const write = this.hasWrite ? this.nextWrite() : NO_WRITE;
-    const {messages, reads, snapshots} = core;
+    const writes = this.hasWrite;
+    const ready: Ready = {
+      snapshot: writes ? core.installing : undefined,
+      entries: writes ? log.handOut(limits.maxReadyBytes) : [],
+      hardState: writes ? {term: core.term, vote: core.vote, commit: log.committed} : undefined,
+      messages: core.messages,
+      committed,
+      reads: core.reads,
+      snapshots: core.snapshots,
+    };
     core.messages = [];
     core.reads = [];
     core.snapshots = [];
-    const ready = {...write, messages, committed, reads, snapshots};
-    if (write !== NO_WRITE) {
+    if (writes) {
       this.write = {ready, version: core.version};
       core.writeTicks = 0;
     }
@@ -268,17 +278,4 @@ export class RaftNode {
     if (core.installing) return this.applying === undefined;
     return core.version !== core.savedVersion || core.log.hasUnstable;
   }
-
-  private nextWrite(): Pick<Ready, 'snapshot' | 'hardState' | 'entries'> {
-    const {core} = this;
-    const entries = core.log.handOut(core.limits.maxReadyBytes);
-    const hardState = {term: core.term, vote: core.vote, commit: core.log.committed};
-    return {snapshot: core.installing, hardState, entries};
-  }
 }
-
-const NO_WRITE: Pick<Ready, 'snapshot' | 'hardState' | 'entries'> = {
-  snapshot: undefined,
-  hardState: undefined,
-  entries: [],
-};

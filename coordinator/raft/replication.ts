@@ -26,10 +26,8 @@ export function sendHeartbeats(core: RaftCore, leading: Leadership): void {
   leading.sinceHeartbeat = 0;
   leading.roundDue = false;
   leading.round += 1;
-  const {round, ticks: tick} = leading;
-  const last = leading.rounds.at(-1);
-  if (last?.tick === tick) last.round = round;
-  else leading.rounds.push({round, tick});
+  const {round} = leading;
+  if (core.limits.leaseReads) leading.noteRound(2 * core.limits.electionTicks);
   for (const [to, progress] of leading.progress)
     core.send({
       kind: 'heartbeat',

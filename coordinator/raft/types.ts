@@ -76,7 +76,8 @@ export interface SnapshotRequest {
  *
  * - `snapshot`, `hardState` and `entries` are one durable write, in this order: install the snapshot (received before, see `InstallSnapshot`) and
  *   drop the whole log before its end; then the hard state; then the entries, the first of which replaces everything at and behind its index.
- *   Then call `persisted`. Until then further calls of `ready` hand out nothing to persist, but may hand out everything else.
+ *   Then call `persisted`; there is something to write exactly when `hardState` is set. Until then further calls of `ready` hand out nothing to
+ *   persist, but may hand out everything else.
  * - `messages` may be sent at once, before or during that write: what depends on it is handed out after `persisted`.
  * - `committed` is on disk already: apply in order, then call `appliedTo`. Until then no more of them are handed out.
  * - `reads` and `snapshots` need no acknowledgement.
@@ -176,6 +177,7 @@ export interface NodeStatus {
 
 /** Sizes in bytes count the data of entries and a little for each. */
 export interface RaftConfig {
+  /** A node that has lost its disk comes back under another name: it may have voted and acknowledged. */
   readonly id: string;
   /** What the driver found on disk; the newest that it persisted. */
   readonly hardState?: HardState;

@@ -1,9 +1,10 @@
 /** Several Raft nodes on a bad network with disks that survive their crashes; checks Raft's invariants after every step. */
 import assert from 'node:assert/strict';
-import {initialConfiguration} from '../../coordinator/raft/configuration.ts';
+import {initialConfiguration, sameConfiguration} from '../../coordinator/raft/configuration.ts';
 import type {Message} from '../../coordinator/raft/messages.ts';
 import {hasQuorum} from '../../coordinator/raft/quorum.ts';
-import type {MembershipChange, RaftConfig} from '../../coordinator/raft/types.ts';
+import type {RaftNode} from '../../coordinator/raft/raftNode.ts';
+import type {Configuration, MembershipChange, RaftConfig} from '../../coordinator/raft/types.ts';
 import type {Random} from '../../coordinator/runtime/random.ts';
 import {Host, type Snapshot, textOf} from './host.ts';
 
@@ -28,6 +29,7 @@ export interface ClusterOptions extends Omit<RaftConfig, 'id' | 'start'> {
 
 export class Cluster {
   readonly hosts: Host[];
+  private readonly first: Configuration;
   private mail: Mail[] = [];
   /** Directed pairs `a>b` that lose everything. */
   readonly cut = new Set<string>();
@@ -36,6 +38,7 @@ export class Cluster {
   private readonly leaders = new Map<number, string>();
   /** What was ever applied at each index, by anyone, and what the state was then. */
   readonly history: {readonly text: string; readonly digest: number}[] = [];
+  private readonly configurations = new Map<number, Configuration>();
   private waiting: WaitingRead[] = [];
   readonly answered = {reads: 0, dropped: 0};
   /** Nobody joins or leaves: then what is applied is on the disks of a majority of the first voters. */
@@ -47,9 +50,9 @@ export class Cluster {
     readonly random: Random,
   ) {
     const ids = Array.from({length: voters + spares}, (_, n) => `n${n}`);
-    const first = initialConfiguration(ids.slice(0, voters));
+    this.first = initialConfiguration(ids.slice(0, voters));
     const config = {maxInFlight: 4, ...settings, random};
-    this.hosts = ids.map((id, n) => new Host(id, n < voters ? first : undefined, config));
+    this.hosts = ids.map((id, n) => new Host(id, n < voters ? this.first : undefined, config));
     for (const host of this.hosts) host.start();
   }
 
@@ -83,11 +86,22 @@ export class Cluster {
     this.waiting = this.waiting.filter(read => read.host !== host);
   }
 
+  /** Time passes for everyone alike, in any order. */
+  tickAll(): void {
+    const left = [...this.hosts];
+    while (left.length > 0) {
+      const host = this.pick(left);
+      left.splice(left.indexOf(host), 1);
+      host.node?.tick();
+      this.take(host);
+    }
+  }
+
   /** One thing happens somewhere, by chance. */
-  step(): void {
+  step(ticks = true): void {
     const host = this.pick(this.hosts);
     const chance = this.random.next();
-    if (chance < 0.05) host.node?.tick();
+    if (chance < 0.05 && ticks) host.node?.tick();
     else if (chance < 0.5) this.deliver(Math.floor(this.random.next() * this.mail.length));
     else if (chance < 0.7) this.take(host);
     else if (chance < 0.84) this.finishWrite(host);
@@ -210,7 +224,7 @@ export class Cluster {
       const {node} = host;
       if (!node) continue;
       assert.ok(node.applied <= node.committed);
-      assert.equal(node.applied > 0 && host.state.index > 0, node.applied > 0);
+      this.checkConfiguration(node);
       if (node.role !== 'leader') continue;
       const known = this.leaders.get(node.currentTerm);
       assert.ok(known === undefined || known === host.id, `election safety in term ${node.currentTerm}`);
@@ -219,6 +233,16 @@ export class Cluster {
       this.leaders.set(node.currentTerm, host.id);
     }
     this.checkDurable();
+  }
+
+  /** It follows from what is applied, however that came: as entries, from the disk, in a snapshot. Newcomers have none at first. */
+  private checkConfiguration(node: RaftNode): void {
+    const {installing, applied, configuration} = node;
+    if (installing || configuration.voters.length === 0) return;
+    const known = this.configurations.get(applied);
+    if (!known) this.configurations.set(applied, configuration);
+    else if (known !== configuration)
+      assert.ok(sameConfiguration(known, configuration), `one configuration at ${applied}`);
   }
 
   /** Whatever was applied anywhere is on the disks of a majority. */
@@ -230,9 +254,8 @@ export class Cluster {
     const holders = new Set<string>();
     for (const host of hosts)
       if (host.snapshot.mark.index >= last || host.termOnDisk(last) === term) holders.add(host.id);
-    const voters = initialConfiguration(this.ids);
     assert.ok(
-      hasQuorum(voters, id => holders.has(id)),
+      hasQuorum(this.first, id => holders.has(id)),
       `entry ${last} is on ${holders.size} disks`,
     );
   }

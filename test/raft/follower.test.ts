@@ -160,4 +160,24 @@ describe('a candidate', () => {
     assert.equal(node.role, 'leader');
     assert.equal(node.currentTerm, 2);
   });
+
+  it('learns from a refusal what is committed, if it has that very entry', () => {
+    const node = follower([entry(1, 1), entry(2, 1)]);
+    node.campaign();
+    settle(node);
+    const refuse = (index: number, term: number): void =>
+      node.step({
+        kind: 'preVoteReply',
+        to: 'a',
+        from: 'b',
+        term: 1,
+        granted: false,
+        committed: {index, term},
+      });
+    refuse(2, 2);
+    refuse(9, 1);
+    assert.equal(node.committed, 0);
+    refuse(2, 1);
+    assert.equal(node.committed, 2);
+  });
 });

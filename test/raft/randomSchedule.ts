@@ -71,3 +71,20 @@ export function runSchedule(seed: number, voters: number): Cluster {
   cluster.checkLogs();
   return cluster;
 }
+
+/** Leases, with clocks that go at one rate: leaders are cut off, crash and hand over while everyone reads. */
+export function runLeaseSchedule(seed: number, voters: number): Cluster {
+  const random = seededRandom(seed * 10 + voters);
+  const cluster = new Cluster({voters, spares: 1, leaseReads: true}, random);
+  for (let period = 0; period < 400; period++) {
+    cluster.tickAll();
+    const steps = Math.floor(random.next() * 60);
+    for (let n = 0; n < steps; n++) {
+      disturb(cluster);
+      cluster.step(false);
+    }
+  }
+  cluster.heal();
+  cluster.settle(() => cluster.leader() !== undefined && allCaughtUp(cluster));
+  return cluster;
+}

@@ -252,4 +252,37 @@ describe('raft regressions', () => {
     assert.equal(cluster.node('b').currentTerm, 1);
     assert.equal(cluster.node('b').lastIndex, 1);
   });
+
+  it('the last voter hears from one who left, in an earlier term and with a longer log, that it may go on alone', () => {
+    const cluster = led(['a', 'b']);
+    const a = cluster.node('a');
+    assert.equal(a.changeMembership([{action: 'remove', node: 'a'}]).kind, 'proposed');
+    settle(cluster, ['a']);
+    a.propose(data('more'));
+    settle(cluster, ['a']);
+    // b gets the entry by which a leaves, and nothing of what follows.
+    cluster.deliver('b', 1);
+    cluster.drop('b');
+    settle(cluster, ['b']);
+    a.propose(data('lost'));
+    cluster.ready('a');
+    cluster.deliver('a');
+    cluster.ready('a');
+    cluster.host('a').failWrite();
+    cluster.apply('a');
+    cluster.drop('b');
+    assert.deepEqual(a.configuration, initialConfiguration(['b']));
+    // An order of a comes late; what b asks then in term 2 is lost.
+    const b = cluster.node('b');
+    b.step({kind: 'timeoutNow', to: 'b', from: 'a', term: 1});
+    settle(cluster, ['b']);
+    cluster.drop('a');
+    assert.deepEqual([a.currentTerm, b.currentTerm, b.role], [1, 2, 'candidate']);
+    for (let n = 0; n < 30; n++) {
+      b.tick();
+      settle(cluster);
+    }
+    assert.equal(b.role, 'leader');
+    assert.deepEqual(b.configuration, initialConfiguration(['b']));
+  });
 });
