@@ -45,13 +45,14 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${RAFT}/election.ts`,
     find: 'return message.lastIndex >= log.lastIndex;',
     replace: 'return true;',
+    seeds: [4],
   },
   {
     name: 'a candidate with an older last entry is elected',
     file: `${RAFT}/election.ts`,
     find: 'if (message.lastTerm !== log.lastTerm) return message.lastTerm > log.lastTerm;',
     replace: '',
-    seeds: [41],
+    seeds: [13],
   },
   {
     name: 'half of the voters are a majority',
@@ -64,6 +65,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${RAFT}/follower.ts`,
     find: 'known === 0 && log.term(message.previousIndex) !== message.previousTerm',
     replace: 'known === 0 && log.term(message.previousIndex) === undefined',
+    seeds: [3],
   },
   {
     name: 'a late copy of an old append cuts off what came after it',
@@ -82,13 +84,13 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${RAFT}/raftLog.ts`,
     find: 'if (this.writing !== undefined) this.writing = Math.min(this.writing, index - 1);',
     replace: '',
+    seeds: [4],
   },
   {
     name: 'a new leader answers reads before its first entry is committed',
     file: `${RAFT}/leaderReads.ts`,
     find: 'if (core.log.term(core.log.committed) !== core.term) leading.early.push(read);',
     replace: 'if (false) return false;',
-    seeds: [29],
   },
   {
     name: 'reads are answered without asking whether this node still leads',
@@ -114,12 +116,14 @@ export const MUTATIONS: readonly Mutation[] = [
     find: '    const later = findLaterFrame(',
     replace: `    if (frame.kind === 'bad') return {offset, truncated: 'taken for torn'};
     const later = findLaterFrame(`,
+    seeds: [6],
   },
   {
     name: 'a segment is deleted while its entries are needed',
     file: `${LOG}/logWriter.ts`,
     find: 'if (!oldest || oldest.lastIndex > index) break;',
     replace: 'if (!oldest) break;',
+    seeds: [7],
   },
   {
     name: 'an entry that the snapshot covers is applied again',
@@ -144,6 +148,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${LOG}/leaseDeadlines.ts`,
     find: 'this.deadlines.set(id, deadline + pause)',
     replace: 'this.deadlines.set(id, deadline)',
+    seeds: [5],
   },
   {
     name: 'a comparison fails and the transaction goes on',
@@ -156,6 +161,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${STORE}/watchHub.ts`,
     find: 'if (from > this.delivered) this.join(watcher);',
     replace: 'if (from >= this.delivered) this.join(watcher);',
+    seeds: [18],
   },
   {
     name: 'a watch gets a revision twice after a replay',

@@ -192,7 +192,7 @@ export class World implements ClusterView, ReplicaObserver {
     if (machine.isUp || this.rotten.has(machine) || paths.length === 0) return;
     const path = paths.at(-1) ?? '';
     const content = machine.disk.content(path);
-    let offset = 0;
+    let offset = chance.whole(content.length);
     // Most of a segment is zeros that nobody reads.
     for (let tries = 0; tries < 30 && !content[offset]; tries++) offset = chance.whole(content.length);
     const damage = {path, offset, mask: 1 << chance.whole(8)};
