@@ -142,6 +142,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${STORE}/stateSnapshot.ts`,
     find: "if (lease !== '') machine.leases.get(lease)?.keys.add(key);",
     replace: '',
+    seeds: [23],
   },
   {
     name: 'a lease ends early after the machine slept',
