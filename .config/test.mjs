@@ -18,7 +18,18 @@ const SUITES = {
   unit: {
     title: 'units, contracts, properties',
     spec: ['test/**/*.test.ts'],
-    ignore: ['test/integration/**', 'test/chaos/**', 'test/fuzz/**', 'test/vscode/suite/**', 'test/ui/**'],
+    ignore: [
+      'test/integration/**',
+      'test/simulation/**',
+      'test/chaos/**',
+      'test/fuzz/**',
+      'test/vscode/suite/**',
+      'test/ui/**',
+    ],
+  },
+  simulation: {
+    title: 'Raft, log and store under every fault, from seeds; planted bugs are found',
+    spec: ['test/simulation/**/*.test.ts'],
   },
   fuzz: {title: 'malformed input', spec: ['test/fuzz/**/*.test.ts']},
   integration: {

@@ -28,6 +28,10 @@ export interface Outcome {
   readonly operations: number;
   readonly committed: number;
   readonly elections: number;
+  /** Snapshots that were sent and installed. */
+  readonly installs: number;
+  /** Changes of members that were begun. */
+  readonly changes: number;
   readonly simulatedMs: number;
   readonly history: readonly HistoryEvent[];
   readonly lastEvents: readonly string[];
@@ -43,7 +47,7 @@ const MAX_CHECK_STEPS = 300_000;
 export async function simulate(options: SimulationOptions): Promise<Outcome> {
   const {seed, durationMs = DURATION_MS} = options;
   const voters = CLUSTER_SIZES[seed % CLUSTER_SIZES.length] ?? 3;
-  const world = new World({seed, voters, clients: 3, newNode: options.newNode ?? newNode});
+  const world = new World({seed, voters, clients: 5, newNode: options.newNode ?? newNode});
   world.start();
   await world.run(durationMs);
   const live = world.violation ? undefined : await heal(world);
@@ -63,6 +67,8 @@ export async function simulate(options: SimulationOptions): Promise<Outcome> {
     operations: world.history.filter(({type}) => type === 'call').length,
     committed: world.ledger.lastCommitted,
     elections: world.ledger.elections,
+    installs: world.counts.installs,
+    changes: world.counts.changes,
     simulatedMs: world.scheduler.now,
     history: world.history,
     lastEvents: world.lastEvents,
@@ -78,11 +84,26 @@ export async function simulate(options: SimulationOptions): Promise<Outcome> {
   return outcome(undefined, undefined, verdict.kind === 'undecided');
 }
 
-/** Undefined when the cluster came back to life, else what it lacks. */
+/** Undefined when the cluster came back to life, twice, else what it lacks. */
 async function heal(world: World): Promise<string | undefined> {
   world.note('healing');
   world.faults.heal();
   for (const client of world.clients) client.stop();
+  const lacks = await settle(world, 'after healing');
+  if (lacks !== undefined) return lacks;
+  world.compareStates();
+  // What is on the disks must be enough.
+  for (const machine of world.machines) world.fell(machine, 'lost');
+  for (const machine of world.machines) world.bootIfDown(machine);
+  const lacksAgain = await settle(world, 'after a power cut of all');
+  if (lacksAgain !== undefined) return lacksAgain;
+  world.compareStates();
+  // What was committed last is still to be told to watchers.
+  await world.run(world.scheduler.now + 200);
+  return undefined;
+}
+
+async function settle(world: World, when: string): Promise<string | undefined> {
   const until = world.scheduler.now + HEALING_MS;
   let answered = false;
   const probe = (): void => {
@@ -95,12 +116,8 @@ async function heal(world: World): Promise<string | undefined> {
   probe();
   await world.run(until, () => answered && world.converged);
   if (world.violation) return undefined;
-  if (!answered) return `no write was answered within ${HEALING_MS} ms after healing`;
-  if (!world.converged) return `not every node had applied everything ${HEALING_MS} ms after healing`;
-  world.compareStates();
-  // What was committed last is still to be told to watchers.
-  await world.run(world.scheduler.now + 200);
-  return undefined;
+  if (!answered) return `no write was answered within ${HEALING_MS} ms ${when}`;
+  return world.converged ? undefined : `not every member had applied everything ${HEALING_MS} ms ${when}`;
 }
 
 /** For a person: what failed, how to see it again, and what happened last. */

@@ -95,6 +95,7 @@ export async function recoverLog(
     }
     segments.push({number, bytes: bytes.length, lastIndex: scan.nextIndex - 1});
     tail = {header, offset: end.offset, nextSequence: scan.sequence};
+    if (at === numbers.length - 1) await makeDurable(disk, folder, file);
   }
   if (scan.nextIndex <= snapshot.index)
     throw new CoordinatorError(
@@ -205,6 +206,20 @@ async function clearTail(disk: Disk, file: string, from: number, to: number): Pr
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * A process that was killed may have left its last write, and the name of its last segment, in the memory of the system only. What is read here is
+ * acted on, so it must not be lost to a power cut afterwards.
+ */
+async function makeDurable(disk: Disk, folder: string, file: string): Promise<void> {
+  const handle = await disk.open(file);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await disk.syncFolder(folder);
 }
 
 async function readWhole(disk: Disk, file: string): Promise<Buffer> {

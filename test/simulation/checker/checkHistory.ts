@@ -1,6 +1,6 @@
 /** All that a recorded history can be asked: linearizable operations, leases that keep their time, watches that tell the same story. */
 import {explain, type Words} from './explain.ts';
-import {type HistoryEvent, operationsOf} from './history.ts';
+import {type HistoryEvent, operationsOf, type TimedOperation} from './history.ts';
 import {checkLeases, type LeaseCheckOptions} from './leaseCheck.ts';
 import {linearize} from './linearize.ts';
 import {
@@ -33,12 +33,22 @@ export function checkHistory(
   const watches = checkWatches(history);
   if (watches.kind === 'wrong') return watches;
   const {evidence} = watches;
-  const all = [...operations, ...expirationsOf(operations), ...showingsOf(history)];
+  const all = [...operations.filter(mayMatter), ...expirationsOf(operations), ...showingsOf(history)];
   const verdict = linearize(withEvidence(storeModel, evidence), all, options.maxSteps);
   if (verdict.kind === 'undecided') return {kind: 'undecided', steps: verdict.steps};
   if (verdict.kind === 'violation') return {kind: 'wrong', why: tell(all, evidence, options)};
   const unknown = operations.filter(({output}) => output === undefined).length;
   return {kind: 'correct', operations: operations.length, unknown, steps: verdict.steps};
+}
+
+/** Reads that nobody saw the answer of, and leases that nobody knows, explain nothing. */
+function mayMatter({input, output}: TimedOperation): boolean {
+  if (output !== undefined || input.kind === 'revokeLease') return true;
+  return input.kind === 'txn' && [...input.txn.then, ...(input.txn.else ?? [])].some(writes);
+}
+
+function writes({kind}: {kind: string}): boolean {
+  return kind !== 'get' && kind !== 'range';
 }
 
 /** Blames the operations alone when they fail alone, else the first revision of which watchers or local readers tell another story. */

@@ -64,6 +64,8 @@ interface Frame<S, I, O> {
   at: number;
   /** What led here; undefined at the start. */
   readonly placed: Operation<I, O> | undefined;
+  /** The operation that ends first of those that are left. */
+  readonly deadline: Operation<I, O> | undefined;
 }
 
 class Search<S, I, O> {
@@ -142,12 +144,13 @@ class Search<S, I, O> {
       if (operation.call > (deadline?.end ?? Number.POSITIVE_INFINITY)) break;
       if (!this.taken.has(operation)) candidates.push(operation);
     }
-    this.frames.push({state, candidates, at: 0, placed});
-    if (this.frames.length - 1 > this.longest.order.length || !this.longest.stuck)
-      this.longest = {order: this.order(), state, stuck: deadline};
+    this.frames.push({state, candidates, at: 0, placed, deadline});
   }
 
   private leave(): void {
+    const deepest = this.frames.at(-1);
+    if (deepest && (this.frames.length - 1 > this.longest.order.length || !this.longest.stuck))
+      this.longest = {order: this.order(), state: deepest.state, stuck: deepest.deadline};
     const frame = this.frames.pop();
     if (!frame?.placed) return;
     this.taken.delete(frame.placed);

@@ -21,8 +21,11 @@ export interface ClusterView {
 
 const KEYS = ['a', 'a/1', 'b', 'c'] as const;
 const LEASED = ['l/1', 'l/2'] as const;
-const TIMEOUT_MS = 900;
+/** Patience of a client, ms. */
+const TIMEOUTS_MS = [150, 400, 900] as const;
 const THINK_MS = 25;
+/** Part of the requests that go to any node, so that followers and leaders of the past are asked, too. */
+const ANYWHERE = 0.25;
 
 export interface ClientStatus {
   answered: number;
@@ -59,17 +62,22 @@ export class Client {
     this.ask({kind: 'txn', txn: {then: [{kind: 'put', key: 'probe', value: this.value()}]}}, done);
   }
 
+  /** Reads everything on one node, beside the others. */
+  peek(node: string): void {
+    this.ask({kind: 'txn', txn: {then: [{kind: 'range', prefix: ''}]}}, () => undefined, node);
+  }
+
   private next(): void {
     if (this.stopped) return;
     if (this.chance.happens(0.03)) this.readLocally();
     this.ask(this.draw(), () => this.start());
   }
 
-  private ask(input: StoreInput, done: (answered: boolean) => void): void {
+  private ask(input: StoreInput, done: (answered: boolean) => void, node?: string): void {
     const {cluster, name} = this;
     const {scheduler, network} = cluster;
     const id = this.nextId();
-    const to = this.target;
+    const to = node ?? (this.chance.happens(ANYWHERE) ? this.chance.pick(cluster.ids) : this.target);
     let over = false;
     const end = (answered: boolean): void => {
       over = true;
@@ -101,7 +109,7 @@ export class Client {
       },
       true,
     );
-    scheduler.after(TIMEOUT_MS, () => {
+    scheduler.after(this.chance.pick(TIMEOUTS_MS), () => {
       if (over) return;
       this.status.unknown += 1;
       this.target = this.chance.pick(cluster.ids);

@@ -11,6 +11,7 @@ export const FAULT_KINDS = [
   'bridge',
   'isolateLeader',
   'clog',
+  'succession',
   'powerLoss',
   'kill',
   'restartStorm',
@@ -26,18 +27,31 @@ export const FAULT_KINDS = [
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
+/** Often leaders that follow upon each other, for what goes wrong in elections needs several in a row. */
+export function drawFaultKinds(chance: Chance): readonly FaultKind[] {
+  if (!chance.happens(0.4)) return chance.some(FAULT_KINDS, 2 + chance.whole(6));
+  const slow = chance.happens(0.5) ? (['slowDisk'] as const) : [];
+  return [...new Set(['succession', ...slow, ...chance.some(FAULT_KINDS, chance.whole(3))] as const)];
+}
+
 const MEAN_PERIOD_MS = 450;
+
+/** Looks for a leader before those that are out come back. */
+const MOST_WAITS = 40;
+
+interface Gone {
+  readonly id: string;
+  readonly comeBack: () => void;
+}
 
 export class Faults {
   private stopped = false;
-  readonly kinds: readonly FaultKind[];
 
   constructor(
     private readonly world: World,
+    readonly kinds: readonly FaultKind[],
     private readonly chance: Chance,
-  ) {
-    this.kinds = chance.some(FAULT_KINDS, 2 + chance.whole(6));
-  }
+  ) {}
 
   start(): void {
     this.world.scheduler.after(this.chance.around(MEAN_PERIOD_MS), () => {
@@ -75,6 +89,9 @@ export class Faults {
       case 'clog':
         this.cutLinks(kind);
         break;
+      case 'succession':
+        this.succeed(3 + chance.whole(5), []);
+        break;
       case 'powerLoss':
       case 'kill':
         this.fell(machine, kind === 'powerLoss' ? 'lost' : 'kept');
@@ -87,16 +104,17 @@ export class Faults {
         this.pause(machine);
         break;
       case 'bitRot':
-        if (!machine.isUp) world.rot(machine, chance);
+        this.fell(machine, 'kept');
+        world.rot(machine, chance);
         break;
       case 'clock':
-        this.disturbClock(machine);
+        this.disturbClock(chance.happens(0.5) ? (world.leader()?.process.machine ?? machine) : machine);
         break;
       case 'transfer':
         world.transfer(machine.id);
         break;
       case 'membership':
-        world.changeMembership(chance);
+        this.changeMembers(1 + chance.whole(4));
         break;
       default:
         this.troubleDisk(machine, kind);
@@ -156,7 +174,55 @@ export class Faults {
     const {world, chance} = this;
     if (!machine.isUp) return;
     world.fell(machine, power);
-    world.scheduler.after(chance.around(400), () => world.bootIfDown(machine));
+    world.scheduler.after(chance.around(chance.pick([20, 400])), () => world.bootIfDown(machine));
+  }
+
+  /**
+   * Leaders one after the other, each felled or cut off soon after it began, while those before it come back: what they leave behind, on one node
+   * or on few, is what figure 8 of the paper is about.
+   */
+  private succeed(left: number, gone: readonly Gone[], waits = 0): void {
+    const {world, chance} = this;
+    const {scheduler} = world;
+    const leader = world.leader();
+    if (left === 0 || this.stopped) for (const {comeBack} of gone) comeBack();
+    else if (!leader || gone.some(({id}) => id === leader.id)) {
+      const stuck = waits > MOST_WAITS;
+      if (stuck) for (const {comeBack} of gone) comeBack();
+      scheduler.after(20, () => this.succeed(left, stuck ? [] : gone, stuck ? 0 : waits + 1));
+    } else
+      scheduler.after(chance.pick([0, 5, 30, 150]) * chance.next(), () => {
+        const removed = this.remove(leader.process.machine);
+        const back = chance.happens(0.7);
+        if (back) for (const {comeBack} of gone) comeBack();
+        this.succeed(left - 1, back ? [removed] : [...gone, removed]);
+      });
+  }
+
+  /** Takes a node out of the cluster, all but one link perhaps; returns what brings it back. */
+  private remove(machine: Machine): Gone {
+    const {world, chance} = this;
+    const {network, ids} = world;
+    if (chance.happens(0.4)) {
+      world.fell(machine, chance.happens(0.5) ? 'lost' : 'kept');
+      return {id: machine.id, comeBack: () => world.bootIfDown(machine)};
+    }
+    const friend = chance.happens(0.5) ? chance.pick(ids) : undefined;
+    const others = ids.filter(id => id !== machine.id && id !== friend);
+    const links = others.flatMap(id => [`${id}>${machine.id}`, `${machine.id}>${id}`]);
+    for (const link of links) network.cut.add(link);
+    const comeBack = (): void => {
+      for (const link of links) network.cut.delete(link);
+    };
+    return {id: machine.id, comeBack};
+  }
+
+  /** One change after the other, as fast as they are taken. */
+  private changeMembers(left: number): void {
+    const {world, chance} = this;
+    if (left === 0 || this.stopped) return;
+    world.changeMembership(chance);
+    world.scheduler.after(chance.around(60), () => this.changeMembers(left - 1));
   }
 
   private pause(machine: Machine): void {
@@ -201,6 +267,6 @@ export class Faults {
     machine.jumpWall(chance.between(-5000, 5000));
     machine.rate = chance.between(0.99, 1.01);
     // Jumps of the monotonic clock are those of a machine that slept, and longer than a late tick.
-    if (chance.happens(0.3)) machine.jumpClock(chance.between(250, 5000));
+    if (chance.happens(0.7)) machine.jumpClock(chance.between(250, 5000));
   }
 }

@@ -2,7 +2,8 @@
  * What every node has written, said, committed and applied, and Raft's invariants over it (figure 3 of the paper and what a disk adds), checked at
  * the very step that breaks one.
  */
-import type {Message} from '../../../coordinator/raft/messages.ts';
+import {decodeConfiguration} from '../../../coordinator/raft/configuration.ts';
+import type {AppendReply, Message} from '../../../coordinator/raft/messages.ts';
 import {majority} from '../../../coordinator/raft/quorum.ts';
 import {
   type Configuration,
@@ -32,6 +33,8 @@ export class Violation extends Error {
 interface Account {
   /** Acknowledged by its disk. */
   readonly durable: LogMirror;
+  /** Handed out to its disk. */
+  readonly handed: LogMirror;
   hardState: HardState;
   /** Handed to its disk, and not acknowledged: may be there after a crash. */
   writing: Ready | undefined;
@@ -65,6 +68,11 @@ export class Ledger {
 
   get lastCommitted(): number {
     return this.committed.length;
+  }
+
+  /** As of the last entry that anybody has applied. */
+  get configuration(): Configuration {
+    return this.committed.at(-1)?.configuration ?? this.first;
   }
 
   get elections(): number {
@@ -104,6 +112,7 @@ export class Ledger {
     if (now.base < durable.base && now.last < durable.base)
       throw new Violation('durable log', `${id} went back from snapshot ${durable.base} to ${now.last}`);
     durable.become(now);
+    account.handed.become(now);
     account.hardState = found.hardState;
     account.writing = undefined;
     account.abandoned = [];
@@ -114,7 +123,9 @@ export class Ledger {
 
   handedOut({id, node}: Replica, ready: Ready): void {
     const account = this.account(id);
-    if (ready.hardState || ready.entries.length > 0) account.writing = ready;
+    if (ready.hardState) account.writing = ready;
+    if (ready.snapshot) account.handed.reset(ready.snapshot.index, this.hashAt(ready.snapshot));
+    for (const entry of ready.entries) this.note(account.handed, entry);
     if (node.role !== 'leader') return;
     for (const entry of ready.entries) {
       const known = this.committed[entry.index - 1];
@@ -166,6 +177,7 @@ export class Ledger {
     account.term = node.currentTerm;
     account.writing = undefined;
     account.abandoned.push(ready);
+    account.handed.become(account.durable);
   }
 
   /** Nothing may leave a node that follows from what is not on its disk. */
@@ -182,19 +194,27 @@ export class Ledger {
         'durable vote',
         `${says} with vote '${hardState.vote}' of term ${hardState.term} on its disk`,
       );
-    if (message.kind === 'appendReply' && message.accepted && message.index > durable.last)
+    if (message.kind === 'appendReply' && message.accepted) this.checkAcknowledged(message, durable, says);
+  }
+
+  /** Of the leader's entries, too, not of others that had their places. */
+  private checkAcknowledged({term, index}: AppendReply, durable: LogMirror, says: string): void {
+    if (index > durable.last)
       throw new Violation(
         'durable before acknowledged',
-        `${says} for entry ${message.index} with ${durable.last} on its disk`,
+        `${says} for entry ${index} with ${durable.last} on its disk`,
+      );
+    const leader = this.leaders.get(term);
+    const account = leader === undefined ? undefined : this.account(leader);
+    const hash = account?.term === term ? account.handed.hash(index) : undefined;
+    if (hash !== undefined && durable.base < index && durable.hash(index) !== hash)
+      throw new Violation(
+        'durable before acknowledged',
+        `${says} for entry ${index} with another on its disk`,
       );
   }
 
-  applied(
-    {id, machine, node}: Replica,
-    entry: Entry,
-    outcome: object | undefined,
-    configuration: Configuration,
-  ): void {
+  applied({id, machine, node}: Replica, entry: Entry, outcome: object | undefined): void {
     const account = this.account(id);
     if (entry.index !== account.applied + 1)
       throw new Violation('applied once, in order', `${id} applied ${entry.index} after ${account.applied}`);
@@ -204,6 +224,8 @@ export class Ledger {
     const state = hashNumber(machine.revision, hashText(outcome ? JSON.stringify(outcome) : '', before));
     const known = this.committed[entry.index - 1];
     if (!known) {
+      const configuration =
+        entry.kind === 'configuration' ? decodeConfiguration(entry.data) : this.configuration;
       this.committed.push({term: entry.term, hash, state, knownIn: node.currentTerm, configuration});
       this.checkQuorum(entry.index, hash);
       return;
@@ -259,6 +281,7 @@ export class Ledger {
     if (!account) {
       account = {
         durable: new LogMirror(),
+        handed: new LogMirror(),
         hardState: NO_HARD_STATE,
         writing: undefined,
         abandoned: [],

@@ -62,6 +62,7 @@ export interface ReplicaSettings {
   readonly configuration: Configuration;
   /** Entries after which a snapshot is taken. */
   readonly snapshotEntries: number;
+  readonly limits: Pick<RaftConfig, 'maxReadyBytes' | 'maxMessageBytes' | 'maxInFlight'>;
   readonly newNode: (config: RaftConfig) => RaftNode;
   send(replica: Replica, message: Message): void;
   /** Bytes that lead up to a snapshot message; they may be lost whole. `arrived` is called when the other end has them on its disk. */
@@ -102,12 +103,13 @@ export class Replica {
 
   start(): void {
     this.open().then(
-      () => {
-        this.ready = true;
-        this.tick();
-        this.lookAtLeases();
-        this.pump();
-      },
+      () =>
+        this.guarded(() => {
+          this.ready = true;
+          this.tick();
+          this.lookAtLeases();
+          this.pump();
+        }),
       (error: unknown) => this.die(error),
     );
   }
@@ -168,9 +170,7 @@ export class Replica {
       start,
       entries,
       random,
-      maxReadyBytes: 2000,
-      maxMessageBytes: 1000,
-      maxInFlight: 8,
+      ...this.settings.limits,
     });
     this.service.restored();
     this.observer.recovered(this, {hardState, start, entries});
@@ -290,6 +290,8 @@ export class Replica {
           this.guarded(() => {
             this.snapshotting = false;
             this.node.compactTo(mark.index);
+            this.service.compactHistory();
+            this.pump();
           }),
         (error: unknown) => {
           this.snapshotting = false;

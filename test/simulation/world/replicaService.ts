@@ -30,6 +30,7 @@ interface PendingRead {
 
 const LEASE_TICK_MS = 50;
 const PAUSE_TICKS = 4;
+const KEPT_REVISIONS = 15;
 
 export class ReplicaService {
   private readonly proposals = new Map<string, PendingProposal>();
@@ -169,6 +170,14 @@ export class ReplicaService {
       const command = {kind: 'endLease', id, expired: true} as const;
       this.replica.node.propose(this.replica.encode(this.newId(), command));
     }
+  }
+
+  /** Old revisions go, as by a leader that keeps so many of them. */
+  compactHistory(): void {
+    const {node, machine} = this.replica;
+    const revision = machine.revision - KEPT_REVISIONS;
+    if (node.role !== 'leader' || revision <= machine.compactRevision) return;
+    node.propose(this.replica.encode(this.newId(), {kind: 'compact', revision}));
   }
 
   private keepAlive(lease: string, answer: (answer: Answer) => void, refuse: () => void): void {

@@ -1,5 +1,6 @@
 /** One simulated cluster with its clients, its faults and its books, from one seed. */
 
+import {isJoint, membersOf, NO_CONFIGURATION} from '../../../coordinator/raft/configuration.ts';
 import type {Message} from '../../../coordinator/raft/messages.ts';
 import type {RaftNode} from '../../../coordinator/raft/raftNode.ts';
 import type {Configuration, Entry, RaftConfig, SnapshotMark} from '../../../coordinator/raft/types.ts';
@@ -9,9 +10,10 @@ import type {HistoryEvent} from '../checker/history.ts';
 import {Chance} from './chance.ts';
 import {Client, type ClusterView, Watcher} from './clients.ts';
 import {hashBytes, hashNumber, hashText} from './digest.ts';
-import {Faults} from './faults.ts';
+import {drawFaultKinds, Faults} from './faults.ts';
 import {Ledger, Violation} from './ledger.ts';
 import {Machine} from './machine.ts';
+import {drawChanges} from './membershipChanges.ts';
 import {Network} from './network.ts';
 import {FOLDER, Replica, type ReplicaObserver} from './replica.ts';
 import {Scheduler} from './scheduler.ts';
@@ -26,6 +28,10 @@ export interface WorldOptions {
 
 /** Events that a failure shows. */
 const REMEMBERED = 60;
+/** Machines that can become members. */
+const SPARES = 2;
+/** Reads of the curious in one run. */
+const MOST_PEEKS = 80;
 
 export class World implements ClusterView, ReplicaObserver {
   readonly scheduler = new Scheduler();
@@ -36,14 +42,18 @@ export class World implements ClusterView, ReplicaObserver {
   readonly history: HistoryEvent[] = [];
   readonly faults: Faults;
   readonly clients: readonly Client[];
-  readonly counts = {steps: 0, boots: 0, snapshots: 0, installs: 0, deaths: 0};
+  readonly counts = {steps: 0, boots: 0, snapshots: 0, installs: 0, changes: 0, deaths: 0};
   /** What an invariant says against this run. */
   violation: Error | undefined;
   private readonly configuration: Configuration;
+  /** Small ones split what would go at once. */
+  private readonly limits;
   private readonly replicas = new Map<string, Replica>();
   private readonly recent: string[] = [];
   private digest: number;
   private operations = 0;
+  /** The last term whose leader was asked at once. */
+  private peekedAt = 0;
   private readonly rotten = new Map<Machine, {path: string; offset: number; mask: number}>();
 
   constructor(private readonly options: WorldOptions) {
@@ -51,14 +61,27 @@ export class World implements ClusterView, ReplicaObserver {
     this.digest = options.seed;
     this.network = new Network(this.scheduler, chance.fork());
     const durableWrites = chance.happens(0.7);
+    const kinds = drawFaultKinds(chance);
+    const spares = kinds.includes('membership') ? SPARES : 0;
     this.machines = Array.from(
-      {length: options.voters},
+      {length: options.voters + spares},
       (_, n) => new Machine(`n${n + 1}`, this.scheduler, chance.fork(), durableWrites),
     );
     this.ids = this.machines.map(({id}) => id);
-    this.configuration = {voters: this.ids, outgoing: [], learners: [], learnersNext: []};
+    this.configuration = {
+      voters: this.ids.slice(0, options.voters),
+      outgoing: [],
+      learners: [],
+      learnersNext: [],
+    };
+    this.limits = {
+      maxMessageBytes: chance.pick([1, 200, 1000, 100_000]),
+      maxReadyBytes: chance.pick([1, 500, 2000, 100_000]),
+      maxInFlight: chance.pick([1, 2, 8]),
+      snapshotEntries: chance.pick([10, 25, 80]),
+    };
     this.ledger = new Ledger(this.configuration);
-    this.faults = new Faults(this, chance.fork());
+    this.faults = new Faults(this, kinds, chance.fork());
     const nextId = (): number => ++this.operations;
     this.clients = Array.from(
       {length: options.clients},
@@ -78,6 +101,22 @@ export class World implements ClusterView, ReplicaObserver {
     for (const client of this.clients) client.start();
     for (const watcher of this.watchers) watcher.start();
     this.faults.start();
+    this.peekAtLeaders(MOST_PEEKS);
+  }
+
+  /** Leaders that have just begun, and leaders of the past that do not know it yet, are where a read may come out wrong. */
+  private peekAtLeaders(left: number): void {
+    const latest = this.leader();
+    let done = 0;
+    for (const replica of this.replicas.values()) {
+      if (!replica.isLive || replica.node.role !== 'leader') continue;
+      const isNew = replica === latest && this.peekedAt !== replica.node.currentTerm;
+      if (isNew) this.peekedAt = replica.node.currentTerm;
+      if (!isNew && replica === latest) continue;
+      this.clients[0]?.peek(replica.id);
+      done += 1;
+    }
+    if (left > 0) this.scheduler.after(5, () => this.peekAtLeaders(left - done));
   }
 
   /** Runs until `until` or until something is wrong. */
@@ -126,8 +165,11 @@ export class World implements ClusterView, ReplicaObserver {
       const replica = new Replica(
         process,
         {
-          configuration: this.configuration,
-          snapshotEntries: 25,
+          configuration: this.configuration.voters.includes(machine.id)
+            ? this.configuration
+            : NO_CONFIGURATION,
+          snapshotEntries: this.limits.snapshotEntries,
+          limits: this.limits,
           newNode,
           send: (from, message) => this.send(from, message),
           sendSnapshot: (from, to, snapshot, arrived) => this.sendSnapshot(from.id, to, snapshot, arrived),
@@ -146,10 +188,14 @@ export class World implements ClusterView, ReplicaObserver {
 
   /** Flips a bit of the log of a machine that is down: it may refuse to start until the bit is back, but must not lose anything. */
   rot(machine: Machine, chance: Chance): void {
-    const path = chance.pick(machine.disk.paths().filter(name => name.startsWith(FOLDER)) ?? []);
-    const {length} = machine.disk.content(path);
-    if (length === 0 || this.rotten.has(machine)) return;
-    const damage = {path, offset: chance.whole(length), mask: 1 << chance.whole(8)};
+    const paths = machine.disk.paths().filter(name => name.startsWith(`${FOLDER}/log-`));
+    if (machine.isUp || this.rotten.has(machine) || paths.length === 0) return;
+    const path = paths.at(-1) ?? '';
+    const content = machine.disk.content(path);
+    let offset = chance.whole(content.length);
+    // Most of a segment is zeros that nobody reads.
+    for (let tries = 0; tries < 30 && !content[offset]; tries++) offset = chance.whole(content.length);
+    const damage = {path, offset, mask: 1 << chance.whole(8)};
     machine.disk.damage(path, damage.offset, damage.mask);
     this.rotten.set(machine, damage);
     this.note(`${machine.id} ${path} rots at ${damage.offset}`);
@@ -163,7 +209,18 @@ export class World implements ClusterView, ReplicaObserver {
     leader.pump();
   }
 
-  changeMembership(_chance: Chance): void {}
+  changeMembership(chance: Chance): void {
+    const leader = this.leader();
+    if (!leader) return;
+    const changes = drawChanges(leader.node.configuration, this.ids, chance);
+    const outcome = leader.node.changeMembership(changes);
+    const what = changes.map(({action, node}) => `${action} ${node}`).join(', ');
+    this.note(
+      `${leader.id} ${what}: ${outcome.kind === 'refused' ? outcome.reason : `entry ${outcome.index}`}`,
+    );
+    if (outcome.kind === 'proposed') this.counts.changes += 1;
+    leader.pump();
+  }
 
   recovered(replica: Replica, found: Parameters<ReplicaObserver['recovered']>[1]): void {
     this.rotten.delete(replica.process.machine);
@@ -192,7 +249,7 @@ export class World implements ClusterView, ReplicaObserver {
 
   applied(replica: Replica, entry: Entry, outcome: Outcome | undefined): void {
     this.fold(replica.id, entry.index);
-    this.ledger.applied(replica, entry, outcome, replica.node.configuration);
+    this.ledger.applied(replica, entry, outcome);
   }
 
   snapshotWritten(replica: Replica, mark: SnapshotMark): void {
@@ -228,9 +285,11 @@ export class World implements ClusterView, ReplicaObserver {
     this.scheduler.after(200, () => this.bootIfDown(machine));
   }
 
-  /** Whether every node has applied everything that any node knows to be committed. */
+  /** Whether every member has applied everything that any node knows to be committed, and no change of members is under way. */
   get converged(): boolean {
-    return this.machines.every(({id}) => {
+    const {configuration} = this.ledger;
+    if (isJoint(configuration)) return false;
+    return membersOf(configuration).every(id => {
       const replica = this.replicas.get(id);
       return replica?.isLive && replica.node.applied === this.ledger.lastCommitted;
     });

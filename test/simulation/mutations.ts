@@ -1,0 +1,173 @@
+/**
+ * Planted bugs, each of a kind that some consensus system has had: one change to one source file. The checkers must find every one; a change whose
+ * text is no longer there fails, so that the list follows the code.
+ */
+
+export interface Mutation {
+  /** What the mutant does wrong. */
+  readonly name: string;
+  /** From the root of the repository. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  /** Seeds known to find it are tried first. */
+  readonly seeds?: readonly number[];
+}
+
+const RAFT = 'coordinator/raft';
+const STORE = 'coordinator/store';
+const LOG = 'coordinator/store/embedded';
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'a vote leaves before it is on disk',
+    file: `${RAFT}/election.ts`,
+    find: "core.sendDurably({kind: 'voteReply'",
+    replace: "core.send({kind: 'voteReply'",
+  },
+  {
+    name: 'entries are acknowledged before they are on disk',
+    file: `${RAFT}/follower.ts`,
+    find: `hintTerm: 0},
+    index,
+  );`,
+    replace: `hintTerm: 0},
+  );`,
+  },
+  {
+    name: 'a vote is forgotten with the process',
+    file: `${RAFT}/raftCore.ts`,
+    find: "this.vote = this.term === hardState.term ? hardState.vote : '';",
+    replace: "this.vote = '';",
+  },
+  {
+    name: 'a candidate with a shorter log is elected',
+    file: `${RAFT}/election.ts`,
+    find: 'return message.lastIndex >= log.lastIndex;',
+    replace: 'return true;',
+    seeds: [4],
+  },
+  {
+    name: 'a candidate with an older last entry is elected',
+    file: `${RAFT}/election.ts`,
+    find: 'if (message.lastTerm !== log.lastTerm) return message.lastTerm > log.lastTerm;',
+    replace: '',
+    seeds: [13],
+  },
+  {
+    name: 'half of the voters are a majority',
+    file: `${RAFT}/quorum.ts`,
+    find: 'return Math.floor(voters / 2) + 1;',
+    replace: 'return Math.max(1, Math.floor(voters / 2));',
+  },
+  {
+    name: 'entries are accepted without the one before them',
+    file: `${RAFT}/follower.ts`,
+    find: 'known === 0 && log.term(message.previousIndex) !== message.previousTerm',
+    replace: 'known === 0 && log.term(message.previousIndex) === undefined',
+    seeds: [3],
+  },
+  {
+    name: 'a late copy of an old append cuts off what came after it',
+    file: `${RAFT}/follower.ts`,
+    find: 'if (own === entry.term) continue;',
+    replace: '',
+  },
+  {
+    name: 'a heartbeat commits what the follower may not have',
+    file: `${RAFT}/replication.ts`,
+    find: 'commit: Math.min(log.committed, progress.match)',
+    replace: 'commit: log.committed',
+  },
+  {
+    name: 'a write that was overtaken counts for what replaced it (append ABA)',
+    file: `${RAFT}/raftLog.ts`,
+    find: 'if (this.writing !== undefined) this.writing = Math.min(this.writing, index - 1);',
+    replace: '',
+    seeds: [4],
+  },
+  {
+    name: 'a new leader answers reads before its first entry is committed',
+    file: `${RAFT}/leaderReads.ts`,
+    find: 'if (core.log.term(core.log.committed) !== core.term) leading.early.push(read);',
+    replace: 'if (false) return false;',
+  },
+  {
+    name: 'reads are answered without asking whether this node still leads',
+    file: `${RAFT}/leaderReads.ts`,
+    find: 'if (!limits.leaseReads || leading.leaseBroken) return false;',
+    replace: 'if (leading.ticks >= 0) return true;',
+  },
+  {
+    name: 'a proposal that is passed on is appended twice',
+    file: `${RAFT}/forwarding.ts`,
+    find: "if (core.leading && !whyNot(core)) core.append('command', data);",
+    replace: "if (core.leading && !whyNot(core)) for (let n = 0; n < 2; n++) core.append('command', data);",
+  },
+  {
+    name: 'the log is not flushed',
+    file: `${LOG}/logWriter.ts`,
+    find: "if (!this.durable && this.parts.settings.sync !== 'unsafeNone') await segment.file.sync();",
+    replace: '',
+  },
+  {
+    name: 'a damaged frame is taken for a torn one',
+    file: `${LOG}/logRecovery.ts`,
+    find: '    const later = findLaterFrame(',
+    replace: `    if (frame.kind === 'bad') return {offset, truncated: 'taken for torn'};
+    const later = findLaterFrame(`,
+    seeds: [6],
+  },
+  {
+    name: 'a segment is deleted while its entries are needed',
+    file: `${LOG}/logWriter.ts`,
+    find: 'if (!oldest || oldest.lastIndex > index) break;',
+    replace: 'if (!oldest) break;',
+    seeds: [7],
+  },
+  {
+    name: 'an entry that the snapshot covers is applied again',
+    file: `${LOG}/logRecovery.ts`,
+    find: 'if (entry.index > snapshotIndex) scan.entries.push(entry);',
+    replace: 'if (entry.index >= snapshotIndex) scan.entries.push(entry);',
+  },
+  {
+    name: 'the log before a received snapshot comes back after a restart',
+    file: `${LOG}/logRecovery.ts`,
+    find: 'if (index > snapshotIndex) return;',
+    replace: 'if (index > 0) return;',
+  },
+  {
+    name: 'a snapshot forgets which keys belong to a lease',
+    file: `${STORE}/stateSnapshot.ts`,
+    find: "if (lease !== '') machine.leases.get(lease)?.keys.add(key);",
+    replace: '',
+    seeds: [23],
+  },
+  {
+    name: 'a lease ends early after the machine slept',
+    file: `${LOG}/leaseDeadlines.ts`,
+    find: 'this.deadlines.set(id, deadline + pause)',
+    replace: 'this.deadlines.set(id, deadline)',
+    seeds: [5],
+  },
+  {
+    name: 'a comparison fails and the transaction goes on',
+    file: `${STORE}/stateMachine.ts`,
+    find: 'return (compares ?? []).every(compare =>',
+    replace: 'return (compares ?? []).every(compare => compare ||',
+  },
+  {
+    name: 'a watch that resumes loses a revision',
+    file: `${STORE}/watchHub.ts`,
+    find: 'if (from > this.delivered) this.join(watcher);',
+    replace: 'if (from >= this.delivered) this.join(watcher);',
+    seeds: [18],
+  },
+  {
+    name: 'a watch gets a revision twice after a replay',
+    file: `${STORE}/watchHub.ts`,
+    find: 'if (next > this.delivered) {',
+    replace: 'if (next >= this.delivered) {',
+  },
+];
