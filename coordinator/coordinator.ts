@@ -1,5 +1,4 @@
 /** The composition root: one coordinator made of its parts, started in order and stopped in reverse. */
-import {mkdir} from 'node:fs/promises';
 import {artifactRequests} from './artifacts/artifactRequests.ts';
 import {ArtifactStore} from './artifacts/artifactStore.ts';
 import {sweepArtifacts} from './artifacts/sweepArtifacts.ts';
@@ -14,7 +13,7 @@ import {PathReports} from './effects/pathReports.ts';
 import {UsageReports} from './effects/usageReports.ts';
 import {clusterRequests} from './handlers/clusterRequests.ts';
 import {memoryPast} from './handlers/memoryPast.ts';
-import {type CoordinatorCluster, openCluster} from './handlers/openCluster.ts';
+import type {CoordinatorCluster} from './handlers/openCluster.ts';
 import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
 import {serveMemory} from './handlers/serveMemory.ts';
@@ -27,13 +26,13 @@ import {pageFiles, webFolder} from './hub/pageFiles.ts';
 import {WatchService} from './hub/watch/watchService.ts';
 import {SharedMemory} from './memory/sharedMemory.ts';
 import type {Logger} from './observability/logger.ts';
+import {openStore} from './openStore.ts';
 import {AccountPauses} from './pool/accountPauses.ts';
 import {AgentDirectory} from './pool/agentDirectory.ts';
 import {AgentRegistry} from './pool/agentRegistry.ts';
 import {DEFAULT_TENANT} from './protocol/ids.ts';
 import {tenantKeys} from './protocol/model/keys.ts';
 import {type Clock, every} from './runtime/clock.ts';
-import {lockDirectory} from './runtime/directoryLock.ts';
 import {DisposableStore} from './runtime/disposable.ts';
 import type {Random} from './runtime/random.ts';
 import {AuditLog} from './security/audit.ts';
@@ -42,8 +41,6 @@ import {checkListenAddress} from './security/listenPolicy.ts';
 import type {Principal} from './security/principal.ts';
 import {ServerTls} from './security/serverTls.ts';
 import {TokenRegistry, withFixedTokens} from './security/tokenRegistry.ts';
-import {openEmbeddedStore} from './store/embedded/embeddedStore.ts';
-import type {ClusterControl} from './store/embedded/membership.ts';
 import type {EtcdTls} from './store/etcd/endpoints.ts';
 import type {EtcdAddress} from './store/etcd/etcdAddress.ts';
 import type {Store} from './store/store.ts';
@@ -122,47 +119,6 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     await unwind();
     throw error;
   }
-}
-
-/** What must be undone when it fails is added to `started`. */
-async function openStore(
-  {etcd, cluster, clock, random, logger: all, settings}: CoordinatorOptions,
-  data: DataDirectory,
-  authority: ClusterAuthority | undefined,
-  started: (() => Promise<void> | void)[],
-): Promise<{readonly store: Store; readonly control?: ClusterControl | undefined}> {
-  const logger = all.with({part: 'store'});
-  if (etcd) {
-    await mkdir(data.storeFolder, {recursive: true});
-    const hint = 'Stop the coordinator that uses it, or name another directory with --data.';
-    const lock = await lockDirectory(data.storeFolder, random.hex(6), hint);
-    started.push(() => lock.release());
-    // Its client takes a moment to load, which only its users should wait for.
-    const {openEtcdStore} = await import('./store/etcd/etcdStore.ts');
-    const store = await openEtcdStore({
-      ...etcd,
-      clock,
-      random,
-      logger,
-      settings: {requestTimeoutMs: settings.etcdTimeoutMs, heartbeatMs: settings.etcdHeartbeatMs},
-      closed: () => lock.release(),
-    });
-    return {store};
-  }
-  const store = await openEmbeddedStore({
-    directory: data.storeFolder,
-    clock,
-    random,
-    logger,
-    settings: {
-      segmentBytes: settings.segmentBytes,
-      snapshotEntries: settings.snapshotEntries,
-      snapshotLogBytes: settings.snapshotBytes,
-      historyRevisions: settings.historyRevisions,
-    },
-    cluster: cluster && (await openCluster(cluster, authority, clock)),
-  });
-  return {store, control: store.cluster};
 }
 
 interface Parts {
