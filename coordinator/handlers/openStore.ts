@@ -1,13 +1,13 @@
 /** The store that a coordinator keeps its facts in: embedded, alone or with other coordinators, or an etcd. */
 import {mkdir} from 'node:fs/promises';
-import type {CoordinatorOptions} from './coordinator.ts';
-import type {DataDirectory} from './dataDirectory.ts';
-import {openCluster} from './handlers/openCluster.ts';
-import {lockDirectory} from './runtime/directoryLock.ts';
-import type {ClusterAuthority} from './security/clusterAuthority.ts';
-import {openEmbeddedStore} from './store/embedded/embeddedStore.ts';
-import type {ClusterControl} from './store/embedded/membership.ts';
-import type {Store} from './store/store.ts';
+import type {CoordinatorOptions} from '../coordinator.ts';
+import type {DataDirectory} from '../dataDirectory.ts';
+import {lockDirectory} from '../runtime/directoryLock.ts';
+import type {ClusterAuthority} from '../security/clusterAuthority.ts';
+import {openEmbeddedStore} from '../store/embedded/embeddedStore.ts';
+import type {ClusterControl} from '../store/embedded/membership.ts';
+import type {Store} from '../store/store.ts';
+import {openCluster} from './openCluster.ts';
 
 /** What must be undone when it fails is added to `started`. */
 export async function openStore(
@@ -23,7 +23,7 @@ export async function openStore(
     const lock = await lockDirectory(data.storeFolder, random.hex(6), hint);
     started.push(() => lock.release());
     // Its client takes a moment to load, which only its users should wait for.
-    const {openEtcdStore} = await import('./store/etcd/etcdStore.ts');
+    const {openEtcdStore} = await import('../store/etcd/etcdStore.ts');
     const store = await openEtcdStore({
       ...etcd,
       clock,
