@@ -2,10 +2,11 @@
 //   npm test                     everything
 //   npm test -- unit chaos       some suites
 //   npm test -- --install        install missing packages first
-import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
+import {spawn} from 'node:child_process';
+import {closeSync, mkdtempSync, openSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
-import {install, installed, requireTools, run, stop} from './install.mjs';
+import {install, installed, requireTools, root, run, stop} from './install.mjs';
 
 const SUITES = {
   check: {
@@ -19,6 +20,8 @@ const SUITES = {
     title: 'units, contracts, properties',
     spec: ['test/**/*.test.ts'],
     ignore: [
+      'test/conformance/**',
+      'test/store/**',
       'test/integration/**',
       'test/simulation/**',
       'test/chaos/**',
@@ -26,6 +29,12 @@ const SUITES = {
       'test/vscode/suite/**',
       'test/ui/**',
     ],
+  },
+  stores: {
+    title: 'the store: its contract on every driver, crashes, clusters, etcd',
+    spec: ['test/conformance/**/*.test.ts', 'test/store/**/*.test.ts'],
+    // It waits for elections and disks most of the time.
+    beside: 'unit',
   },
   simulation: {
     title: 'Raft, log and store under every fault, from seeds; planted bugs are found',
@@ -54,16 +63,21 @@ if (!installed()) {
 }
 
 const started = performance.now();
+/** Suites that have begun before their turn. */
+const beside = new Map();
 const totals = {passed: 0, failed: 0, skipped: 0};
 const scratch = mkdtempSync(path.join(tmpdir(), 'mcpx-test-'));
 try {
   if (run(process.execPath, ['.config/build.mjs']) !== 0) stop('The build failed.');
-  for (const [name, suite] of Object.entries(SUITES)) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const asked = Object.entries(SUITES).filter(([name]) => wanted.length === 0 || wanted.includes(name));
+  for (const [name, suite] of asked) {
+    for (const [other, {beside}] of asked) if (beside === name) begin(other);
     console.log(`\n== ${name}: ${suite.title}`);
+    const began = performance.now();
     if (suite.commands) runCommands(suite.commands);
     else if (suite.program) runProgram(name, suite.program);
-    else runMocha(name, suite);
+    else await runMocha(name, suite);
+    console.log(`== ${name} took ${Math.round((performance.now() - began) / 1000)} s`);
   }
 } finally {
   rmSync(scratch, {recursive: true, force: true});
@@ -83,16 +97,32 @@ function runCommands(commands) {
   }
 }
 
-function runMocha(name, suite) {
+async function runMocha(name, suite) {
+  const {args: mocha, env, stats} = mochaOf(name, suite);
+  const begun = beside.get(name);
+  const status = begun ? await begun.ended : run('npx', mocha, {env});
+  if (begun) process.stdout.write(readFileSync(begun.output));
+  count(name, status, stats);
+}
+
+/** Its output is kept until its turn has come. */
+function begin(name) {
+  const {args: mocha, env} = mochaOf(name, SUITES[name]);
+  const output = path.join(scratch, `${name}.txt`);
+  const file = openSync(output, 'w');
+  const child = spawn('npx', mocha, {cwd: root, env, stdio: ['ignore', file, file]});
+  closeSync(file);
+  const ended = new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+  beside.set(name, {output, ended});
+}
+
+function mochaOf(name, suite) {
   const stats = path.join(scratch, `${name}.json`);
   const ignore = (suite.ignore ?? []).flatMap(glob => ['--ignore', glob]);
-  const mocha = ['--no-install', 'mocha', '--reporter', '.config/mochaReporter.cjs'];
+  const reporter = ['--reporter', '.config/mochaReporter.cjs', '--reporter-option', `stats=${stats}`];
   // For suites that can fetch what they lack.
   const env = args.includes('--install') ? {...process.env, MCPX_TEST_INSTALL: '1'} : process.env;
-  const status = run('npx', [...mocha, '--reporter-option', `stats=${stats}`, ...ignore, ...suite.spec], {
-    env,
-  });
-  count(name, status, stats);
+  return {args: ['--no-install', 'mocha', ...reporter, ...ignore, ...suite.spec], env, stats};
 }
 
 /** It installs what it needs itself, skips what it cannot run, and leaves counts as mocha does. */
