@@ -7,7 +7,6 @@ import {commandId} from './contributions.ts';
 import {isPlanFile} from './plan/planFile.ts';
 import type {Services} from './services.ts';
 import {setting} from './settings.ts';
-import {whenWhole} from './views/model/fleetRows.ts';
 import {sessionNodeId} from './views/model/nodeIds.ts';
 import {isAbandoned} from './views/model/sessionList.ts';
 
@@ -55,13 +54,15 @@ export function registerWelcome(options: WelcomeOptions): void {
 
 /** A window that opens starts nothing; what runs already is shown. */
 async function joinLeftRunning(options: WelcomeOptions): Promise<void> {
-  const {fleet, link} = options.services;
+  const {clock, fleet, link} = options.services;
+  const openedAt = clock.wallNow();
   const joined = setting('coordinator.context') === '' ? await link.join() : undefined;
   await whenDecided(link);
-  await whenWhole(fleet);
+  // Nothing may run at all until somebody starts it: then what was left comes to light.
+  await whenMirrored(fleet);
   // An idle coordinator that nobody looks at is left alone: it ends by itself.
   if (joined && joined === link.client && !hasUnfinished(fleet) && !isShown(options)) link.disconnect();
-  else await askAboutWork(options);
+  else await askAboutWork(options, openedAt);
 }
 
 /** Resolves when a start, if there is one, has come to its end. */
@@ -76,6 +77,18 @@ function whenDecided(link: Services['link']): Promise<void> {
   });
 }
 
+function whenMirrored(fleet: Services['fleet']): Promise<void> {
+  const isThere = (): boolean => fleet.mirror?.isWhole === true;
+  if (isThere()) return Promise.resolve();
+  return new Promise(resolve => {
+    const listening = fleet.onChange(() => {
+      if (!isThere()) return;
+      listening.dispose();
+      resolve();
+    });
+  });
+}
+
 function isShown({views, services}: WelcomeOptions): boolean {
   return views.some(({visible}) => visible) || services.panels.open.length > 0;
 }
@@ -84,7 +97,8 @@ function hasUnfinished({mirror}: Services['fleet']): boolean {
   return (mirror?.sessions ?? []).some(({session}) => !FINAL_SESSION_STATES.has(session.state));
 }
 
-async function askAboutWork({services, knows, reveal}: WelcomeOptions): Promise<void> {
+/** Of sessions that were there before the window: whoever starts one here knows that it runs. */
+async function askAboutWork({services, knows, reveal}: WelcomeOptions, openedAt: number): Promise<void> {
   const {clock, fleet, link} = services;
   // Agents find a coordinator that has just been started a moment later than we do.
   if (link.state.kind === 'connected' && link.state.endpoint.started) await delay(clock, AGENTS_RETURN_MS);
@@ -92,7 +106,9 @@ async function askAboutWork({services, knows, reveal}: WelcomeOptions): Promise<
   if (!mirror) return;
   const left = mirror.sessions
     .map(({session}) => session)
-    .filter(({id, state}) => !FINAL_SESSION_STATES.has(state) && !knows(id));
+    .filter(
+      ({id, state, createdAt}) => createdAt < openedAt && !FINAL_SESSION_STATES.has(state) && !knows(id),
+    );
   const [first] = left;
   if (!first) return;
   const show = vscode.l10n.t('Show');

@@ -142,7 +142,10 @@ describe('the trees of a fleet at work', function () {
     await vscode.commands.executeCommand('mcpx.sharedState.focus');
     await state.expand(await state.row(/^careful team, /));
     await state.expand(await state.row(/^api$/));
-    assert.deepEqual(await state.actions(await state.row(/^shape, \{"a":1\} · v1$/)), ['Open Value']);
+    assert.deepEqual(await state.actions(await state.row(/^shape, \{"a":1\} · v1$/)), [
+      'Open Value',
+      'Show History of Key',
+    ]);
     await page.screenshot('views-question');
     await team.mcpx('approvals', 'answer', (await team.approval()).id, 'Blue');
   });
