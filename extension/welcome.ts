@@ -7,6 +7,7 @@ import {commandId} from './contributions.ts';
 import {isPlanFile} from './plan/planFile.ts';
 import type {Services} from './services.ts';
 import {setting} from './settings.ts';
+import {whenMirrored} from './views/model/fleetRows.ts';
 import {sessionNodeId} from './views/model/nodeIds.ts';
 import {isAbandoned} from './views/model/sessionList.ts';
 
@@ -71,18 +72,6 @@ function whenDecided(link: Services['link']): Promise<void> {
   return new Promise(resolve => {
     const listening = link.onState(({kind}) => {
       if (kind === 'starting') return;
-      listening.dispose();
-      resolve();
-    });
-  });
-}
-
-function whenMirrored(fleet: Services['fleet']): Promise<void> {
-  const isThere = (): boolean => fleet.mirror?.isWhole === true;
-  if (isThere()) return Promise.resolve();
-  return new Promise(resolve => {
-    const listening = fleet.onChange(() => {
-      if (!isThere()) return;
       listening.dispose();
       resolve();
     });

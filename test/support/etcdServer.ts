@@ -1,15 +1,15 @@
 /** Real etcd of a test's own on loopback, of one member or several, in a temporary folder. Installed by apt only where that was asked for. */
 import assert from 'node:assert/strict';
-import {type ChildProcess, spawn, spawnSync} from 'node:child_process';
+import {type ChildProcess, spawn} from 'node:child_process';
 import {existsSync, mkdtempSync, readFileSync} from 'node:fs';
 import {rm} from 'node:fs/promises';
 import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {Etcd3, type IOptions} from 'etcd3';
+import {aptInstall} from './aptInstall.ts';
 import {within} from './waiting.ts';
 
-const INSTALL_LIMIT_MS = 300_000;
 const START_TIMEOUT_MS = 60_000;
 const TRY_MS = 1000;
 
@@ -22,25 +22,15 @@ process.once('exit', () => {
 /** Why there is no etcd; undefined when there is one. With CI=true or MCPX_TEST_INSTALL=1 it is installed first. */
 export function missingEtcd(): string | undefined {
   if (process.platform !== 'linux') return 'only Linux is set up for it';
-  if (!program() && (process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === '1')) install();
+  if (!program() && (process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === '1'))
+    // The package would start a server of its own on the usual port.
+    aptInstall(['etcd-server'], {RUNLEVEL: '1'});
   return program() ? undefined : 'etcd-server is not installed (CI=true or --install does it)';
 }
 
 function program(): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(path.delimiter);
   return ['/usr/bin', ...folders].map(folder => path.join(folder, 'etcd')).find(file => existsSync(file));
-}
-
-function install(): void {
-  const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
-  // The package would start a server of its own on the usual port.
-  const env = {...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1'};
-  const apt = (...args: string[]): boolean => {
-    const [command = '', ...rest] = [...asRoot, 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=60', ...args];
-    return spawnSync(command, rest, {env, stdio: 'ignore', timeout: INSTALL_LIMIT_MS}).status === 0;
-  };
-  console.log('  installing with apt: etcd-server');
-  if (apt('update')) apt('install', '--yes', '--no-install-recommends', 'etcd-server');
 }
 
 /** PEM files of the server, and the authority that it wants its clients' certificates from. */

@@ -1,32 +1,21 @@
 /** A real sshd of a test's own on loopback: throwaway keys, its own configuration, a high port. Installed by apt only where that was asked for. */
 import assert from 'node:assert/strict';
-import {type ChildProcess, execFileSync, spawn, spawnSync} from 'node:child_process';
+import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
 import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import {aptInstall} from './aptInstall.ts';
 import {found, within} from './waiting.ts';
 
 const SSHD = '/usr/sbin/sshd';
-const INSTALL_LIMIT_MS = 300_000;
 
 /** Why there is no sshd; undefined when there is one. With CI=true or MCPX_TEST_INSTALL=1 it is installed first. */
 export function missingSshServer(): string | undefined {
   if (process.platform !== 'linux') return 'only Linux is set up for it';
   if (!existsSync(SSHD) && (process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === '1'))
-    install();
+    aptInstall(['openssh-server', 'openssh-client']);
   return existsSync(SSHD) ? undefined : 'openssh-server is not installed (CI=true or --install does it)';
-}
-
-function install(): void {
-  const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
-  const apt = (...args: string[]): boolean => {
-    const [command = '', ...rest] = [...asRoot, 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=60', ...args];
-    const env = {...process.env, DEBIAN_FRONTEND: 'noninteractive'};
-    return spawnSync(command, rest, {env, stdio: 'ignore', timeout: INSTALL_LIMIT_MS}).status === 0;
-  };
-  console.log('  installing with apt: openssh-server');
-  if (apt('update')) apt('install', '--yes', '--no-install-recommends', 'openssh-server', 'openssh-client');
 }
 
 export class SshServer {

@@ -36,16 +36,21 @@ export interface FleetSource {
 
 /** Resolves when the first snapshots are there, or when there is no coordinator to send them. */
 export function whenWhole(fleet: FleetSource): Promise<void> | undefined {
-  if (isSettled(fleet)) return undefined;
+  return whenHolds(fleet, ({mirror}) => mirror === undefined || mirror.isWhole);
+}
+
+/** Resolves when the first snapshots are there, however long no coordinator is. */
+export function whenMirrored(fleet: FleetSource): Promise<void> | undefined {
+  return whenHolds(fleet, ({mirror}) => mirror?.isWhole === true);
+}
+
+function whenHolds(fleet: FleetSource, holds: (fleet: FleetSource) => boolean): Promise<void> | undefined {
+  if (holds(fleet)) return undefined;
   return new Promise(resolve => {
     const listening = fleet.onChange(() => {
-      if (!isSettled(fleet)) return;
+      if (!holds(fleet)) return;
       listening.dispose();
       resolve();
     });
   });
-}
-
-function isSettled({mirror}: FleetSource): boolean {
-  return mirror === undefined || mirror.isWhole;
 }
