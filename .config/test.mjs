@@ -66,6 +66,8 @@ const started = performance.now();
 /** Suites that have begun before their turn. */
 const beside = new Map();
 const totals = {passed: 0, failed: 0, skipped: 0};
+/** Said again at the end, where they are seen. */
+const failures = [];
 const scratch = mkdtempSync(path.join(tmpdir(), 'mcpx-test-'));
 try {
   if (run(process.execPath, ['.config/build.mjs']) !== 0) stop('The build failed.');
@@ -85,6 +87,7 @@ try {
 const skippedSuites = Object.keys(SUITES).filter(name => wanted.length > 0 && !wanted.includes(name));
 if (skippedSuites.length > 0) console.log(`\nnot asked for: ${skippedSuites.join(', ')}`);
 console.log(`\n${Math.round((performance.now() - started) / 1000)} s`);
+for (const failed of failures) console.log(`  failed: ${failed}`);
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exit(totals.failed > 0 || totals.passed === 0 ? 1 : 0);
 
@@ -93,7 +96,7 @@ function runCommands(commands) {
     const ok = run(command, commandArgs) === 0;
     console.log(`${ok ? '  ok  ' : '  FAILED  '} ${command} ${commandArgs.join(' ')}`);
     if (ok) totals.passed++;
-    else totals.failed++;
+    else fail(`${command} ${commandArgs.join(' ')}`);
   }
 }
 
@@ -141,9 +144,15 @@ function count(name, status, stats) {
     totals.failed += counted.failures;
     totals.skipped += counted.pending;
     for (const title of counted.skipped) console.log(`  skipped: ${title}`);
-    if (status !== 0 && counted.failures === 0) totals.failed++;
+    failures.push(...counted.failed.map(title => `${name}: ${title}`));
+    if (status !== 0 && counted.failures === 0) fail(`suite ${name} exited with ${status}`);
   } catch {
     console.log(`  suite ${name} ended without a verdict (exit ${status})`);
-    totals.failed++;
+    fail(`suite ${name} ended without a verdict`);
   }
+}
+
+function fail(what) {
+  totals.failed++;
+  failures.push(what);
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
-import {countsOf, NOTHING, ONE_FAILURE} from './counts.ts';
+import {countsOf, NOTHING} from './counts.ts';
 
 describe('counts of a window', () => {
   let folder: string;
@@ -19,21 +19,27 @@ describe('counts of a window', () => {
   };
 
   it('are a failure when the suite left none', () =>
-    assert.deepEqual(countsOf(path.join(folder, 'none.json'), true), ONE_FAILURE));
+    assert.deepEqual(countsOf('views', path.join(folder, 'none.json'), true), {
+      ...NOTHING,
+      failures: 1,
+      failed: ['views: it ended without a verdict'],
+    }));
 
   it('are a failure when the window ended badly after tests that passed', () =>
-    assert.deepEqual(countsOf(written({...NOTHING, passes: 3}), false), {
+    assert.deepEqual(countsOf('views', written({...NOTHING, passes: 3}), false), {
       ...NOTHING,
       passes: 3,
       failures: 1,
+      failed: ['views: it ended badly'],
     }));
 
   it('are what the suite counted otherwise', () => {
-    const failed = {...NOTHING, passes: 2, failures: 1};
-    assert.deepEqual(countsOf(written(failed), false), failed);
+    const failed = {...NOTHING, passes: 2, failures: 1, failed: ['a test: why']};
+    assert.deepEqual(countsOf('views', written(failed), false), failed);
     const skipped = {...NOTHING, passes: 2, pending: 1, skipped: ['one']};
-    assert.deepEqual(countsOf(written(skipped), true), skipped);
+    assert.deepEqual(countsOf('views', written(skipped), true), skipped);
   });
 
-  it('are refused when they are none', () => assert.throws(() => countsOf(written({passes: -1}), true)));
+  it('are refused when they are none', () =>
+    assert.throws(() => countsOf('views', written({passes: -1}), true)));
 });

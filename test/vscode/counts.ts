@@ -8,6 +8,8 @@ export const Counts = z.object({
   pending: z.int().nonnegative(),
   /** Full titles of what is pending. */
   skipped: z.array(z.string()),
+  /** Full titles of what failed, with the first line of why. */
+  failed: z.array(z.string()),
 });
 export type Counts = z.infer<typeof Counts>;
 
@@ -17,15 +19,20 @@ export function addCounts(a: Counts, b: Counts): Counts {
     failures: a.failures + b.failures,
     pending: a.pending + b.pending,
     skipped: [...a.skipped, ...b.skipped],
+    failed: [...a.failed, ...b.failed],
   };
 }
 
-export const NOTHING: Counts = {passes: 0, failures: 0, pending: 0, skipped: []};
-export const ONE_FAILURE: Counts = {...NOTHING, failures: 1};
+export const NOTHING: Counts = {passes: 0, failures: 0, pending: 0, skipped: [], failed: []};
+
+/** What no test told. */
+export function failure(why: string): Counts {
+  return {...NOTHING, failures: 1, failed: [why]};
+}
 
 /** A suite that left no counts failed, and so did one that ended badly without a failed test. */
-export function countsOf(file: string, endedWell: boolean): Counts {
-  if (!existsSync(file)) return ONE_FAILURE;
+export function countsOf(suite: string, file: string, endedWell: boolean): Counts {
+  if (!existsSync(file)) return failure(`${suite}: it ended without a verdict`);
   const counts = Counts.parse(JSON.parse(readFileSync(file, 'utf8')));
-  return endedWell || counts.failures > 0 ? counts : addCounts(counts, ONE_FAILURE);
+  return endedWell || counts.failures > 0 ? counts : addCounts(counts, failure(`${suite}: it ended badly`));
 }

@@ -7,7 +7,7 @@ import * as esbuild from 'esbuild';
 import {Person, ROOT} from '../integration/person.ts';
 import {UserRepository} from '../integration/userRepository.ts';
 import {within} from '../support/waiting.ts';
-import {addCounts, type Counts, countsOf, NOTHING, ONE_FAILURE} from './counts.ts';
+import {addCounts, type Counts, countsOf, failure, NOTHING} from './counts.ts';
 import {chooseEditor} from './editors.ts';
 import {LAUNCHES, type Launch, QUIET_SETTINGS} from './launches.ts';
 import {cacheFolder} from './standIn/parts.ts';
@@ -71,10 +71,10 @@ async function countAll({install, grep, launches}: Options): Promise<Counts> {
   try {
     let counts = NOTHING;
     for (const launch of launches) {
-      if (interrupted) return addCounts(counts, ONE_FAILURE);
+      if (interrupted) return addCounts(counts, failure('interrupted'));
       console.log(`\n  ${launch.suite}: ${launch.title}`);
       const counted = await countLaunch(launch, editor.executable, suites, grep);
-      counts = addCounts(counts, launch.mustFail ? failureExpected(counted) : counted);
+      counts = addCounts(counts, launch.mustFail ? failureExpected(launch, counted) : counted);
     }
     return counts;
   } finally {
@@ -87,9 +87,9 @@ function skipAll(why: string): Counts {
 }
 
 /** One test: whether a suite that cannot pass is seen to fail. */
-function failureExpected({failures}: Counts): Counts {
+function failureExpected({suite}: Launch, {failures}: Counts): Counts {
   console.log(failures > 0 ? '  failed, as it must' : '  PASSED, which it must not');
-  return failures > 0 ? {...NOTHING, passes: 1} : ONE_FAILURE;
+  return failures > 0 ? {...NOTHING, passes: 1} : failure(`${suite}: it passed`);
 }
 
 /** In a window of its own, by a person of its own; a process that stays behind is a failure. */
@@ -126,16 +126,17 @@ async function countLaunch(
       ],
     });
     await within(running, LAUNCH_LIMIT_MS, `the window of ${launch.suite} to end`);
-    counts = countsOf(stats, true);
+    counts = countsOf(launch.suite, stats, true);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
-    counts = countsOf(stats, false);
+    counts = countsOf(launch.suite, stats, false);
   }
   try {
     await person.leave();
   } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    counts = addCounts(counts, ONE_FAILURE);
+    const why = error instanceof Error ? error.message : String(error);
+    console.error(why);
+    counts = addCounts(counts, failure(`${launch.suite}: ${why}`));
   }
   return counts;
 }

@@ -22,12 +22,18 @@ export async function run(): Promise<void> {
     if (file.endsWith('.test.cjs')) mocha.addFile(path.join(folder, file));
   const counts = await new Promise<Counts>(resolve => {
     const skipped: string[] = [];
+    const failed: string[] = [];
     const runner = mocha.run(() => {
       const {passes = 0, failures = 0, pending = 0} = runner.stats ?? {};
-      resolve({passes, failures, pending, skipped});
+      resolve({passes, failures, pending, skipped, failed});
     });
     runner.on('pending', test => skipped.push(test.fullTitle()));
+    runner.on('fail', (test, error: Error) => failed.push(`${test.fullTitle()}: ${firstLine(error)}`));
   });
   writeFileSync(variable('MCPX_TEST_STATS'), JSON.stringify(counts));
   if (counts.failures > 0) throw new Error(`${counts.failures} failed`);
+}
+
+function firstLine({message}: Error): string {
+  return message.split('\n', 1)[0] ?? '';
 }

@@ -8,6 +8,8 @@ import {Page} from '../page.ts';
 import {Team} from '../team.ts';
 import {Tree} from './tree.ts';
 
+const SEARCH_PROMPT = 'Name, state or id of a session';
+
 const PLAN = `name: careful team
 agents: 2
 tasks:
@@ -197,8 +199,12 @@ describe('the trees of a fleet at work', function () {
 
   async function search(name: string, state: string): Promise<void> {
     await page.runCommand('MCPX: Search Sessions…');
-    await page.type(name);
-    await page.waitFor({selector: '.quick-input-list .monaco-list-row', hasText: state});
+    await page.waitFor({selector: `.quick-input-widget input.input[placeholder="${SEARCH_PROMPT}"]`});
+    await page.fill({selector: '.quick-input-widget input.input'}, name);
+    await page.waitFor({
+      selector: `.quick-input-list .monaco-list-row.focused[aria-label^="${name}"]`,
+      hasText: state,
+    });
     await page.press('Enter');
     await page.waitFor({selector: `.part.sidebar .monaco-list-row.selected[aria-label^="${name}"]`});
   }
