@@ -3,6 +3,7 @@ import {artifactRequests} from './artifacts/artifactRequests.ts';
 import {ArtifactStore} from './artifacts/artifactStore.ts';
 import {sweepArtifacts} from './artifacts/sweepArtifacts.ts';
 import {blobsOf, plansIn} from './artifacts/textArtifacts.ts';
+import {ClusterWays} from './cluster/clusterWays.ts';
 import {CoordinatorDirectory} from './cluster/coordinatorDirectory.ts';
 import type {Settings} from './config.ts';
 import {DataDirectory} from './dataDirectory.ts';
@@ -18,6 +19,7 @@ import type {CoordinatorCluster} from './handlers/openCluster.ts';
 import {openStore} from './handlers/openStore.ts';
 import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
+import {serveCluster} from './handlers/serveCluster.ts';
 import {serveMemory} from './handlers/serveMemory.ts';
 import type {Services} from './handlers/services.ts';
 import {watchHealth} from './handlers/watchHealth.ts';
@@ -181,6 +183,7 @@ async function assemble(
   serveAgents(services);
   serveClients(services, owned);
   serveMemory(services);
+  serveCluster(services);
   watches.register(hub);
   await Promise.all([attempts.start(), agents.start(), watches.start(), memory.start()]);
   void history.journal.start();
@@ -297,6 +300,12 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
     attempts,
     tokens,
     coordinators,
+    ways: owned.add(
+      new ClusterWays({
+        ...{...common, coordinator, hub, agents, attempts, random: options.random},
+        ...{directory: coordinators, version: VERSION, maxFrameBytes: settings.maxFrameBytes},
+      }),
+    ),
     identity: {coordinator, startedAt: clock.wallNow(), authorityPin: authority?.pin, url},
   };
 }
