@@ -5,6 +5,7 @@ import {sweepArtifacts} from './artifacts/sweepArtifacts.ts';
 import {blobsOf, plansIn} from './artifacts/textArtifacts.ts';
 import {ClusterWays} from './cluster/clusterWays.ts';
 import {CoordinatorDirectory} from './cluster/coordinatorDirectory.ts';
+import {LOCAL_AGENT, LOCAL_USER} from './cluster/sharedTokens.ts';
 import type {Settings} from './config.ts';
 import {DataDirectory} from './dataDirectory.ts';
 import {Approvals} from './effects/approvals.ts';
@@ -109,6 +110,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     started.push(() => store.close());
     const coordinators = new CoordinatorDirectory({
       ...{store, clock, random, logger, version: VERSION, id: data.identity.coordinator},
+      tokens: {client: data.identity.clientToken, agent: data.identity.agentToken},
       shared: options.cluster !== undefined || options.etcd !== undefined,
     });
     started.push(() => coordinators.stop());
@@ -210,8 +212,8 @@ async function makeHub(ground: Ground): Promise<Hub> {
   const {clock, random, logger, settings, publicNames} = options;
   const {coordinator, clientToken, agentToken} = data.identity;
   const fixed = new Map<string, Principal>([
-    [clientToken, {id: 'client:local', tenant: TENANT, role: 'coordinator'}],
-    [agentToken, {id: 'agent:local', tenant: TENANT, role: 'agent'}],
+    [clientToken, LOCAL_USER],
+    [agentToken, LOCAL_AGENT],
   ]);
   const tls = authority && owned.add(await ServerTls.open({authority, names: publicNames, clock, logger}));
   const hub = new Hub({
