@@ -52,7 +52,10 @@ async function outcomeOf(
   }
 }
 
-describe('a torn tail of the log', () => {
+describe('a torn tail of the log', function () {
+  // Every byte, one after the other.
+  this.timeout(180_000);
+
   for (const [how, cut] of [
     [
       'zeros',
@@ -83,7 +86,10 @@ describe('a torn tail of the log', () => {
     });
 });
 
-describe('a flipped bit in the log', () => {
+describe('a flipped bit in the log', function () {
+  // Every byte, one after the other.
+  this.timeout(180_000);
+
   it('never changes the state that is opened', async () => {
     const {content, end} = await smallLog();
     const counts = {refused: 0, harmless: 0};
@@ -118,7 +124,10 @@ describe('a flipped bit in the log', () => {
   });
 });
 
-describe('damaged snapshots and missing files', () => {
+describe('damaged snapshots and missing files', function () {
+  // Every byte, one after the other.
+  this.timeout(180_000);
+
   /** A run with many snapshots, and the names of its files by kind. */
   async function longRun(): Promise<{disk: SimulatedDisk; snapshots: string[]; segments: string[]}> {
     const disk = newDisk();
