@@ -41,11 +41,13 @@ import {type ClusterAuthority, openClusterAuthority} from './security/clusterAut
 import {checkListenAddress} from './security/listenPolicy.ts';
 import type {Principal} from './security/principal.ts';
 import {ServerTls} from './security/serverTls.ts';
+import {TokenExpiry} from './security/tokenExpiry.ts';
 import {TokenRegistry, withFixedTokens} from './security/tokenRegistry.ts';
 import type {EtcdTls} from './store/etcd/endpoints.ts';
 import type {EtcdAddress} from './store/etcd/etcdAddress.ts';
 import type {Store} from './store/store.ts';
 import {Lead} from './tasks/lead.ts';
+import type {LeadDuty} from './tasks/leadDuty.ts';
 import {TranscriptService} from './transcripts/transcriptService.ts';
 import {VERSION} from './version.ts';
 
@@ -270,6 +272,7 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
       maxLagRevisions: Math.max(1, Math.floor(settings.historyRevisions / 4)),
     },
   });
+  const expiry = new TokenExpiry({tokens, tenant: TENANT, clock, logger, periodMs: HOUSEKEEPING_MS});
   return {
     store,
     hub,
@@ -278,7 +281,7 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
       dispatch: (call, caller) => hub.dispatch(call, caller),
       principal: {id: `coordinator:${coordinator}`, tenant: TENANT, role: 'coordinator'},
     }),
-    lead: makeLead(ground, hub),
+    lead: makeLead(ground, hub, [history.journal, expiry]),
     agents,
     registry: owned.add(new AgentRegistry({...pool, settings: {leaseSeconds: settings.leaseSeconds}})),
     pauses: new AccountPauses({...common, directory: agents}),
@@ -301,7 +304,12 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
   };
 }
 
-function makeLead({options, data, store, artifacts, audit}: Ground, hub: Hub): Lead {
+/** `duties` are what one coordinator of the cluster does; whatever else is in this file each does for what is its own: disk, sockets, agents. */
+function makeLead(
+  {options, data, store, artifacts, audit}: Ground,
+  hub: Hub,
+  duties: readonly LeadDuty[],
+): Lead {
   const {clock, random, logger, settings} = options;
   const {dailyBudgetUsd} = settings;
   return new Lead({
@@ -324,6 +332,7 @@ function makeLead({options, data, store, artifacts, audit}: Ground, hub: Hub): L
       retentionMs: settings.retentionMs,
       ...(dailyBudgetUsd === undefined ? {} : {fleetBudgetUsdPerDay: dailyBudgetUsd}),
     },
+    duties,
   });
 }
 
@@ -343,8 +352,8 @@ function keepHouse({options, store, artifacts, owned}: Ground, services: Service
     if (swept.deleted > 0) logger.info('artifacts that nothing names were deleted', {...swept});
   };
   const clean = (): void => {
-    Promise.all([artifacts.dropStaleUploads(), tokens.removeExpired(TENANT), sweep()]).catch(
-      (error: unknown) => logger.warn('housekeeping failed; it is tried again', {error}),
+    Promise.all([artifacts.dropStaleUploads(), sweep()]).catch((error: unknown) =>
+      logger.warn('housekeeping failed; it is tried again', {error}),
     );
   };
   owned.add(every(clock, HOUSEKEEPING_MS, clean));
