@@ -326,7 +326,7 @@ function keepHouse({options, store, artifacts, owned}: Ground, services: Service
     const blobs = artifacts.tenant(TENANT);
     const before = clock.wallNow() - settings.keepArtifactsMs;
     const records = history.namedWith(kvs);
-    const swept = await sweepArtifacts(blobs, {records, before, read: blobsOf(blobs).get});
+    const swept = await sweepArtifacts(blobs, {records, before, read: blobsOf(blobs).find});
     if (swept.deleted > 0) logger.info('artifacts that nothing names were deleted', {...swept});
   };
   const clean = (): void => {
