@@ -3,6 +3,7 @@ import {artifactRequests} from './artifacts/artifactRequests.ts';
 import {ArtifactStore} from './artifacts/artifactStore.ts';
 import {sweepArtifacts} from './artifacts/sweepArtifacts.ts';
 import {blobsOf, plansIn} from './artifacts/textArtifacts.ts';
+import {CoordinatorDirectory} from './cluster/coordinatorDirectory.ts';
 import type {Settings} from './config.ts';
 import {DataDirectory} from './dataDirectory.ts';
 import {Approvals} from './effects/approvals.ts';
@@ -104,7 +105,13 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     const authority = options.tls ? await openClusterAuthority({directory: data.root, clock}) : undefined;
     const {store, control} = await openStore(options, data, authority, started);
     started.push(() => store.close());
-    const parts = await assemble(options, data, store, authority);
+    const coordinators = new CoordinatorDirectory({
+      ...{store, clock, random, logger, version: VERSION, id: data.identity.coordinator},
+      shared: options.cluster !== undefined || options.etcd !== undefined,
+    });
+    started.push(() => coordinators.stop());
+    await coordinators.start();
+    const parts = await assemble(options, data, store, authority, coordinators);
     started.push(() => parts.stop());
     parts.services.hub.addRoute(clusterRequests(control, logger));
     const address = await listen(parts.services.hub, options, data);
@@ -114,7 +121,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       parts.owned.add(parts.services.hub.dial({url, token: dial?.token ?? '', ca: dial?.ca}));
     parts.services.lead.start();
     started.push(() => parts.services.lead.stop());
-    return running(options, data, parts, authority, address);
+    const url = `${options.tls ? 'wss' : 'ws'}://${urlHost(options, address.host)}:${address.port}`;
+    parts.setUrl(url);
+    await coordinators.announce({url, ca: authority?.cert});
+    return running(data, parts, authority, url);
   } catch (error) {
     await unwind();
     throw error;
@@ -137,6 +147,7 @@ interface Ground {
   readonly artifacts: ArtifactStore;
   readonly tokens: TokenRegistry;
   readonly audit: AuditLog;
+  readonly coordinators: CoordinatorDirectory;
   readonly owned: DisposableStore;
 }
 
@@ -147,6 +158,7 @@ async function assemble(
   data: DataDirectory,
   store: Store,
   authority: ClusterAuthority | undefined,
+  coordinators: CoordinatorDirectory,
 ): Promise<Parts> {
   const {clock, random, logger, settings} = options;
   const artifacts = await ArtifactStore.open({
@@ -159,7 +171,7 @@ async function assemble(
   const owned = new DisposableStore();
   const audit = new AuditLog({store, tenant: TENANT, clock, logger, writerId: data.identity.coordinator});
   const tokens = new TokenRegistry(store, {clock, random, logger, audit});
-  const ground: Ground = {options, data, store, authority, artifacts, tokens, audit, owned};
+  const ground: Ground = {options, data, store, authority, artifacts, tokens, audit, coordinators, owned};
   const hub = await makeHub(ground);
   let url = '';
   const services = makeServices(ground, hub, () => url);
@@ -191,7 +203,7 @@ async function assemble(
 
 /** The door: TLS, tokens, limits, and the artifacts behind the same door. */
 async function makeHub(ground: Ground): Promise<Hub> {
-  const {options, data, store, authority, artifacts, tokens, owned} = ground;
+  const {options, data, store, authority, artifacts, tokens, coordinators, owned} = ground;
   const {clock, random, logger, settings, publicNames} = options;
   const {coordinator, clientToken, agentToken} = data.identity;
   const fixed = new Map<string, Principal>([
@@ -202,7 +214,7 @@ async function makeHub(ground: Ground): Promise<Hub> {
   const hub = new Hub({
     coordinator,
     version: VERSION,
-    authenticate: withFixedTokens(fixed, token => tokens.verify(token)),
+    authenticate: withFixedTokens(fixed, async token => coordinators.verify(token) ?? tokens.verify(token)),
     clock,
     random,
     logger: logger.with({part: 'hub'}),
@@ -234,7 +246,7 @@ async function makeHub(ground: Ground): Promise<Hub> {
 }
 
 function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
-  const {options, data, store, authority, artifacts, tokens, audit, owned} = ground;
+  const {options, data, store, authority, artifacts, tokens, audit, coordinators, owned} = ground;
   const {clock, logger, settings} = options;
   const {coordinator} = data.identity;
   const common = {store, tenant: TENANT, clock, logger};
@@ -284,6 +296,7 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
     history,
     attempts,
     tokens,
+    coordinators,
     identity: {coordinator, startedAt: clock.wallNow(), authorityPin: authority?.pin, url},
   };
 }
@@ -360,17 +373,14 @@ async function listen(
 }
 
 function running(
-  options: CoordinatorOptions,
   data: DataDirectory,
   parts: Parts,
   authority: ClusterAuthority | undefined,
-  address: {host: string; port: number},
+  url: string,
 ): Coordinator {
   const {services} = parts;
-  const {store, hub, lead} = services;
+  const {store, hub, lead, coordinators} = services;
   const {coordinator, clientToken, agentToken} = data.identity;
-  const url = `${options.tls ? 'wss' : 'ws'}://${urlHost(options, address.host)}:${address.port}`;
-  parts.setUrl(url);
   return {
     id: coordinator,
     url,
@@ -389,7 +399,7 @@ function running(
       });
     },
     async stop(graceMs) {
-      await lead.stop();
+      await Promise.all([lead.stop(), coordinators.stop()]);
       await hub.stop({graceMs});
       await parts.stop();
       await store.close();
