@@ -24,6 +24,8 @@ export interface OtherCoordinator {
   readonly url: string;
   /** PEM of the only authority to trust there; the system's where absent. */
   readonly ca: string | undefined;
+  /** Its name as a member of the store's cluster, where it is one. */
+  readonly node?: string | undefined;
 }
 
 export interface CoordinatorDirectoryOptions {
@@ -31,6 +33,7 @@ export interface CoordinatorDirectoryOptions {
   /** Whether others may share the store. A coordinator that is alone has no record and no others. */
   readonly shared: boolean;
   readonly id: string;
+  readonly node?: string | undefined;
   readonly version: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -80,7 +83,7 @@ export class CoordinatorDirectory implements Disposable {
   /** The other coordinators that live, in the order of their ids. */
   others(): readonly OtherCoordinator[] {
     return [...this.records.all()]
-      .map(({value: {id, url, ca}}) => ({id, url, ca}))
+      .map(({value: {id, url, ca, node}}) => ({id, url, ca, ...(node === undefined ? {} : {node})}))
       .filter(({id}) => id !== this.options.id)
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
@@ -98,7 +101,7 @@ export class CoordinatorDirectory implements Disposable {
 
   /** Tells the others where our door is, from now on until `stop`. */
   async announce(door: {readonly url: string; readonly ca: string | undefined}): Promise<void> {
-    const {shared, clock, id, version, leaseSeconds = LEASE_SECONDS} = this.options;
+    const {shared, clock, id, node, version, leaseSeconds = LEASE_SECONDS} = this.options;
     if (!shared) return;
     const record: CoordinatorRecord = {
       v: RECORD_VERSION,
@@ -106,6 +109,7 @@ export class CoordinatorDirectory implements Disposable {
       id,
       url: door.url,
       ...(door.ca === undefined ? {} : {ca: door.ca}),
+      ...(node === undefined ? {} : {node}),
       version,
       since: clock.wallNow(),
     };
