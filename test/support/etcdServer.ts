@@ -22,13 +22,13 @@ process.once('exit', () => {
 /** Why there is no etcd; undefined when there is one. With CI=true or MCPX_TEST_INSTALL=1 it is installed first. */
 export function missingEtcd(): string | undefined {
   if (process.platform !== 'linux') return 'only Linux is set up for it';
-  if (!program() && (process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === '1'))
+  if (!etcdProgram() && (process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === '1'))
     // The package would start a server of its own on the usual port.
     aptInstall(['etcd-server'], {RUNLEVEL: '1'});
-  return program() ? undefined : 'etcd-server is not installed (CI=true or --install does it)';
+  return etcdProgram() ? undefined : 'etcd-server is not installed (CI=true or --install does it)';
 }
 
-function program(): string | undefined {
+export function etcdProgram(): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(path.delimiter);
   return ['/usr/bin', ...folders].map(folder => path.join(folder, 'etcd')).find(file => existsSync(file));
 }
@@ -120,7 +120,7 @@ export class EtcdServer {
       ...(tls?.clientAuthority ? ['--client-cert-auth', '--trusted-ca-file', tls.clientAuthority] : []),
       ...(this.options.args ?? []),
     ];
-    const child = spawn(program() ?? 'etcd', args, {stdio: 'ignore'});
+    const child = spawn(etcdProgram() ?? 'etcd', args, {stdio: 'ignore'});
     running.add(child);
     child.once('exit', () => running.delete(child));
     this.children.set(member, child);
