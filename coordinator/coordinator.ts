@@ -333,9 +333,9 @@ function keepHouse({options, artifacts, owned}: Ground, services: Services): voi
   owned.add(watchHealth(services, clock, settings.healthCheckMs));
   artifacts.keepWhole(history);
   const clean = (): void => {
-    artifacts.clean(history).catch((error: unknown) =>
-      logger.warn('housekeeping failed; it is tried again', {error}),
-    );
+    artifacts
+      .clean(history)
+      .catch((error: unknown) => logger.warn('housekeeping failed; it is tried again', {error}));
   };
   owned.add(every(clock, HOUSEKEEPING_MS, clean));
 }
