@@ -1,7 +1,4 @@
 /** The composition root: one coordinator made of its parts, started in order and stopped in reverse. */
-import {artifactRequests} from './artifacts/artifactRequests.ts';
-import {ArtifactStore} from './artifacts/artifactStore.ts';
-import {sweepArtifacts} from './artifacts/sweepArtifacts.ts';
 import {blobsOf, plansIn} from './artifacts/textArtifacts.ts';
 import {ClusterWays} from './cluster/clusterWays.ts';
 import {CoordinatorDirectory} from './cluster/coordinatorDirectory.ts';
@@ -15,6 +12,7 @@ import {LiveAttempts} from './effects/liveAttempts.ts';
 import {PathReports} from './effects/pathReports.ts';
 import {UsageReports} from './effects/usageReports.ts';
 import {clusterRequests} from './handlers/clusterRequests.ts';
+import {CoordinatorArtifacts} from './handlers/coordinatorArtifacts.ts';
 import {memoryPast} from './handlers/memoryPast.ts';
 import type {CoordinatorCluster} from './handlers/openCluster.ts';
 import {openStore} from './handlers/openStore.ts';
@@ -35,7 +33,6 @@ import {AccountPauses} from './pool/accountPauses.ts';
 import {AgentDirectory} from './pool/agentDirectory.ts';
 import {AgentRegistry} from './pool/agentRegistry.ts';
 import {DEFAULT_TENANT} from './protocol/ids.ts';
-import {tenantKeys} from './protocol/model/keys.ts';
 import {type Clock, every} from './runtime/clock.ts';
 import {DisposableStore} from './runtime/disposable.ts';
 import type {Random} from './runtime/random.ts';
@@ -44,11 +41,13 @@ import {type ClusterAuthority, openClusterAuthority} from './security/clusterAut
 import {checkListenAddress} from './security/listenPolicy.ts';
 import type {Principal} from './security/principal.ts';
 import {ServerTls} from './security/serverTls.ts';
+import {TokenExpiry} from './security/tokenExpiry.ts';
 import {TokenRegistry, withFixedTokens} from './security/tokenRegistry.ts';
 import type {EtcdTls} from './store/etcd/endpoints.ts';
 import type {EtcdAddress} from './store/etcd/etcdAddress.ts';
 import type {Store} from './store/store.ts';
 import {Lead} from './tasks/lead.ts';
+import type {LeadDuty} from './tasks/leadDuty.ts';
 import {TranscriptService} from './transcripts/transcriptService.ts';
 import {VERSION} from './version.ts';
 
@@ -111,6 +110,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     const coordinators = new CoordinatorDirectory({
       ...{store, clock, random, logger, version: VERSION, id: data.identity.coordinator},
       tokens: {client: data.identity.clientToken, agent: data.identity.agentToken},
+      node: options.cluster?.node,
       shared: options.cluster !== undefined || options.etcd !== undefined,
     });
     started.push(() => coordinators.stop());
@@ -148,7 +148,7 @@ interface Ground {
   readonly data: DataDirectory;
   readonly store: Store;
   readonly authority: ClusterAuthority | undefined;
-  readonly artifacts: ArtifactStore;
+  readonly artifacts: CoordinatorArtifacts;
   readonly tokens: TokenRegistry;
   readonly audit: AuditLog;
   readonly coordinators: CoordinatorDirectory;
@@ -165,14 +165,13 @@ async function assemble(
   coordinators: CoordinatorDirectory,
 ): Promise<Parts> {
   const {clock, random, logger, settings} = options;
-  const artifacts = await ArtifactStore.open({
-    folder: data.artifactFolder,
-    clock,
-    random,
-    logger,
-    limits: {maxArtifactBytes: settings.maxArtifactBytes},
+  const artifacts = await CoordinatorArtifacts.open({
+    ...{folder: data.artifactFolder, tenant: TENANT, store, coordinators, clock, random, settings},
+    logger: logger.with({part: 'artifacts'}),
+    node: options.cluster?.node,
   });
   const owned = new DisposableStore();
+  owned.add(artifacts);
   const audit = new AuditLog({store, tenant: TENANT, clock, logger, writerId: data.identity.coordinator});
   const tokens = new TokenRegistry(store, {clock, random, logger, audit});
   const ground: Ground = {options, data, store, authority, artifacts, tokens, audit, coordinators, owned};
@@ -237,16 +236,7 @@ async function makeHub(ground: Ground): Promise<Hub> {
     degraded: () => store.status().degraded,
   });
   if (tls) owned.add(tls.onRenewed(material => hub.renewTls(material)));
-  hub.addRoute((request, response, principal) =>
-    artifactRequests(
-      artifacts,
-      (_request, access) =>
-        access.tenant === principal.tenant
-          ? {kind: 'allowed'}
-          : {kind: 'denied', status: 403, message: "another tenant's artifacts"},
-      logger,
-    )(request, response),
-  );
+  for (const route of artifacts.routes()) hub.addRoute(route);
   return hub;
 }
 
@@ -275,6 +265,7 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
       maxLagRevisions: Math.max(1, Math.floor(settings.historyRevisions / 4)),
     },
   });
+  const expiry = new TokenExpiry({tokens, tenant: TENANT, clock, logger, periodMs: HOUSEKEEPING_MS});
   return {
     store,
     hub,
@@ -283,7 +274,7 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
       dispatch: (call, caller) => hub.dispatch(call, caller),
       principal: {id: `coordinator:${coordinator}`, tenant: TENANT, role: 'coordinator'},
     }),
-    lead: makeLead(ground, hub),
+    lead: makeLead(ground, hub, [history.journal, expiry]),
     agents,
     registry: owned.add(new AgentRegistry({...pool, settings: {leaseSeconds: settings.leaseSeconds}})),
     pauses: new AccountPauses({...common, directory: agents}),
@@ -312,7 +303,12 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
   };
 }
 
-function makeLead({options, data, store, artifacts, audit}: Ground, hub: Hub): Lead {
+/** `duties` are what one coordinator of the cluster does; whatever else is in this file each does for what is its own: disk, sockets, agents. */
+function makeLead(
+  {options, data, store, artifacts, audit}: Ground,
+  hub: Hub,
+  duties: readonly LeadDuty[],
+): Lead {
   const {clock, random, logger, settings} = options;
   const {dailyBudgetUsd} = settings;
   return new Lead({
@@ -335,28 +331,22 @@ function makeLead({options, data, store, artifacts, audit}: Ground, hub: Hub): L
       retentionMs: settings.retentionMs,
       ...(dailyBudgetUsd === undefined ? {} : {fleetBudgetUsdPerDay: dailyBudgetUsd}),
     },
+    duties,
   });
 }
 
 /** What goes on beside the commands. */
-function keepHouse({options, store, artifacts, owned}: Ground, services: Services): void {
+function keepHouse({options, artifacts, owned}: Ground, services: Services): void {
   const {clock, logger, settings} = options;
   const {hub, registry, tokens, history} = services;
   owned.add(registry.onRemoved(agentId => hub.dismissAgent(agentId)));
   owned.add(tokens.onRevoked(TENANT, id => hub.disconnect(granted => granted.id === id)));
   owned.add(watchHealth(services, clock, settings.healthCheckMs));
-  const sweep = async (): Promise<void> => {
-    const {kvs} = await store.backup(tenantKeys(TENANT).base);
-    const blobs = artifacts.tenant(TENANT);
-    const before = clock.wallNow() - settings.keepArtifactsMs;
-    const records = history.namedWith(kvs);
-    const swept = await sweepArtifacts(blobs, {records, before, read: blobsOf(blobs).get});
-    if (swept.deleted > 0) logger.info('artifacts that nothing names were deleted', {...swept});
-  };
+  artifacts.keepWhole(history);
   const clean = (): void => {
-    Promise.all([artifacts.dropStaleUploads(), tokens.removeExpired(TENANT), sweep()]).catch(
-      (error: unknown) => logger.warn('housekeeping failed; it is tried again', {error}),
-    );
+    artifacts
+      .clean(history)
+      .catch((error: unknown) => logger.warn('housekeeping failed; it is tried again', {error}));
   };
   owned.add(every(clock, HOUSEKEEPING_MS, clean));
 }

@@ -25,6 +25,8 @@ export interface OtherCoordinator {
   readonly url: string;
   /** PEM of the only authority to trust there; the system's where absent. */
   readonly ca: string | undefined;
+  /** Its name as a member of the store's cluster, where it is one. */
+  readonly node?: string | undefined;
 }
 
 export interface CoordinatorDirectoryOptions {
@@ -34,6 +36,7 @@ export interface CoordinatorDirectoryOptions {
   readonly id: string;
   /** Of our own user, which the others accept too: who fails over keeps his token. */
   readonly tokens: FixedTokens;
+  readonly node?: string | undefined;
   readonly version: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -85,7 +88,7 @@ export class CoordinatorDirectory implements Disposable {
   /** The other coordinators that live, in the order of their ids. */
   others(): readonly OtherCoordinator[] {
     return [...this.records.all()]
-      .map(({value: {id, url, ca}}) => ({id, url, ca}))
+      .map(({value: {id, url, ca, node}}) => ({id, url, ca, ...(node === undefined ? {} : {node})}))
       .filter(({id}) => id !== this.options.id)
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
@@ -103,7 +106,7 @@ export class CoordinatorDirectory implements Disposable {
 
   /** Tells the others where our door is, from now on until `stop`. */
   async announce(door: {readonly url: string; readonly ca: string | undefined}): Promise<void> {
-    const {shared, clock, id, version, leaseSeconds = LEASE_SECONDS} = this.options;
+    const {shared, clock, id, node, version, leaseSeconds = LEASE_SECONDS} = this.options;
     if (!shared) return;
     const record: CoordinatorRecord = {
       v: RECORD_VERSION,
@@ -111,6 +114,7 @@ export class CoordinatorDirectory implements Disposable {
       id,
       url: door.url,
       ...(door.ca === undefined ? {} : {ca: door.ca}),
+      ...(node === undefined ? {} : {node}),
       version,
       since: clock.wallNow(),
     };

@@ -105,6 +105,8 @@ export const CoordinatorRecord = z.looseObject({
   url: z.string().max(512),
   /** PEM of the authority behind it, where there is TLS. */
   ca: z.string().max(16_384).optional(),
+  /** Its name as a member of the store's cluster, where it is one. */
+  node: z.string().max(256).optional(),
   version: z.string().max(64),
   since: WallTime,
 });
