@@ -1,8 +1,6 @@
 /** The composition root: one coordinator made of its parts, started in order and stopped in reverse. */
-import {artifactRequests} from './artifacts/artifactRequests.ts';
-import {ArtifactStore} from './artifacts/artifactStore.ts';
-import {sweepArtifacts} from './artifacts/sweepArtifacts.ts';
 import {blobsOf, plansIn} from './artifacts/textArtifacts.ts';
+import {CoordinatorDirectory} from './cluster/coordinatorDirectory.ts';
 import type {Settings} from './config.ts';
 import {DataDirectory} from './dataDirectory.ts';
 import {Approvals} from './effects/approvals.ts';
@@ -12,6 +10,7 @@ import {LiveAttempts} from './effects/liveAttempts.ts';
 import {PathReports} from './effects/pathReports.ts';
 import {UsageReports} from './effects/usageReports.ts';
 import {clusterRequests} from './handlers/clusterRequests.ts';
+import {CoordinatorArtifacts} from './handlers/coordinatorArtifacts.ts';
 import {memoryPast} from './handlers/memoryPast.ts';
 import type {CoordinatorCluster} from './handlers/openCluster.ts';
 import {openStore} from './handlers/openStore.ts';
@@ -31,7 +30,6 @@ import {AccountPauses} from './pool/accountPauses.ts';
 import {AgentDirectory} from './pool/agentDirectory.ts';
 import {AgentRegistry} from './pool/agentRegistry.ts';
 import {DEFAULT_TENANT} from './protocol/ids.ts';
-import {tenantKeys} from './protocol/model/keys.ts';
 import {type Clock, every} from './runtime/clock.ts';
 import {DisposableStore} from './runtime/disposable.ts';
 import type {Random} from './runtime/random.ts';
@@ -106,7 +104,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     const authority = options.tls ? await openClusterAuthority({directory: data.root, clock}) : undefined;
     const {store, control} = await openStore(options, data, authority, started);
     started.push(() => store.close());
-    const parts = await assemble(options, data, store, authority);
+    const coordinators = new CoordinatorDirectory({
+      ...{store, clock, random, logger, version: VERSION, id: data.identity.coordinator},
+      node: options.cluster?.node,
+      shared: options.cluster !== undefined || options.etcd !== undefined,
+    });
+    started.push(() => coordinators.stop());
+    await coordinators.start();
+    const parts = await assemble(options, data, store, authority, coordinators);
     started.push(() => parts.stop());
     parts.services.hub.addRoute(clusterRequests({control, audit: parts.audit, logger}));
     const address = await listen(parts.services.hub, options, data);
@@ -116,7 +121,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       parts.owned.add(parts.services.hub.dial({url, token: dial?.token ?? '', ca: dial?.ca}));
     parts.services.lead.start();
     started.push(() => parts.services.lead.stop());
-    return running(options, data, parts, authority, address);
+    const url = `${options.tls ? 'wss' : 'ws'}://${urlHost(options, address.host)}:${address.port}`;
+    parts.setUrl(url);
+    await coordinators.announce({url, ca: authority?.cert});
+    return running(data, parts, authority, url);
   } catch (error) {
     await unwind();
     throw error;
@@ -137,9 +145,10 @@ interface Ground {
   readonly data: DataDirectory;
   readonly store: Store;
   readonly authority: ClusterAuthority | undefined;
-  readonly artifacts: ArtifactStore;
+  readonly artifacts: CoordinatorArtifacts;
   readonly tokens: TokenRegistry;
   readonly audit: AuditLog;
+  readonly coordinators: CoordinatorDirectory;
   readonly owned: DisposableStore;
 }
 
@@ -150,19 +159,19 @@ async function assemble(
   data: DataDirectory,
   store: Store,
   authority: ClusterAuthority | undefined,
+  coordinators: CoordinatorDirectory,
 ): Promise<Parts> {
   const {clock, random, logger, settings} = options;
-  const artifacts = await ArtifactStore.open({
-    folder: data.artifactFolder,
-    clock,
-    random,
-    logger,
-    limits: {maxArtifactBytes: settings.maxArtifactBytes},
+  const artifacts = await CoordinatorArtifacts.open({
+    ...{folder: data.artifactFolder, tenant: TENANT, store, coordinators, clock, random, settings},
+    logger: logger.with({part: 'artifacts'}),
+    node: options.cluster?.node,
   });
   const owned = new DisposableStore();
+  owned.add(artifacts);
   const audit = new AuditLog({store, tenant: TENANT, clock, logger, writerId: data.identity.coordinator});
   const tokens = new TokenRegistry(store, {clock, random, logger, audit});
-  const ground: Ground = {options, data, store, authority, artifacts, tokens, audit, owned};
+  const ground: Ground = {options, data, store, authority, artifacts, tokens, audit, coordinators, owned};
   const hub = await makeHub(ground);
   let url = '';
   const services = makeServices(ground, hub, () => url);
@@ -195,7 +204,7 @@ async function assemble(
 
 /** The door: TLS, tokens, limits, and the artifacts behind the same door. */
 async function makeHub(ground: Ground): Promise<Hub> {
-  const {options, data, store, authority, artifacts, tokens, owned} = ground;
+  const {options, data, store, authority, artifacts, tokens, coordinators, owned} = ground;
   const {clock, random, logger, settings, publicNames} = options;
   const {coordinator, clientToken, agentToken} = data.identity;
   const fixed = new Map<string, Principal>([
@@ -206,7 +215,7 @@ async function makeHub(ground: Ground): Promise<Hub> {
   const hub = new Hub({
     coordinator,
     version: VERSION,
-    authenticate: withFixedTokens(fixed, token => tokens.verify(token)),
+    authenticate: withFixedTokens(fixed, async token => coordinators.verify(token) ?? tokens.verify(token)),
     clock,
     random,
     logger: logger.with({part: 'hub'}),
@@ -224,21 +233,12 @@ async function makeHub(ground: Ground): Promise<Hub> {
     degraded: () => store.status().degraded,
   });
   if (tls) owned.add(tls.onRenewed(material => hub.renewTls(material)));
-  hub.addRoute((request, response, principal) =>
-    artifactRequests(
-      artifacts,
-      (_request, access) =>
-        access.tenant === principal.tenant
-          ? {kind: 'allowed'}
-          : {kind: 'denied', status: 403, message: "another tenant's artifacts"},
-      logger,
-    )(request, response),
-  );
+  for (const route of artifacts.routes()) hub.addRoute(route);
   return hub;
 }
 
 function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
-  const {options, data, store, authority, artifacts, tokens, audit, owned} = ground;
+  const {options, data, store, authority, artifacts, tokens, audit, coordinators, owned} = ground;
   const {clock, logger, settings} = options;
   const {coordinator} = data.identity;
   const common = {store, tenant: TENANT, clock, logger};
@@ -289,6 +289,7 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
     history,
     attempts,
     tokens,
+    coordinators,
     identity: {coordinator, startedAt: clock.wallNow(), authorityPin: authority?.pin, url},
   };
 }
@@ -326,24 +327,17 @@ function makeLead(
 }
 
 /** What goes on beside the commands. */
-function keepHouse({options, store, artifacts, owned}: Ground, services: Services): void {
+function keepHouse({options, artifacts, owned}: Ground, services: Services): void {
   const {clock, logger, settings} = options;
   const {hub, registry, tokens, history} = services;
   owned.add(registry.onRemoved(agentId => hub.dismissAgent(agentId)));
   owned.add(tokens.onRevoked(TENANT, id => hub.disconnect(granted => granted.id === id)));
   owned.add(watchHealth(services, clock, settings.healthCheckMs));
-  const sweep = async (): Promise<void> => {
-    const {kvs} = await store.backup(tenantKeys(TENANT).base);
-    const blobs = artifacts.tenant(TENANT);
-    const before = clock.wallNow() - settings.keepArtifactsMs;
-    const records = history.namedWith(kvs);
-    const swept = await sweepArtifacts(blobs, {records, before, read: blobsOf(blobs).get});
-    if (swept.deleted > 0) logger.info('artifacts that nothing names were deleted', {...swept});
-  };
+  artifacts.keepWhole(history);
   const clean = (): void => {
-    Promise.all([artifacts.dropStaleUploads(), sweep()]).catch((error: unknown) =>
-      logger.warn('housekeeping failed; it is tried again', {error}),
-    );
+    artifacts
+      .clean(history)
+      .catch((error: unknown) => logger.warn('housekeeping failed; it is tried again', {error}));
   };
   owned.add(every(clock, HOUSEKEEPING_MS, clean));
 }
@@ -371,17 +365,14 @@ async function listen(
 }
 
 function running(
-  options: CoordinatorOptions,
   data: DataDirectory,
   parts: Parts,
   authority: ClusterAuthority | undefined,
-  address: {host: string; port: number},
+  url: string,
 ): Coordinator {
   const {services} = parts;
-  const {store, hub, lead} = services;
+  const {store, hub, lead, coordinators} = services;
   const {coordinator, clientToken, agentToken} = data.identity;
-  const url = `${options.tls ? 'wss' : 'ws'}://${urlHost(options, address.host)}:${address.port}`;
-  parts.setUrl(url);
   return {
     id: coordinator,
     url,
@@ -400,7 +391,7 @@ function running(
       });
     },
     async stop(graceMs) {
-      await lead.stop();
+      await Promise.all([lead.stop(), coordinators.stop()]);
       await hub.stop({graceMs});
       await parts.stop();
       await store.close();

@@ -1,4 +1,5 @@
 /** Everything that the handlers of commands need: the parts of one coordinator, made by the composition root. */
+import type {CoordinatorDirectory} from '../cluster/coordinatorDirectory.ts';
 import type {Approvals} from '../effects/approvals.ts';
 import type {AttemptEffects} from '../effects/attemptEffects.ts';
 import type {LiveAttempts} from '../effects/liveAttempts.ts';
@@ -32,6 +33,8 @@ export interface Services {
   readonly history: SessionHistory;
   readonly attempts: LiveAttempts;
   readonly tokens: TokenRegistry;
+  /** The other coordinators of the store. */
+  readonly coordinators: CoordinatorDirectory;
   readonly identity: {
     readonly coordinator: string;
     readonly startedAt: number;

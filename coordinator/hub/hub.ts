@@ -109,10 +109,11 @@ export class Hub {
     return this.connections.size;
   }
 
-  /** Connections that are not an agent's. */
+  /** Connections of people and their programs, not of agents and other coordinators. */
   get clientCount(): number {
     let clients = 0;
-    for (const {granted} of this.connections.values()) if (granted.role !== 'agent') clients += 1;
+    for (const {granted} of this.connections.values())
+      if (granted.role !== 'agent' && granted.role !== 'peer') clients += 1;
     return clients;
   }
 

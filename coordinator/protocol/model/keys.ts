@@ -8,6 +8,9 @@ export const SYSTEM_KEYS = {
   lead: 'sys/lead',
   hubTime: 'sys/hubTime',
   clusterAuthority: 'sys/ca',
+  /** What coordinators prove themselves to each other with. */
+  clusterSecret: 'sys/clusterSecret',
+  /** One for each that lives, held by its lease. */
   coordinators: 'sys/coordinators/',
 } as const;
 
