@@ -38,11 +38,13 @@ import {type ClusterAuthority, openClusterAuthority} from './security/clusterAut
 import {checkListenAddress} from './security/listenPolicy.ts';
 import type {Principal} from './security/principal.ts';
 import {ServerTls} from './security/serverTls.ts';
+import {TokenExpiry} from './security/tokenExpiry.ts';
 import {TokenRegistry, withFixedTokens} from './security/tokenRegistry.ts';
 import type {EtcdTls} from './store/etcd/endpoints.ts';
 import type {EtcdAddress} from './store/etcd/etcdAddress.ts';
 import type {Store} from './store/store.ts';
 import {Lead} from './tasks/lead.ts';
+import type {LeadDuty} from './tasks/leadDuty.ts';
 import {TranscriptService} from './transcripts/transcriptService.ts';
 import {VERSION} from './version.ts';
 
@@ -258,6 +260,7 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
       maxLagRevisions: Math.max(1, Math.floor(settings.historyRevisions / 4)),
     },
   });
+  const expiry = new TokenExpiry({tokens, tenant: TENANT, clock, logger, periodMs: HOUSEKEEPING_MS});
   return {
     store,
     hub,
@@ -266,7 +269,7 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
       dispatch: (call, caller) => hub.dispatch(call, caller),
       principal: {id: `coordinator:${coordinator}`, tenant: TENANT, role: 'coordinator'},
     }),
-    lead: makeLead(ground, hub),
+    lead: makeLead(ground, hub, [history.journal, expiry]),
     agents,
     registry: owned.add(new AgentRegistry({...pool, settings: {leaseSeconds: settings.leaseSeconds}})),
     pauses: new AccountPauses({...common, directory: agents}),
@@ -289,7 +292,12 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
   };
 }
 
-function makeLead({options, data, store, artifacts, audit}: Ground, hub: Hub): Lead {
+/** `duties` are what one coordinator of the cluster does; whatever else is in this file each does for what is its own: disk, sockets, agents. */
+function makeLead(
+  {options, data, store, artifacts, audit}: Ground,
+  hub: Hub,
+  duties: readonly LeadDuty[],
+): Lead {
   const {clock, random, logger, settings} = options;
   const {dailyBudgetUsd} = settings;
   return new Lead({
@@ -312,6 +320,7 @@ function makeLead({options, data, store, artifacts, audit}: Ground, hub: Hub): L
       retentionMs: settings.retentionMs,
       ...(dailyBudgetUsd === undefined ? {} : {fleetBudgetUsdPerDay: dailyBudgetUsd}),
     },
+    duties,
   });
 }
 
@@ -324,9 +333,9 @@ function keepHouse({options, artifacts, owned}: Ground, services: Services): voi
   owned.add(watchHealth(services, clock, settings.healthCheckMs));
   artifacts.keepWhole(history);
   const clean = (): void => {
-    Promise.all([tokens.removeExpired(TENANT), artifacts.clean(history)]).catch((error: unknown) =>
-      logger.warn('housekeeping failed; it is tried again', {error}),
-    );
+    artifacts
+      .clean(history)
+      .catch((error: unknown) => logger.warn('housekeeping failed; it is tried again', {error}));
   };
   owned.add(every(clock, HOUSEKEEPING_MS, clean));
 }
