@@ -1,5 +1,6 @@
 /** The composition root: one coordinator made of its parts, started in order and stopped in reverse. */
 import {blobsOf, plansIn} from './artifacts/textArtifacts.ts';
+import {ClusterWays} from './cluster/clusterWays.ts';
 import {CoordinatorDirectory} from './cluster/coordinatorDirectory.ts';
 import type {Settings} from './config.ts';
 import {DataDirectory} from './dataDirectory.ts';
@@ -16,6 +17,7 @@ import type {CoordinatorCluster} from './handlers/openCluster.ts';
 import {openStore} from './handlers/openStore.ts';
 import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
+import {serveCluster} from './handlers/serveCluster.ts';
 import {serveMemory} from './handlers/serveMemory.ts';
 import type {Services} from './handlers/services.ts';
 import {watchHealth} from './handlers/watchHealth.ts';
@@ -180,6 +182,7 @@ async function assemble(
   serveAgents(services);
   serveClients(services, owned);
   serveMemory(services);
+  serveCluster(services);
   watches.register(hub);
   await Promise.all([attempts.start(), agents.start(), watches.start(), memory.start()]);
   void history.journal.start();
@@ -288,6 +291,12 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
     attempts,
     tokens,
     coordinators,
+    ways: owned.add(
+      new ClusterWays({
+        ...{...common, coordinator, hub, agents, attempts, random: options.random},
+        ...{directory: coordinators, version: VERSION, maxFrameBytes: settings.maxFrameBytes},
+      }),
+    ),
     identity: {coordinator, startedAt: clock.wallNow(), authorityPin: authority?.pin, url},
   };
 }
