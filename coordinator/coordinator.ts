@@ -344,7 +344,7 @@ function keepHouse({options, artifacts, owned}: Ground, services: Services): voi
   owned.add(registry.onRemoved(agentId => hub.dismissAgent(agentId)));
   owned.add(tokens.onRevoked(TENANT, id => hub.disconnect(granted => granted.id === id)));
   owned.add(watchHealth(services, clock, settings.healthCheckMs));
-  artifacts.keepWhole(history);
+  artifacts.keepWhole();
   const clean = (): void => {
     artifacts
       .clean(history)
