@@ -1,4 +1,4 @@
-/** Values that end: by a transaction, never before their time, never over a newer value, and over restarts. */
+/** Values that end, on every store: by a transaction, never before their time, never over a newer value, and over restarts. */
 import assert from 'node:assert/strict';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import {MemoryDeletion} from '../../coordinator/protocol/model/memory.ts';
@@ -6,19 +6,19 @@ import {ManualClock} from '../../coordinator/runtime/clock.ts';
 import {readRecord} from '../../coordinator/store/records.ts';
 import {client, keys, putSession} from '../fixtures/attempts.ts';
 import {eventually} from '../fixtures/eventually.ts';
-import {openTestStore, type TestStore} from '../fixtures/openTestStore.ts';
 
-import {type MemoryFixture, sharedMemory} from './memoryFixture.ts';
+import {type MemoryFixture, sharedMemory} from '../memory/memoryFixture.ts';
+import type {MemoryStore} from './memoryStores.ts';
 
 const own = {sessionId: 's-1', key: 'k'};
 
-describe('values that end', () => {
-  let test: TestStore;
+export function expiryTests(open: () => Promise<MemoryStore>): void {
+  let test: MemoryStore;
   let clock: ManualClock;
   let fixture: MemoryFixture;
 
   beforeEach(async () => {
-    test = await openTestStore();
+    test = await open();
     clock = new ManualClock();
     await putSession(test.store, 's-1');
     fixture = await sharedMemory(test.store, {clock});
@@ -76,7 +76,7 @@ describe('values that end', () => {
   });
 
   it('go only once where several coordinators ask, and none of them takes a newer value along', async () => {
-    const other = await sharedMemory(test.store, {clock, writerId: 'c-2'});
+    const other = await sharedMemory(test.other, {clock, writerId: 'c-2'});
     await fixture.memory.put({...own, value: 1, ttl: 1000}, client);
     await settled();
     clock.advance(1000);
@@ -103,4 +103,4 @@ describe('values that end', () => {
     clock.advance(1);
     await eventually(async () => assert.equal(await version(), 0));
   });
-});
+}
