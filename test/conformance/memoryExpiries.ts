@@ -1,9 +1,9 @@
 /** Values that end, on every store: by a transaction, never before their time, never over a newer value, and over restarts. */
 import assert from 'node:assert/strict';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
-import {MemoryDeletion} from '../../coordinator/protocol/model/memory.ts';
+import {MemoryDeletion, MemoryLife} from '../../coordinator/protocol/model/memory.ts';
 import {ManualClock} from '../../coordinator/runtime/clock.ts';
-import {readRecord} from '../../coordinator/store/records.ts';
+import {readRecord, readRecords} from '../../coordinator/store/records.ts';
 import {client, keys, putSession} from '../fixtures/attempts.ts';
 import {eventually} from '../fixtures/eventually.ts';
 
@@ -92,14 +92,68 @@ export function expiryTests(open: () => Promise<MemoryStore>): void {
     other.dispose();
   });
 
-  it('have lived while no coordinator ran', async () => {
-    await fixture.memory.put({...own, value: 1, ttl: 5000}, client);
-    fixture.dispose();
-    clock.advance(3000);
-    fixture = await sharedMemory(test.store, {clock});
-    clock.advance(1999);
+  for (const [name, wall] of [
+    ['a day behind', Date.UTC(2025, 11, 31)],
+    ['a day ahead', Date.UTC(2026, 0, 2)],
+  ] as const)
+    it(`are counted on by a coordinator that comes after, whose wall clock is ${name}`, async () => {
+      await fixture.memory.put({...own, value: 1, ttl: 80_000}, client);
+      await settled();
+      for (let passed = 0; passed < 50; passed++) {
+        clock.advance(1000);
+        await settled();
+      }
+      fixture.dispose();
+      // Nobody counts now.
+      const [life] = (await readRecords(test.store, MemoryLife, keys.memoryLives('s-1'))).records;
+      const lived = life?.value.livedMs ?? 0;
+      assert.ok(lived > 50_000 - 1.25 * 10_000 - 1000 && lived <= 50_000, `${lived}`);
+      clock = new ManualClock(wall);
+      fixture = await sharedMemory(test.other, {clock, writerId: 'c-2'});
+      for (let left = 80_000 - lived; left > 1; left -= Math.min(1000, left - 1)) {
+        clock.advance(Math.min(1000, left - 1));
+        await settled();
+      }
+      assert.equal(await version(), 1, 'not before its time');
+      clock.advance(1);
+      await eventually(async () => assert.equal(await version(), 0));
+      assert.deepEqual((await readRecords(test.store, MemoryLife, keys.memoryLives('s-1'))).records, []);
+    });
+
+  it('are seen to live by all coordinators, of which one writes it down at a time', async () => {
+    const others = await Promise.all(
+      ['c-2', 'c-3'].map(writerId => sharedMemory(test.other, {clock, writerId})),
+    );
+    await fixture.memory.put({...own, value: 1, ttl: 60_000}, client);
     await settled();
-    assert.equal(await version(), 1);
+    const {revision} = await fixture.memory.get(own, client);
+    const written: number[] = [];
+    const watch = test.store.watch(keys.memoryLives('s-1'), {fromRevision: revision}, message => {
+      if (message.kind === 'events') written.push(message.revision);
+    });
+    for (let passed = 0; passed < 55; passed++) {
+      clock.advance(1000);
+      await settled();
+    }
+    watch.dispose();
+    assert.ok(written.length >= 3 && written.length <= 6, `${written.length} records`);
+    for (const other of others) other.dispose();
+  });
+
+  it('begin anew with a new value, whatever the one before had lived', async () => {
+    await fixture.memory.put({...own, value: 1, ttl: 40_000}, client);
+    await settled();
+    for (let passed = 0; passed < 30; passed++) {
+      clock.advance(1000);
+      await settled();
+    }
+    await fixture.memory.put({...own, value: 2, ttl: 40_000}, client);
+    await settled();
+    fixture.dispose();
+    fixture = await sharedMemory(test.other, {clock, writerId: 'c-2'});
+    clock.advance(39_999);
+    await settled();
+    assert.equal(await version(), 2);
     clock.advance(1);
     await eventually(async () => assert.equal(await version(), 0));
   });
