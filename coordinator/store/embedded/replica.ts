@@ -229,6 +229,11 @@ export class Replica {
         raft.reportUnreachable(id);
         this.schedule();
       },
+      gone: id => {
+        if (this.state.kind !== 'running') return;
+        raft.reportGone(id);
+        this.schedule();
+      },
       call: (from, body) => this.answerCall(from, body),
       snapshotArrived: source => received.arrived(source),
       wantsSnapshot: mark => this.state.kind === 'running' && !raft.installing && mark.index > raft.committed,
