@@ -117,7 +117,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     await coordinators.start();
     const parts = await assemble(options, data, store, authority, coordinators);
     started.push(() => parts.stop());
-    parts.services.hub.addRoute(clusterRequests(control, logger));
+    parts.services.hub.addRoute(clusterRequests({control, audit: parts.audit, logger}));
     const address = await listen(parts.services.hub, options, data);
     started.push(() => parts.services.hub.stop({graceMs: 0}));
     const {dial} = options;
@@ -137,6 +137,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
 interface Parts {
   readonly services: Services;
+  readonly audit: AuditLog;
   readonly owned: DisposableStore;
   setUrl(url: string): void;
   stop(): Promise<void>;
@@ -193,6 +194,7 @@ async function assemble(
   keepHouse(ground, services);
   return {
     services,
+    audit,
     owned,
     setUrl: text => {
       url = text;
@@ -342,7 +344,7 @@ function keepHouse({options, artifacts, owned}: Ground, services: Services): voi
   owned.add(registry.onRemoved(agentId => hub.dismissAgent(agentId)));
   owned.add(tokens.onRevoked(TENANT, id => hub.disconnect(granted => granted.id === id)));
   owned.add(watchHealth(services, clock, settings.healthCheckMs));
-  artifacts.keepWhole(history);
+  artifacts.keepWhole();
   const clean = (): void => {
     artifacts
       .clean(history)

@@ -52,6 +52,9 @@ export function tenantKeys(tenant: string) {
     /** What was deleted last under a key: its history goes on before that. */
     memoryDeletions: (sessionId: string) => `${base}memoryDeleted/${sessionId}/`,
     memoryDeletion: (sessionId: string, key: string) => `${base}memoryDeleted/${sessionId}/${key}`,
+    /** How long a value that ends has lived, now and then. */
+    memoryLives: (sessionId: string) => `${base}memoryLived/${sessionId}/`,
+    allMemoryLives: `${base}memoryLived/`,
     memoryConflicts: (sessionId: string) => `${base}memoryConflicts/${sessionId}/`,
     allMemoryConflicts: `${base}memoryConflicts/`,
     memoryConflict: (sessionId: string, conflictId: string) =>
