@@ -100,6 +100,7 @@ export class SleepingProcess {
       compact: revision => this.awake(() => real.compact(revision)),
       backup: prefix => this.awake(() => real.backup(prefix)),
       status: () => real.status(),
+      staleness: () => real.staleness(),
       close: () => this.awake(() => real.close()),
     };
   }
