@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {createHash, randomBytes} from 'node:crypto';
 import {readFile, writeFile} from 'node:fs/promises';
 import path from 'node:path';
+import {blobsOf} from '../../../coordinator/artifacts/textArtifacts.ts';
 import {isCoordinatorError} from '../../../coordinator/runtime/errors.ts';
 import {found} from '../../support/waiting.ts';
 import {cuttingProxy} from '../cuttingProxy.ts';
@@ -174,6 +175,25 @@ describe('artifacts of several coordinators', () => {
       const sha256 = sha(content);
       await writeFile(cluster.member('b').store.tenant(TENANT).blobFile(sha256), randomBytes(5000));
       assert.deepEqual(await cluster.member('a').read(sha256), content);
+    });
+
+    it('replaces a copy of its own that is broken', async () => {
+      await start();
+      const content = randomBytes(500);
+      const sha256 = await only('a', content);
+      await only('b', content);
+      const blobs = blobsOf(cluster.member('a').replicated.tenant(TENANT));
+      const breakIt = () =>
+        writeFile(cluster.member('a').store.tenant(TENANT).blobFile(sha256), randomBytes(500));
+      await breakIt();
+      assert.deepEqual(Buffer.from(await blobs.get(sha256)), content);
+      await breakIt();
+      const file = path.join(cluster.folder, 'y');
+      await cluster.member('a').client().download(sha256, file);
+      assert.deepEqual(await readFile(file), content);
+      await cluster.member('b').stop();
+      await breakIt();
+      await assert.rejects(blobs.get(sha256), code('corrupt'));
     });
 
     it('is sure that there is none when a majority lacks it, and does not know with fewer', async () => {
