@@ -1,7 +1,9 @@
 /** Artifacts of a cluster: what is acknowledged is on a majority of disks, and every coordinator serves every artifact. */
 import assert from 'node:assert/strict';
 import {createHash, randomBytes} from 'node:crypto';
+import {once} from 'node:events';
 import {readFile, writeFile} from 'node:fs/promises';
+import * as net from 'node:net';
 import path from 'node:path';
 import {blobsOf} from '../../../coordinator/artifacts/textArtifacts.ts';
 import {isCoordinatorError} from '../../../coordinator/runtime/errors.ts';
@@ -101,6 +103,35 @@ describe('artifacts of several coordinators', () => {
       await onAll(sha(content));
       const parts = cluster.member('b').asked.filter(request => request.startsWith('PUT'));
       assert.equal(parts.length, Math.ceil(500_000 / (64 * 1024)));
+    });
+
+    it('does not wait for one that hangs, nor does reading', async () => {
+      await start();
+      const hanging = net.createServer().listen(0, '127.0.0.1');
+      await once(hanging, 'listening');
+      const sockets: net.Socket[] = [];
+      hanging.on('connection', socket => sockets.push(socket));
+      const address = hanging.address();
+      assert.ok(address && typeof address === 'object');
+      cluster.member('c').seenPort = address.port;
+      const content = randomBytes(1000);
+      const sha256 = await put('a', content);
+      assert.deepEqual(await cluster.having(sha256), ['a', 'b']);
+      const {sha256: elsewhere} = await cluster.member('b').store.tenant(TENANT).put(randomBytes(10));
+      assert.ok(await cluster.member('a').read(elsewhere));
+      assert.ok(sockets.length > 0, 'it was asked');
+      for (const socket of sockets) socket.destroy();
+      hanging.close();
+    });
+
+    it('sets aside what went bad here, and takes it anew from a sender who still has it', async () => {
+      await start();
+      const content = randomBytes(200_000);
+      const {sha256} = await cluster.member('a').store.tenant(TENANT).put(content);
+      await writeFile(cluster.member('a').store.tenant(TENANT).blobFile(sha256), randomBytes(200_000));
+      await cluster.member('a').client().upload(content);
+      assert.equal(await cluster.member('a').store.tenant(TENANT).verify(sha256), 'sound');
+      await onAll(sha256);
     });
 
     it('may take long as long as it gets on', async () => {
