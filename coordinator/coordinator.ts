@@ -2,6 +2,7 @@
 import {blobsOf, plansIn} from './artifacts/textArtifacts.ts';
 import {ClusterWays} from './cluster/clusterWays.ts';
 import {CoordinatorDirectory} from './cluster/coordinatorDirectory.ts';
+import {LOCAL_AGENT, LOCAL_USER} from './cluster/sharedTokens.ts';
 import type {Settings} from './config.ts';
 import {DataDirectory} from './dataDirectory.ts';
 import {Approvals} from './effects/approvals.ts';
@@ -108,6 +109,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     started.push(() => store.close());
     const coordinators = new CoordinatorDirectory({
       ...{store, clock, random, logger, version: VERSION, id: data.identity.coordinator},
+      tokens: {client: data.identity.clientToken, agent: data.identity.agentToken},
       node: options.cluster?.node,
       shared: options.cluster !== undefined || options.etcd !== undefined,
     });
@@ -115,7 +117,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     await coordinators.start();
     const parts = await assemble(options, data, store, authority, coordinators);
     started.push(() => parts.stop());
-    parts.services.hub.addRoute(clusterRequests(control, logger));
+    parts.services.hub.addRoute(clusterRequests({control, audit: parts.audit, logger}));
     const address = await listen(parts.services.hub, options, data);
     started.push(() => parts.services.hub.stop({graceMs: 0}));
     const {dial} = options;
@@ -135,6 +137,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
 interface Parts {
   readonly services: Services;
+  readonly audit: AuditLog;
   readonly owned: DisposableStore;
   setUrl(url: string): void;
   stop(): Promise<void>;
@@ -191,6 +194,7 @@ async function assemble(
   keepHouse(ground, services);
   return {
     services,
+    audit,
     owned,
     setUrl: text => {
       url = text;
@@ -209,8 +213,8 @@ async function makeHub(ground: Ground): Promise<Hub> {
   const {clock, random, logger, settings, publicNames} = options;
   const {coordinator, clientToken, agentToken} = data.identity;
   const fixed = new Map<string, Principal>([
-    [clientToken, {id: 'client:local', tenant: TENANT, role: 'coordinator'}],
-    [agentToken, {id: 'agent:local', tenant: TENANT, role: 'agent'}],
+    [clientToken, LOCAL_USER],
+    [agentToken, LOCAL_AGENT],
   ]);
   const tls = authority && owned.add(await ServerTls.open({authority, names: publicNames, clock, logger}));
   const hub = new Hub({

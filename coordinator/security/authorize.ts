@@ -47,6 +47,12 @@ export function authorize(principal: Principal, method: Method, params: object):
     throw forbidden('an attempt writes memory under its fence');
 }
 
+/** As `authorize`, for the members of the store's cluster: who may change them can take the facts away from everybody. Throws `forbidden`. */
+export function authorizeMembers({role}: Principal, action: 'look' | 'change'): void {
+  if (role === 'coordinator' || (role === 'client' && action === 'look')) return;
+  throw forbidden(`${role} may not ${action === 'look' ? 'see' : 'change'} the members of the cluster`);
+}
+
 function namedAgent(method: Method, params: object): string | undefined {
   if (method === 'mcpx.agent.register') {
     const {instance} = params as {instance: {id: string}};

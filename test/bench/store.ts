@@ -4,7 +4,7 @@
  *
  *   --rounds N   rounds of each measurement (5)
  *   --ms N       length of one measurement under load (1500)
- *   --only PART  one of the parts: wire, inside, watchers, failover, log, keys; may be repeated
+ *   --only PART  one of the parts: wire, watchers, failover, log, keys; may be repeated
  *   --install    installs etcd and h2load with apt, as CI=true does
  *   --json FILE  writes the figures
  */
@@ -16,8 +16,12 @@ import {parseArgs} from 'node:util';
 import {missingEtcd} from '../support/etcdServer.ts';
 import {builtProgram} from './builtProgram.ts';
 import {type Row, tableOf} from './statistics.ts';
+import {failoverRows} from './store/failover.ts';
 import {installH2load} from './store/h2load.ts';
+import {keyRows} from './store/keys.ts';
+import {logRows} from './store/log.ts';
 import {Programs} from './store/programs.ts';
+import {watcherRows} from './store/watchers.ts';
 import {wireRows} from './store/wire.ts';
 
 const DEADLINE_MS = 10 * 60_000;
@@ -51,7 +55,14 @@ try {
     ms: Number(args.ms),
   };
   const rows: Row[] = [];
-  for (const [name, measure] of Object.entries({wire: wireRows}))
+  const parts = {
+    wire: wireRows,
+    watchers: watcherRows,
+    failover: failoverRows,
+    log: logRows,
+    keys: keyRows,
+  };
+  for (const [name, measure] of Object.entries(parts))
     if (args.only === undefined || args.only.includes(name)) rows.push(...(await measure(surroundings)));
   console.log(tableOf(rows));
   if (args.json !== undefined)

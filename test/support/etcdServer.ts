@@ -125,6 +125,10 @@ export class EtcdServer {
     this.children.set(member, child);
   }
 
+  pid(member: number): number | undefined {
+    return this.children.get(member)?.pid;
+  }
+
   /** As a power cut does. */
   async kill(member: number): Promise<void> {
     await this.end(member, 'SIGKILL');

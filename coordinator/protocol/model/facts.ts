@@ -118,3 +118,7 @@ export const ClusterSecretRecord = z.looseObject({
   secret: z.string().regex(/^[0-9a-f]{64}$/),
 });
 export type ClusterSecretRecord = z.infer<typeof ClusterSecretRecord>;
+
+/** SHA-256 of the tokens of a coordinator's own user, which the others of the store accept too. */
+export const FixedTokensRecord = z.looseObject({...recordFields, client: Sha256, agent: Sha256});
+export type FixedTokensRecord = z.infer<typeof FixedTokensRecord>;

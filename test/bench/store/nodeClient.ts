@@ -1,4 +1,4 @@
-/** A client in a process of its own that carries loads out. */
+/** A process that carries loads out: a client, or a node of the store from inside. */
 import type {BenchProcess} from '../processes.ts';
 import type {ClientOptions} from './clientProcess.ts';
 import type {Load, LoadResult} from './load.ts';
@@ -6,9 +6,9 @@ import type {Programs} from './programs.ts';
 import type {LoadSubject} from './subject.ts';
 
 export class NodeClient implements LoadSubject {
-  private constructor(
+  constructor(
     readonly name: string,
-    private readonly client: BenchProcess,
+    readonly process: BenchProcess,
   ) {}
 
   static start(programs: Programs, program: 'ourClient' | 'etcdClient', options: ClientOptions): NodeClient {
@@ -17,10 +17,10 @@ export class NodeClient implements LoadSubject {
   }
 
   run(load: Load): Promise<LoadResult> {
-    return this.client.ask<LoadResult>({load});
+    return this.process.ask<LoadResult>({ask: 'load', load});
   }
 
   stop(): Promise<void> {
-    return this.client.stop();
+    return this.process.stop();
   }
 }

@@ -4,7 +4,7 @@ import {fileURLToPath} from 'node:url';
 import {build} from 'esbuild';
 import {BenchProcess} from '../processes.ts';
 
-const NAMES = ['ourClient', 'etcdClient'] as const;
+const NAMES = ['ourClient', 'etcdClient', 'memberProcess'] as const;
 export type ProgramName = (typeof NAMES)[number];
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));

@@ -6,6 +6,7 @@ import {Cleanup} from './cleanup.ts';
 import {Coordinators} from './coordinators.ts';
 import {H2load} from './h2load.ts';
 import type {Load} from './load.ts';
+import {Members} from './members.ts';
 import {NodeClient} from './nodeClient.ts';
 import type {LoadSubject} from './subject.ts';
 import type {Surroundings} from './surroundings.ts';
@@ -20,7 +21,7 @@ interface Wanted {
   readonly p99?: number;
 }
 
-const WANTED: Readonly<Record<1 | 3, readonly Wanted[]>> = {
+const WIRE: Readonly<Record<1 | 3, readonly Wanted[]>> = {
   3: [
     {load: {operation: 'put', lanes: 1}, node: 1.8, c: 1.2},
     {load: {operation: 'put', lanes: 64}, node: 6, c: 2.5, p99: 1 / 3},
@@ -33,6 +34,12 @@ const WANTED: Readonly<Record<1 | 3, readonly Wanted[]>> = {
   ],
 };
 
+const INSIDE: readonly Wanted[] = [
+  {load: {operation: 'put', lanes: 64}, node: 10},
+  {load: {operation: 'get', lanes: 64}, node: 30},
+];
+
+/** Shared memory by a client, and the store of a cluster from inside its leader, against the same etcd in the same rounds. */
 export async function wireRows(surroundings: Surroundings): Promise<Row[]> {
   return [...(await rowsOfNodes(3, surroundings)), ...(await rowsOfNodes(1, surroundings))];
 }
@@ -45,22 +52,28 @@ async function rowsOfNodes(nodes: 1 | 3, surroundings: Surroundings): Promise<Ro
     const coordinators = cleanup.add(await Coordinators.start({program, folder, nodes}));
     const etcd = cleanup.add(await EtcdServer.start({members: nodes}));
     const endpoint = etcd.endpoints[await etcd.leader()] ?? '';
-    const ours = cleanup.add(NodeClient.start(programs, 'ourClient', await coordinators.leader()));
+    const ours = cleanup.add(NodeClient.start(programs, 'ourClient', await coordinators.clientOptions()));
     const byNode = cleanup.add(NodeClient.start(programs, 'etcdClient', {url: `http://${endpoint}`}));
-    const byC = new H2load(endpoint, scratch);
-    const cells = WANTED[nodes].map(wanted => cellOf(nodes, wanted, ours, [byNode, byC]));
+    const peers = [byNode, new H2load(endpoint, scratch)];
+    const title = nodes === 1 ? '1 node' : `${nodes} nodes`;
+    const cells = WIRE[nodes].map(wanted => cellOf(title, wanted, ours, peers));
+    if (nodes > 1) {
+      const members = cleanup.add(await Members.start(programs, path.join(scratch, 'inside')));
+      const inside = new NodeClient('inside', await members.leader());
+      cells.push(...INSIDE.map(wanted => cellOf('inside the coordinator', wanted, inside, peers)));
+    }
     return await measureCells(cells, rounds, ms);
   } finally {
     await cleanup.stop();
   }
 }
 
-function cellOf(nodes: number, wanted: Wanted, ours: LoadSubject, peers: readonly LoadSubject[]): Cell {
+function cellOf(where: string, wanted: Wanted, ours: LoadSubject, peers: readonly LoadSubject[]): Cell {
   const {load, node, c, p99} = wanted;
   const operation = load.operation === 'get' ? 'linearizable get' : 'put';
   const [byNode = ours, byC = ours] = peers;
   return {
-    title: `${nodes} node${nodes === 1 ? '' : 's'}, ${operation} x${load.lanes}`,
+    title: `${where}, ${operation} x${load.lanes}`,
     load,
     ours,
     peers,

@@ -108,18 +108,20 @@ async function play(
       new Watcher(`watcher${at + 1}`, prefix, cluster.base + 1, doors(), chance.fork(), recorder),
   );
   const running = Promise.all(clients.map(client => client.run()));
+  let healed = 0;
   for (const step of planOf(options)) {
     note(describeStep(step));
     await inflict(step.faults, cluster, network);
     await pause(step.durationMs);
     heal(cluster, network);
+    healed = performance.now();
+    if (step.recovers) await before(recorder.nextAnswer(), RECOVERY_MS);
     await pause(step.quietMs);
   }
-  await Promise.all(clients.map(client => client.stop()));
-  await running;
-  const healed = performance.now();
   await Promise.all(doors().map(door => written(door, recorder, {then: [put('probe')]})));
   const recoveryMs = performance.now() - healed;
+  await Promise.all(clients.map(client => client.stop()));
+  await running;
   const [door] = doors();
   const revision = await written(door, recorder, {then: ['probe', 'a', 'l/1'].map(put)});
   await found(
