@@ -8,6 +8,11 @@ export const SYSTEM_KEYS = {
   lead: 'sys/lead',
   hubTime: 'sys/hubTime',
   clusterAuthority: 'sys/ca',
+  /** What coordinators prove themselves to each other with. */
+  clusterSecret: 'sys/clusterSecret',
+  /** Hashes of the tokens that a coordinator keeps in its data directory, for the others to know. */
+  fixedTokens: 'sys/fixedTokens/',
+  /** One for each that lives, held by its lease. */
   coordinators: 'sys/coordinators/',
 } as const;
 

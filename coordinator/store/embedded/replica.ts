@@ -15,6 +15,7 @@ import type {Command} from '../commands.ts';
 import type {Outcome, StateMachine} from '../stateMachine.ts';
 import {LogWindow} from './logWindow.ts';
 import type {TransportListener} from './peers/transport.ts';
+import type {Validity} from './pendingProposals.ts';
 import {Proposer} from './proposer.ts';
 import type {ReplicaListener, ReplicaParts} from './replicaParts.ts';
 import {deliverSnapshot} from './snapshotDelivery.ts';
@@ -130,11 +131,14 @@ export class Replica {
     if (this.state.kind === 'closed') throw new CoordinatorError('closed', 'the store is closed');
   }
 
-  /** Resolves once the command is durable on a majority and applied here. Sent again by itself when a leader is lost; applied once. */
-  propose(command: Command): Promise<Outcome> {
+  /**
+   * Resolves once the command is durable on a majority and applied here. Sent again by itself when a leader is lost; applied once. `whileLeading`: it
+   * holds only as long as this node leads, and is given up with the lead.
+   */
+  propose(command: Command, validity: Validity = 'always'): Promise<Outcome> {
     this.checkOpen();
     if (this.state.kind === 'degraded') throw new CoordinatorError('diskFull', this.state.reason);
-    const outcome = this.proposer.propose(command);
+    const outcome = this.proposer.propose(command, validity);
     this.schedule();
     return outcome;
   }
@@ -223,6 +227,11 @@ export class Replica {
       unreachable: id => {
         if (this.state.kind !== 'running') return;
         raft.reportUnreachable(id);
+        this.schedule();
+      },
+      gone: id => {
+        if (this.state.kind !== 'running') return;
+        raft.reportGone(id);
         this.schedule();
       },
       call: (from, body) => this.answerCall(from, body),
