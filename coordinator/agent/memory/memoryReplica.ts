@@ -15,6 +15,7 @@ import {ProtocolError} from '../../protocol/errors.ts';
 import type {Fence} from '../../protocol/ids.ts';
 import {compilePattern} from '../../protocol/keyPattern.ts';
 import type {WriteOutcome} from '../../protocol/model/memory.ts';
+import {RECORD_VERSION} from '../../protocol/model/record.ts';
 import {type Clock, every} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
@@ -22,6 +23,7 @@ import {ElapsedClock} from '../../runtime/elapsedClock.ts';
 import {Emitter} from '../../runtime/emitter.ts';
 import {isCoordinatorError} from '../../runtime/errors.ts';
 import {isDeeperThan, type JsonValue, MAX_JSON_DEPTH} from '../../runtime/json.ts';
+import {jsonDigest} from '../../runtime/jsonDigest.ts';
 import {type AgentLink, PATIENT_FAULTS} from '../link/agentLink.ts';
 import {SessionReplica} from './sessionReplica.ts';
 import type {WriteLog} from './writeLog.ts';
@@ -130,7 +132,9 @@ export class MemoryReplica implements Disposable {
     const {link} = this.options;
     if (!link.isUp) throw new ProtocolError('unavailable', `the hub is away, and ${key} is not known here`);
     if (replica.pending.length > 0) await this.sync(sessionId);
-    const {record, ...answer} = await link.request('mcpx.memory.get', {sessionId, key, level});
+    const told = await link.request('mcpx.memory.get', {sessionId, key, level});
+    this.replica(sessionId).learn(key, told);
+    const {record, ...answer} = told;
     return {...answer, value: record?.value, record, pending: false};
   }
 
@@ -248,6 +252,10 @@ export class MemoryReplica implements Disposable {
       fence,
       ...more,
     });
+    // Who writes next has seen this one; the rest of its record comes with the sync.
+    const [attemptId, timestamp, checksum] = [fence.attempt, this.options.clock.wallNow(), jsonDigest(value)];
+    const record = {v: RECORD_VERSION, principal: '', value, timestamp, checksum, attemptId};
+    this.replica(sessionId).learn(key, {record, version, revision, modRevision: revision});
     this.syncSoon(replica);
     return {kind: 'answered', outcome: {kind: 'applied', revision, version}};
   }

@@ -1,5 +1,11 @@
 /** What an agent knows of one session's shared memory: what the hub told it, and its own writes over that, which the hub has yet to take. Pure. */
-import type {MemoryEntry, OfflineWrite, StateSynced, VersionVector} from '../../protocol/commands/memory.ts';
+import type {
+  MemoryEntry,
+  MemoryGetResult,
+  OfflineWrite,
+  StateSynced,
+  VersionVector,
+} from '../../protocol/commands/memory.ts';
 import type {MemoryRecord} from '../../protocol/model/facts.ts';
 import {HUB, mergeClocks, type VectorClock} from '../../protocol/vectorClock.ts';
 import type {JsonValue} from '../../runtime/json.ts';
@@ -26,6 +32,8 @@ export class SessionReplica {
   private whole = 0;
   /** Keys whose values were damaged: the hub has to be asked. */
   private readonly damaged = new Set<string>();
+  /** Keys of which more is known than the vector says: the hub was asked, and answered as of this revision. */
+  private readonly asked = new Map<string, number>();
 
   constructor(
     readonly sessionId: string,
@@ -96,10 +104,22 @@ export class SessionReplica {
   ): {seen: JsonValue | undefined; revision: number; clock: VectorClock} {
     const entry = this.entries.get(key);
     const seen = entry?.record.value;
-    if (this.vector.store !== store) return {seen, revision: 0, clock: {}};
+    if (this.vector.store !== '' && this.vector.store !== store) return {seen, revision: 0, clock: {}};
     // Everything up to the vector's revision is here, and so is what had been seen by whoever wrote it.
-    const clock = mergeClocks(entry?.record.clock ?? {}, {[HUB]: this.vector.revision});
+    const known = Math.max(this.vector.revision, this.asked.get(key) ?? 0);
+    const clock = mergeClocks(entry?.record.clock ?? {}, {[HUB]: known});
     return {seen, revision: entry?.modRevision ?? 0, clock};
+  }
+
+  /** What the hub has answered about one key: who reads it there and writes here has seen it. */
+  learn(key: string, {record, version, revision, modRevision}: MemoryGetResult): void {
+    if (revision <= Math.max(this.vector.revision, this.asked.get(key) ?? 0)) return;
+    if (record && modRevision !== undefined) {
+      if (jsonDigest(record.value) !== record.checksum) return;
+      this.entries.set(key, {key, record, version, modRevision});
+    } else this.entries.delete(key);
+    this.asked.set(key, revision);
+    this.damaged.delete(key);
   }
 
   add(write: OfflineWrite): void {
@@ -120,10 +140,13 @@ export class SessionReplica {
     if (reset) {
       this.entries.clear();
       this.damaged.clear();
+      this.asked.clear();
       this.wholeAt = undefined;
       this.whole = 0;
     }
     for (const {key, revision, entry} of changes) {
+      // An answer that was under way for longer than another one.
+      if ((this.asked.get(key) ?? 0) > revision) continue;
       const isWell = entry && jsonDigest(entry.record.value) === entry.record.checksum;
       if (isWell) this.entries.set(key, {key, ...entry, modRevision: revision});
       else this.entries.delete(key);
@@ -131,6 +154,7 @@ export class SessionReplica {
       else this.damaged.delete(key);
     }
     this.vector = vector;
+    for (const [key, revision] of this.asked) if (revision <= vector.revision) this.asked.delete(key);
     if (!more) {
       this.wholeAt = askedAt;
       this.whole = vector.revision;
