@@ -6,7 +6,7 @@ import {findOnPath} from '../../vscode/standIn/parts.ts';
 const PROGRAMS = {ip: 'iproute2', unshare: 'util-linux', nsenter: 'util-linux', setpriv: 'util-linux'};
 /** What has to work: another network with a bridge and a pair of devices, and a file system in memory. */
 const PROBE =
-  'ip link add bridge0 type bridge && ip link add port1 type veth peer name port2 && mount -t tmpfs none /mnt';
+  'ip link add bridge0 type bridge && ip link add port1 type veth peer name port2 && mount -t tmpfs none /dev/shm';
 
 export type Enclosure =
   | {readonly kind: 'possible'; readonly through: readonly string[]}
