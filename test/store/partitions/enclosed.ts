@@ -1,5 +1,5 @@
 /** Runs one trial in a program with a network and mounts of its own, and gives back its outcome. */
-import {spawn} from 'node:child_process';
+import {type ChildProcessWithoutNullStreams, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
@@ -8,21 +8,21 @@ import type {Outcome, TrialOptions} from './trial.ts';
 
 const PROGRAM = fileURLToPath(new URL('inside.ts', import.meta.url));
 
-/** What it says on the way goes to `tell`. Rejects with that when it ends without an outcome. */
-export async function runEnclosed(
-  enclosure: Extract<Enclosure, {kind: 'possible'}>,
-  options: TrialOptions,
-  tell: (line: string) => void = () => undefined,
-): Promise<Outcome> {
-  const [program = '', ...args] = [...enclosure.through, process.execPath, '--import', 'tsx', PROGRAM];
-  // Its input is our life: it ends when this process does, however that comes.
-  const child = spawn(program, [...args, JSON.stringify(options)], {stdio: ['pipe', 'pipe', 'pipe']});
+type Possible = Extract<Enclosure, {kind: 'possible'}>;
+
+/** Its input is our life: it ends when this process does, however that comes. On its standard error it says what it does. */
+export function startEnclosed({through}: Possible, options: TrialOptions): ChildProcessWithoutNullStreams {
+  const [program = '', ...args] = [...through, process.execPath, '--import', 'tsx', PROGRAM];
+  const child = spawn(program, [...args, JSON.stringify(options)], {stdio: 'pipe'});
   child.stdin.on('error', () => undefined);
+  return child;
+}
+
+/** Rejects with what it said when it ends without an outcome. */
+export async function runEnclosed(enclosure: Possible, options: TrialOptions): Promise<Outcome> {
+  const child = startEnclosed(enclosure, options);
   const said: string[] = [];
-  createInterface({input: child.stderr}).on('line', line => {
-    said.push(line);
-    tell(line);
-  });
+  createInterface({input: child.stderr}).on('line', line => said.push(line));
   let outcome: Outcome | undefined;
   createInterface({input: child.stdout}).on('line', line => {
     outcome = JSON.parse(line);
