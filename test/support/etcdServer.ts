@@ -1,13 +1,12 @@
 /** Real etcd of a test's own on loopback, of one member or several, in a temporary folder. Installed by apt only where that was asked for. */
-import assert from 'node:assert/strict';
 import {type ChildProcess, spawn} from 'node:child_process';
 import {existsSync, mkdtempSync, readFileSync} from 'node:fs';
 import {rm} from 'node:fs/promises';
-import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {Etcd3, type IOptions} from 'etcd3';
 import {aptInstall} from './aptInstall.ts';
+import {freePorts} from './freePorts.ts';
 import {within} from './waiting.ts';
 
 const START_TIMEOUT_MS = 60_000;
@@ -126,6 +125,10 @@ export class EtcdServer {
     this.children.set(member, child);
   }
 
+  pid(member: number): number | undefined {
+    return this.children.get(member)?.pid;
+  }
+
   /** As a power cut does. */
   async kill(member: number): Promise<void> {
     await this.end(member, 'SIGKILL');
@@ -178,22 +181,4 @@ export class EtcdServer {
     child.kill(signal);
     await within(ended, 10_000, 'etcd to end');
   }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const probes = await Promise.all(
-    Array.from({length: count}, async () => {
-      const probe = createServer();
-      await new Promise<void>(resolve => probe.listen(0, '127.0.0.1', resolve));
-      return probe;
-    }),
-  );
-  return Promise.all(
-    probes.map(async probe => {
-      const address = probe.address();
-      await new Promise<void>(resolve => probe.close(() => resolve()));
-      assert.ok(address !== null && typeof address === 'object');
-      return address.port;
-    }),
-  );
 }

@@ -4,10 +4,14 @@ import type {Command} from '../commands.ts';
 import type {Origin} from '../proposals.ts';
 import type {Outcome} from '../stateMachine.ts';
 
+/** `whileLeading`: only for the log of this node, in the term of now. */
+export type Validity = 'always' | 'whileLeading';
+
 export interface Proposal {
   readonly origin: Origin;
   readonly command: Command;
   readonly data: Uint8Array;
+  readonly validity: Validity;
   /** Monotonic ms. */
   readonly since: number;
   resolve(outcome: Outcome): void;
