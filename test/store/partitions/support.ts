@@ -23,7 +23,9 @@ export function findEnclosure(install: boolean): Enclosure {
   const lacking = lacks();
   if (lacking) return missing(`need ${lacking[0]}, of the package ${lacking[1]}`);
   const asUser = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
-  const through = ['unshare', ...asUser, '--net', '--mount'];
+  const own = ['unshare', ...asUser, '--net', '--mount'];
+  // Whatever it is at: it ends with whoever started it.
+  const through = [...own, 'setpriv', '--pdeathsig', 'KILL', '--'];
   const [program = '', ...args] = [...through, 'sh', '-c', PROBE];
   const {status, stderr} = spawnSync(program, args, {encoding: 'utf8'});
   return status === 0 ? {kind: 'possible', through} : missing(stderr.trim());
