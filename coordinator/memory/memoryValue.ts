@@ -21,13 +21,35 @@ export function memoryRecord(
 
 /** Throws `corrupt` when the value is not the one that was written. */
 export function storedMemory(kv: KeyValue): Stored<MemoryRecord> {
+  const known = newer.get(kv) ?? older.get(kv);
+  if (known) return known;
   const stored = storedRecord(MemoryRecord, kv);
   const {value, checksum} = stored.value;
   if (jsonDigest(value) !== checksum)
     throw new CoordinatorError('corrupt', `the value of ${kv.key} does not match its checksum`, {
       hint: 'Write it again: an earlier version may be found with "mcpx memory history".',
     });
+  if (kv.value.length <= REMEMBERED_CHARACTERS) remember(kv, stored);
   return stored;
+}
+
+const REMEMBERED = 2048;
+/** Larger ones would take too much memory. */
+const REMEMBERED_CHARACTERS = 8192;
+
+/** What was read last and had the right checksum, by the store's own objects, which nobody changes: two generations, so that forgetting costs nothing. */
+let newer = new WeakMap<KeyValue, Stored<MemoryRecord>>();
+let older = new WeakMap<KeyValue, Stored<MemoryRecord>>();
+let remembered = 0;
+
+function remember(kv: KeyValue, stored: Stored<MemoryRecord>): void {
+  if (remembered === REMEMBERED) {
+    older = newer;
+    newer = new WeakMap();
+    remembered = 0;
+  }
+  newer.set(kv, stored);
+  remembered += 1;
 }
 
 /** What a committed version has seen: whatever was committed before it, where it does not say otherwise. */
