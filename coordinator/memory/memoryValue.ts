@@ -8,6 +8,7 @@ import {isDeeperThan, type JsonValue, MAX_JSON_DEPTH} from '../runtime/json.ts';
 import {jsonDigest} from '../runtime/jsonDigest.ts';
 import {type Stored, storedRecord} from '../store/records.ts';
 import type {KeyValue} from '../store/store.ts';
+import {CheckedValues} from './checkedValues.ts';
 
 type Written = Pick<MemoryRecord, 'attemptId' | 'instanceId' | 'ttl' | 'clock' | 'resolved' | 'changeId'>;
 
@@ -27,8 +28,12 @@ function checkDepth(value: JsonValue): void {
     throw new ProtocolError('tooLarge', `the value is nested more than ${MAX_JSON_DEPTH} times`);
 }
 
+const checked = new CheckedValues();
+
 /** Throws `corrupt` when the value is not the one that was written, or no value at all. */
 export function storedMemory(kv: KeyValue): Stored<MemoryRecord> {
+  const known = checked.get(kv);
+  if (known) return known;
   let stored: Stored<MemoryRecord>;
   try {
     stored = storedRecord(MemoryRecord, kv);
@@ -38,6 +43,7 @@ export function storedMemory(kv: KeyValue): Stored<MemoryRecord> {
   }
   const {value, checksum} = stored.value;
   if (jsonDigest(value) !== checksum) throw corrupt(`the value of ${kv.key} does not match its checksum`);
+  checked.add(kv, stored);
   return stored;
 }
 
