@@ -71,6 +71,8 @@ export interface RequestOptions extends CallOptions {
   readonly retry?: boolean;
 }
 
+/** What a coordinator turned away without closing the connection is asked again after this. */
+const AGAIN_MS = 1000;
 /** Where there is another address, a coordinator that is silent this long is pinged. */
 const SILENCE_AMONG_SEVERAL_MS = 5000;
 
@@ -159,7 +161,7 @@ export class Connection implements Disposable {
         // What a hub on its way out turned away has had no effect.
         const again = isProtocolError(error, 'draining') || (retry && isProtocolError(error, 'unavailable'));
         if (!again || clock.now() >= deadline) throw error;
-        await this.afterCut(peer, deadline - clock.now());
+        await this.afterCut(peer, Math.min(AGAIN_MS, deadline - clock.now()));
       }
     }
   }

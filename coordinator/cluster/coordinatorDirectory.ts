@@ -8,7 +8,7 @@ import {CoordinatorRecord} from '../protocol/model/facts.ts';
 import {SYSTEM_KEYS} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import {assert} from '../runtime/assert.ts';
-import {type Clock, every} from '../runtime/clock.ts';
+import {type Clock, delay, every} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore, noDisposable} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
 import {isCoordinatorError} from '../runtime/errors.ts';
@@ -47,6 +47,7 @@ export interface CoordinatorDirectoryOptions {
 
 const LEASE_SECONDS = 5;
 const RENEWALS_PER_LEASE = 3;
+const LEAVE_MS = 1000;
 
 export class CoordinatorDirectory implements Disposable {
   private readonly records: WatchedRecords<typeof CoordinatorRecord>;
@@ -136,6 +137,14 @@ export class CoordinatorDirectory implements Disposable {
   /** Leaves, so that nobody has to wait for the lease to end. */
   async stop(): Promise<void> {
     this.dispose();
+    const {clock} = this.options;
+    const over = new AbortController();
+    // Without a majority nothing is revoked, and the lease ends by itself.
+    await Promise.race([this.leave(), delay(clock, LEAVE_MS, over.signal).catch(() => undefined)]);
+    over.abort();
+  }
+
+  private async leave(): Promise<void> {
     await this.renewing;
     if (this.lease === undefined) return;
     await this.options.store.revokeLease(this.lease).catch((error: unknown) => this.notRenewed(error));

@@ -25,6 +25,12 @@ export interface LeadRoutingOptions {
 const PATIENCE_MS = 20_000;
 const ANSWER_MS = 60_000;
 const LOOK_MS = 100;
+/** Carried out twice they have done the same. */
+const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
+  'mcpx.orchestrate.session.start',
+  'mcpx.orchestrate.session.end',
+  'mcpx.coordinate.dependency.resolve',
+]);
 /** Faults of the way by which nothing was done about the command. */
 const NOT_TAKEN = ['draining', 'overloaded'] as const;
 
@@ -87,6 +93,7 @@ export class LeadRouting {
       .catch((error: unknown) => {
         if (NOT_TAKEN.some(kind => isProtocolError(error, kind))) return undefined;
         if (!isProtocolError(error, 'unavailable')) throw error;
+        if (REPEATABLE.has(call.method)) return undefined;
         throw new ProtocolError(
           'unavailable',
           `the lead was lost meanwhile; whether ${call.method} took effect is not known`,

@@ -8,6 +8,7 @@ import type {Logger} from '../observability/logger.ts';
 import type {AgentDirectory} from '../pool/agentDirectory.ts';
 import type {ParamsInput, Result} from '../protocol/commands/table.ts';
 import {isProtocolError} from '../protocol/errors.ts';
+import type {Clock} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
 import type {CoordinatorLinks} from './coordinatorLinks.ts';
@@ -22,8 +23,11 @@ export interface TranscriptRelayOptions {
   readonly attempts: LiveAttempts;
   readonly agents: AgentDirectory;
   readonly links: Pick<CoordinatorLinks, 'peer' | 'onChanged'>;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
+
+const RETRY_MS = 1000;
 
 interface Followed {
   /** Known while the attempt lives, and kept: its last events are stored after its end. */
@@ -94,8 +98,9 @@ export class TranscriptRelay implements Disposable {
     this.tell(before, attemptId, false).catch((error: unknown) => this.failed(attemptId, error));
     this.begin(followed, attemptId).catch((error: unknown) => {
       this.failed(attemptId, error);
-      // The next change of anything tries again.
       followed.through = undefined;
+      const {clock} = this.options;
+      this.owned.add(clock.schedule(RETRY_MS, () => this.refresh(attemptId), {background: true}));
     });
   }
 

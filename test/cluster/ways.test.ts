@@ -6,6 +6,7 @@ import type {TaskAssign} from '../../coordinator/protocol/commands/attempt.ts';
 import {ProtocolError} from '../../coordinator/protocol/errors.ts';
 import {parsePlanBytes} from '../../coordinator/protocol/plan/parse.ts';
 import {deferred} from '../../coordinator/runtime/deferred.ts';
+import {fetchAuthority} from '../../coordinator/security/authorityPin.ts';
 import {registration} from '../hub/support.ts';
 import {CoordinatorTrio, type Node} from '../support/coordinatorTrio.ts';
 import {found, within} from '../support/waiting.ts';
@@ -130,5 +131,63 @@ describe('three coordinators of one store', function () {
       PATIENCE_MS,
       'its absence to be noticed',
     );
+  });
+
+  it("accept each other's users and agents, and let nobody but coordinators speak for others", async () => {
+    const foreign = trio.client(near, trio.at(far).clientToken);
+    assert.equal((await foreign.request('mcpx.cluster.info', {})).coordinator, trio.at(near).id);
+    const deliver = {agentId: 'a-1', method: 'mcpx.health.check', params: {}, timeoutMs: 1000};
+    await assert.rejects(foreign.request('mcpx.cluster.deliver', deliver), {kind: 'forbidden'});
+    const token = await foreign.request('mcpx.token.create', {role: 'client', ttlSeconds: 60});
+    const guest = trio.client(far, token.token);
+    assert.equal((await guest.request('mcpx.cluster.info', {})).coordinator, trio.at(far).id);
+    const principal = {id: 'client:x', tenant: 'default', role: 'coordinator' as const};
+    const command = {method: 'mcpx.session.control', params: {}, principal};
+    await assert.rejects(guest.request('mcpx.cluster.command', command), {kind: 'forbidden'});
+  });
+
+  it('tell clients where the others are, and when one is gone', async () => {
+    const told: string[][] = [];
+    const connection = trio.connection(near, {
+      token: () => trio.at(near).clientToken,
+      roaming: {onTold: urls => void told.push([...urls])},
+    });
+    connection.start();
+    const urls = (nodes: readonly Node[]) => nodes.map(node => trio.at(node).url).sort();
+    const last = () => told.at(-1)?.toSorted().join();
+    const all = () => last() === urls(['a', 'b', 'c']).join() || undefined;
+    await found(all, PATIENCE_MS, 'all addresses');
+    await trio.stop(far);
+    await found(() => last() === urls([near, lead]).join() || undefined, PATIENCE_MS, 'two addresses');
+    // And it goes to one of them when its own is gone too.
+    await trio.stop(near);
+    const elsewhere = () => (connection.peer && connection.url === trio.at(lead).url ? true : undefined);
+    await found(elsewhere, PATIENCE_MS, 'the last one');
+  });
+});
+
+describe('three coordinators with TLS', function () {
+  this.timeout(120_000);
+  let trio: CoordinatorTrio;
+  before(async () => {
+    trio = await CoordinatorTrio.start({tls: true});
+  });
+  after(() => trio.close());
+
+  it('have one pin, are reached by it at each door, and reach each other', async () => {
+    const lead = await trio.lead();
+    const [other = 'a'] = (['a', 'b', 'c'] as const).filter(node => node !== lead);
+    const pins = await Promise.all(
+      (['a', 'b', 'c'] as const).map(async node => {
+        const {caPin = ''} = await trio
+          .client(node)
+          .request('mcpx.token.create', {role: 'agent', ttlSeconds: 60});
+        assert.equal(await fetchAuthority(trio.at(node).url, caPin), trio.at('a').authority);
+        return caPin;
+      }),
+    );
+    assert.equal(new Set(pins).size, 1);
+    const missing = {sessionId: 's-none', action: {kind: 'pause'}} as const;
+    await assert.rejects(trio.client(other).request('mcpx.session.control', missing), {kind: 'notFound'});
   });
 });

@@ -1,5 +1,5 @@
 /** Three coordinators of one cluster in this process, each with a door, a store and a folder of its own, and peers that speak to any of them. */
-import {mkdtemp, rm} from 'node:fs/promises';
+import {copyFile, mkdir, mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {Connection, type ConnectionOptions} from '../../coordinator/client/connection.ts';
@@ -10,6 +10,7 @@ import {type Coordinator, startCoordinator} from '../../coordinator/coordinator.
 import {silentLogger} from '../../coordinator/observability/logger.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {systemRandom} from '../../coordinator/runtime/random.ts';
+import {openClusterAuthority} from '../../coordinator/security/clusterAuthority.ts';
 import {freePort} from '../store/cluster/members.ts';
 import {found} from './waiting.ts';
 
@@ -26,18 +27,20 @@ export class CoordinatorTrio {
     private readonly members: ReadonlyMap<Node, Coordinator>,
   ) {}
 
-  static async start(): Promise<CoordinatorTrio> {
+  /** With TLS all have a copy of one authority. */
+  static async start({tls = false}: {tls?: boolean} = {}): Promise<CoordinatorTrio> {
     const folder = await mkdtemp(path.join(tmpdir(), 'mcpx-trio-'));
+    if (tls) await copyAuthority(folder);
     const peers = new Map<string, string>();
-    for (const node of NODES) peers.set(node, `ws://127.0.0.1:${await freePort()}`);
+    for (const node of NODES) peers.set(node, `${tls ? 'wss' : 'ws'}://127.0.0.1:${await freePort()}`);
     const members = await Promise.all(
       NODES.map(async node => {
         const {hostname, port} = new URL(peers.get(node) ?? '');
         const coordinator = await startCoordinator({
           directory: path.join(folder, node),
           address: {host: '127.0.0.1', port: 0},
-          tls: false,
-          publicNames: [],
+          tls,
+          publicNames: ['127.0.0.1'],
           cluster: {
             ...{name: 'trio', node, peers, start: 'found', token: 'a secret of these tests'},
             listen: {host: hostname, port: Number(port)},
@@ -107,10 +110,18 @@ export class CoordinatorTrio {
   private options(node: Node) {
     return {
       urls: [this.at(node).url],
-      openSocket: nodeSocket(),
+      openSocket: nodeSocket({ca: () => this.at(node).authority}),
       ...{clock: systemClock, random: systemRandom, logger: silentLogger},
       implementation: {name: 'test', version: '0'},
       settings: {minBackoffMs: 10, maxBackoffMs: 100},
     };
+  }
+}
+
+async function copyAuthority(folder: string): Promise<void> {
+  await openClusterAuthority({directory: folder, clock: systemClock});
+  for (const node of NODES) {
+    await mkdir(path.join(folder, node));
+    await copyFile(path.join(folder, 'authority.pem'), path.join(folder, node, 'authority.pem'));
   }
 }
