@@ -22,7 +22,7 @@ export interface ClusterView {
 const KEYS = ['a', 'a/1', 'b', 'c'] as const;
 const LEASED = ['l/1', 'l/2'] as const;
 /** Patience of a client, ms. */
-const TIMEOUTS_MS = [150, 400, 900] as const;
+const TIMEOUTS_MS = [150, 400, 900, 1600] as const;
 const THINK_MS = 25;
 /** Part of the requests that go to any node, so that followers and leaders of the past are asked, too. */
 const ANYWHERE = 0.25;
