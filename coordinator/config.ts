@@ -59,6 +59,14 @@ export const Settings = z.strictObject({
   keepArtifactsMs: ms
     .default(86_400_000)
     .describe('An artifact that nothing names is deleted when it is older than this, in ms.'),
+  artifactWaitMs: count
+    .default(15_000)
+    .describe(
+      'Where several coordinators share the store: an artifact that gets no further towards a majority of them for this long is refused, in ms.',
+    ),
+  artifactRepairMs: count
+    .default(600_000)
+    .describe('Time between two looks for artifacts that other coordinators have and this one lacks, in ms.'),
   maxArtifactBytes: bytes.default(2 * 1024 * 1024 * 1024).describe('Largest artifact that is taken.'),
   pingIntervalMs: count.default(10_000).describe('Time between two pings of a connection, in ms.'),
   pongTimeoutMs: count

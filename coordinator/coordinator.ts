@@ -1,8 +1,8 @@
 /** The composition root: one coordinator made of its parts, started in order and stopped in reverse. */
-import {artifactRequests} from './artifacts/artifactRequests.ts';
-import {ArtifactStore} from './artifacts/artifactStore.ts';
-import {sweepArtifacts} from './artifacts/sweepArtifacts.ts';
 import {blobsOf, plansIn} from './artifacts/textArtifacts.ts';
+import {ClusterWays} from './cluster/clusterWays.ts';
+import {CoordinatorDirectory} from './cluster/coordinatorDirectory.ts';
+import {LOCAL_AGENT, LOCAL_USER} from './cluster/sharedTokens.ts';
 import type {Settings} from './config.ts';
 import {DataDirectory} from './dataDirectory.ts';
 import {Approvals} from './effects/approvals.ts';
@@ -12,11 +12,13 @@ import {LiveAttempts} from './effects/liveAttempts.ts';
 import {PathReports} from './effects/pathReports.ts';
 import {UsageReports} from './effects/usageReports.ts';
 import {clusterRequests} from './handlers/clusterRequests.ts';
+import {CoordinatorArtifacts} from './handlers/coordinatorArtifacts.ts';
 import {memoryPast} from './handlers/memoryPast.ts';
 import type {CoordinatorCluster} from './handlers/openCluster.ts';
 import {openStore} from './handlers/openStore.ts';
 import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
+import {serveCluster} from './handlers/serveCluster.ts';
 import {serveMemory} from './handlers/serveMemory.ts';
 import type {Services} from './handlers/services.ts';
 import {watchHealth} from './handlers/watchHealth.ts';
@@ -31,7 +33,6 @@ import {AccountPauses} from './pool/accountPauses.ts';
 import {AgentDirectory} from './pool/agentDirectory.ts';
 import {AgentRegistry} from './pool/agentRegistry.ts';
 import {DEFAULT_TENANT} from './protocol/ids.ts';
-import {tenantKeys} from './protocol/model/keys.ts';
 import {type Clock, every} from './runtime/clock.ts';
 import {DisposableStore} from './runtime/disposable.ts';
 import type {Random} from './runtime/random.ts';
@@ -40,11 +41,13 @@ import {type ClusterAuthority, openClusterAuthority} from './security/clusterAut
 import {checkListenAddress} from './security/listenPolicy.ts';
 import type {Principal} from './security/principal.ts';
 import {ServerTls} from './security/serverTls.ts';
+import {TokenExpiry} from './security/tokenExpiry.ts';
 import {TokenRegistry, withFixedTokens} from './security/tokenRegistry.ts';
 import type {EtcdTls} from './store/etcd/endpoints.ts';
 import type {EtcdAddress} from './store/etcd/etcdAddress.ts';
 import type {Store} from './store/store.ts';
 import {Lead} from './tasks/lead.ts';
+import type {LeadDuty} from './tasks/leadDuty.ts';
 import {TranscriptService} from './transcripts/transcriptService.ts';
 import {VERSION} from './version.ts';
 
@@ -104,9 +107,17 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     const authority = options.tls ? await openClusterAuthority({directory: data.root, clock}) : undefined;
     const {store, control} = await openStore(options, data, authority, started);
     started.push(() => store.close());
-    const parts = await assemble(options, data, store, authority);
+    const coordinators = new CoordinatorDirectory({
+      ...{store, clock, random, logger, version: VERSION, id: data.identity.coordinator},
+      tokens: {client: data.identity.clientToken, agent: data.identity.agentToken},
+      node: options.cluster?.node,
+      shared: options.cluster !== undefined || options.etcd !== undefined,
+    });
+    started.push(() => coordinators.stop());
+    await coordinators.start();
+    const parts = await assemble(options, data, store, authority, coordinators);
     started.push(() => parts.stop());
-    parts.services.hub.addRoute(clusterRequests(control, logger));
+    parts.services.hub.addRoute(clusterRequests({control, audit: parts.audit, logger}));
     const address = await listen(parts.services.hub, options, data);
     started.push(() => parts.services.hub.stop({graceMs: 0}));
     const {dial} = options;
@@ -114,7 +125,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       parts.owned.add(parts.services.hub.dial({url, token: dial?.token ?? '', ca: dial?.ca}));
     parts.services.lead.start();
     started.push(() => parts.services.lead.stop());
-    return running(options, data, parts, authority, address);
+    const url = `${options.tls ? 'wss' : 'ws'}://${urlHost(options, address.host)}:${address.port}`;
+    parts.setUrl(url);
+    await coordinators.announce({url, ca: authority?.cert});
+    return running(data, parts, authority, url);
   } catch (error) {
     await unwind();
     throw error;
@@ -123,6 +137,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
 interface Parts {
   readonly services: Services;
+  readonly audit: AuditLog;
   readonly owned: DisposableStore;
   setUrl(url: string): void;
   stop(): Promise<void>;
@@ -134,9 +149,10 @@ interface Ground {
   readonly data: DataDirectory;
   readonly store: Store;
   readonly authority: ClusterAuthority | undefined;
-  readonly artifacts: ArtifactStore;
+  readonly artifacts: CoordinatorArtifacts;
   readonly tokens: TokenRegistry;
   readonly audit: AuditLog;
+  readonly coordinators: CoordinatorDirectory;
   readonly owned: DisposableStore;
 }
 
@@ -147,19 +163,19 @@ async function assemble(
   data: DataDirectory,
   store: Store,
   authority: ClusterAuthority | undefined,
+  coordinators: CoordinatorDirectory,
 ): Promise<Parts> {
   const {clock, random, logger, settings} = options;
-  const artifacts = await ArtifactStore.open({
-    folder: data.artifactFolder,
-    clock,
-    random,
-    logger,
-    limits: {maxArtifactBytes: settings.maxArtifactBytes},
+  const artifacts = await CoordinatorArtifacts.open({
+    ...{folder: data.artifactFolder, tenant: TENANT, store, coordinators, clock, random, settings},
+    logger: logger.with({part: 'artifacts'}),
+    node: options.cluster?.node,
   });
   const owned = new DisposableStore();
+  owned.add(artifacts);
   const audit = new AuditLog({store, tenant: TENANT, clock, logger, writerId: data.identity.coordinator});
   const tokens = new TokenRegistry(store, {clock, random, logger, audit});
-  const ground: Ground = {options, data, store, authority, artifacts, tokens, audit, owned};
+  const ground: Ground = {options, data, store, authority, artifacts, tokens, audit, coordinators, owned};
   const hub = await makeHub(ground);
   let url = '';
   const services = makeServices(ground, hub, () => url);
@@ -169,6 +185,7 @@ async function assemble(
   serveAgents(services);
   serveClients(services, owned);
   serveMemory(services);
+  serveCluster(services);
   watches.register(hub);
   await Promise.all([attempts.start(), agents.start(), watches.start(), memory.start()]);
   void history.journal.start();
@@ -177,6 +194,7 @@ async function assemble(
   keepHouse(ground, services);
   return {
     services,
+    audit,
     owned,
     setUrl: text => {
       url = text;
@@ -191,18 +209,18 @@ async function assemble(
 
 /** The door: TLS, tokens, limits, and the artifacts behind the same door. */
 async function makeHub(ground: Ground): Promise<Hub> {
-  const {options, data, store, authority, artifacts, tokens, owned} = ground;
+  const {options, data, store, authority, artifacts, tokens, coordinators, owned} = ground;
   const {clock, random, logger, settings, publicNames} = options;
   const {coordinator, clientToken, agentToken} = data.identity;
   const fixed = new Map<string, Principal>([
-    [clientToken, {id: 'client:local', tenant: TENANT, role: 'coordinator'}],
-    [agentToken, {id: 'agent:local', tenant: TENANT, role: 'agent'}],
+    [clientToken, LOCAL_USER],
+    [agentToken, LOCAL_AGENT],
   ]);
   const tls = authority && owned.add(await ServerTls.open({authority, names: publicNames, clock, logger}));
   const hub = new Hub({
     coordinator,
     version: VERSION,
-    authenticate: withFixedTokens(fixed, token => tokens.verify(token)),
+    authenticate: withFixedTokens(fixed, async token => coordinators.verify(token) ?? tokens.verify(token)),
     clock,
     random,
     logger: logger.with({part: 'hub'}),
@@ -220,21 +238,12 @@ async function makeHub(ground: Ground): Promise<Hub> {
     degraded: () => store.status().degraded,
   });
   if (tls) owned.add(tls.onRenewed(material => hub.renewTls(material)));
-  hub.addRoute((request, response, principal) =>
-    artifactRequests(
-      artifacts,
-      (_request, access) =>
-        access.tenant === principal.tenant
-          ? {kind: 'allowed'}
-          : {kind: 'denied', status: 403, message: "another tenant's artifacts"},
-      logger,
-    )(request, response),
-  );
+  for (const route of artifacts.routes()) hub.addRoute(route);
   return hub;
 }
 
 function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
-  const {options, data, store, authority, artifacts, tokens, audit, owned} = ground;
+  const {options, data, store, authority, artifacts, tokens, audit, coordinators, owned} = ground;
   const {clock, logger, settings} = options;
   const {coordinator} = data.identity;
   const common = {store, tenant: TENANT, clock, logger};
@@ -258,6 +267,7 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
       maxLagRevisions: Math.max(1, Math.floor(settings.historyRevisions / 4)),
     },
   });
+  const expiry = new TokenExpiry({tokens, tenant: TENANT, clock, logger, periodMs: HOUSEKEEPING_MS});
   return {
     store,
     hub,
@@ -266,7 +276,7 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
       dispatch: (call, caller) => hub.dispatch(call, caller),
       principal: {id: `coordinator:${coordinator}`, tenant: TENANT, role: 'coordinator'},
     }),
-    lead: makeLead(ground, hub),
+    lead: makeLead(ground, hub, [history.journal, expiry]),
     agents,
     registry: owned.add(new AgentRegistry({...pool, settings: {leaseSeconds: settings.leaseSeconds}})),
     pauses: new AccountPauses({...common, directory: agents}),
@@ -284,11 +294,23 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
     history,
     attempts,
     tokens,
+    coordinators,
+    ways: owned.add(
+      new ClusterWays({
+        ...{...common, coordinator, hub, agents, attempts, random: options.random},
+        ...{directory: coordinators, version: VERSION, maxFrameBytes: settings.maxFrameBytes},
+      }),
+    ),
     identity: {coordinator, startedAt: clock.wallNow(), authorityPin: authority?.pin, url},
   };
 }
 
-function makeLead({options, data, store, artifacts, audit}: Ground, hub: Hub): Lead {
+/** `duties` are what one coordinator of the cluster does; whatever else is in this file each does for what is its own: disk, sockets, agents. */
+function makeLead(
+  {options, data, store, artifacts, audit}: Ground,
+  hub: Hub,
+  duties: readonly LeadDuty[],
+): Lead {
   const {clock, random, logger, settings} = options;
   const {dailyBudgetUsd} = settings;
   return new Lead({
@@ -311,28 +333,22 @@ function makeLead({options, data, store, artifacts, audit}: Ground, hub: Hub): L
       retentionMs: settings.retentionMs,
       ...(dailyBudgetUsd === undefined ? {} : {fleetBudgetUsdPerDay: dailyBudgetUsd}),
     },
+    duties,
   });
 }
 
 /** What goes on beside the commands. */
-function keepHouse({options, store, artifacts, owned}: Ground, services: Services): void {
+function keepHouse({options, artifacts, owned}: Ground, services: Services): void {
   const {clock, logger, settings} = options;
   const {hub, registry, tokens, history} = services;
   owned.add(registry.onRemoved(agentId => hub.dismissAgent(agentId)));
   owned.add(tokens.onRevoked(TENANT, id => hub.disconnect(granted => granted.id === id)));
   owned.add(watchHealth(services, clock, settings.healthCheckMs));
-  const sweep = async (): Promise<void> => {
-    const {kvs} = await store.backup(tenantKeys(TENANT).base);
-    const blobs = artifacts.tenant(TENANT);
-    const before = clock.wallNow() - settings.keepArtifactsMs;
-    const records = history.namedWith(kvs);
-    const swept = await sweepArtifacts(blobs, {records, before, read: blobsOf(blobs).get});
-    if (swept.deleted > 0) logger.info('artifacts that nothing names were deleted', {...swept});
-  };
+  artifacts.keepWhole();
   const clean = (): void => {
-    Promise.all([artifacts.dropStaleUploads(), tokens.removeExpired(TENANT), sweep()]).catch(
-      (error: unknown) => logger.warn('housekeeping failed; it is tried again', {error}),
-    );
+    artifacts
+      .clean(history)
+      .catch((error: unknown) => logger.warn('housekeeping failed; it is tried again', {error}));
   };
   owned.add(every(clock, HOUSEKEEPING_MS, clean));
 }
@@ -360,17 +376,14 @@ async function listen(
 }
 
 function running(
-  options: CoordinatorOptions,
   data: DataDirectory,
   parts: Parts,
   authority: ClusterAuthority | undefined,
-  address: {host: string; port: number},
+  url: string,
 ): Coordinator {
   const {services} = parts;
-  const {store, hub, lead} = services;
+  const {store, hub, lead, coordinators} = services;
   const {coordinator, clientToken, agentToken} = data.identity;
-  const url = `${options.tls ? 'wss' : 'ws'}://${urlHost(options, address.host)}:${address.port}`;
-  parts.setUrl(url);
   return {
     id: coordinator,
     url,
@@ -389,7 +402,7 @@ function running(
       });
     },
     async stop(graceMs) {
-      await lead.stop();
+      await Promise.all([lead.stop(), coordinators.stop()]);
       await hub.stop({graceMs});
       await parts.stop();
       await store.close();

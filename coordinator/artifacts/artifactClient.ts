@@ -38,12 +38,13 @@ export const TRANSFER_SETTINGS: TransferSettings = {
 /** Content that disagrees with its digest is fetched again from the start this often in all. */
 const MAX_CORRUPT_DOWNLOADS = 3;
 
-export type UploadSource = Uint8Array | {readonly file: string};
+/** `known` spares reading a file for its digest. */
+export type UploadSource = Uint8Array | {readonly file: string; readonly known?: StoredArtifact};
 
 const uploadAnswer = z.object({state: z.enum(['stored', 'partial']), offset: z.number().int().min(0)});
-const errorAnswer = z.object({error: z.object({message: z.string()})});
+const errorAnswer = z.object({error: z.object({message: z.string(), hint: z.string().optional()})});
 
-interface Progress {
+export interface TransferProgress {
   /** Bytes known to be across. */
   bytes: number;
 }
@@ -66,16 +67,19 @@ export class ArtifactClient implements Disposable {
   }
 
   /**
-   * Resolves once the coordinator has the content on its disk. Errors: `unavailable` (after `maxTries` without progress), `unauthorized`, `limit`,
+   * Resolves once the coordinator has the content on its disk; `progress` is kept up meanwhile. Errors: `unavailable` (after `maxTries` without progress), `unauthorized`, `limit`,
    * `diskFull`, `corrupt` (the file changed while it was sent), or the signal's reason.
    */
-  async upload(source: UploadSource, signal?: AbortSignal): Promise<StoredArtifact> {
+  async upload(
+    source: UploadSource,
+    signal?: AbortSignal,
+    progress: TransferProgress = {bytes: 0},
+  ): Promise<StoredArtifact> {
     const known =
       source instanceof Uint8Array
         ? {sha256: createHash('sha256').update(source).digest('hex'), bytes: source.length}
-        : await hashFile(source.file);
+        : (source.known ?? (await hashFile(source.file)));
     const small = known.bytes <= this.settings.partBytes;
-    const progress: Progress = {bytes: 0};
     await this.persist(`upload of ${known.sha256}`, progress, signal, () =>
       small ? this.putWhole(source, known, signal) : this.putParts(source, known, progress, signal),
     );
@@ -93,7 +97,7 @@ export class ArtifactClient implements Disposable {
     this.downloading.add(part);
     try {
       for (let corrupt = 1; ; corrupt++) {
-        const progress: Progress = {bytes: (await fileSize(part)) ?? 0};
+        const progress: TransferProgress = {bytes: (await fileSize(part)) ?? 0};
         await this.persist(`download of ${sha256}`, progress, signal, () =>
           this.fetchRest(checkedSha256(sha256), part, progress, signal),
         );
@@ -135,7 +139,7 @@ export class ArtifactClient implements Disposable {
   /** Tries until it works: any new byte renews the tries. */
   private async persist(
     what: string,
-    progress: Progress,
+    progress: TransferProgress,
     signal: AbortSignal | undefined,
     attempt: () => Promise<void>,
   ): Promise<void> {
@@ -172,7 +176,7 @@ export class ArtifactClient implements Disposable {
   private async putParts(
     source: UploadSource,
     known: StoredArtifact,
-    progress: Progress,
+    progress: TransferProgress,
     signal?: AbortSignal,
   ): Promise<void> {
     const {sha256, bytes} = known;
@@ -210,7 +214,7 @@ export class ArtifactClient implements Disposable {
   private async fetchRest(
     sha256: string,
     part: string,
-    progress: Progress,
+    progress: TransferProgress,
     signal?: AbortSignal,
   ): Promise<void> {
     const from = (await fileSize(part)) ?? 0;
@@ -248,15 +252,14 @@ export class ArtifactClient implements Disposable {
   private async fault(response: IncomingMessage): Promise<CoordinatorError> {
     const body: unknown = await this.transport.json(response).catch(describeError);
     const parsed = errorAnswer.safeParse(body);
-    return statusFault(
-      response.statusCode,
-      parsed.success ? parsed.data.error.message : 'no reason was given',
-    );
+    if (!parsed.success) return statusFault(response.statusCode, 'no reason was given');
+    const {message, hint} = parsed.data.error;
+    return statusFault(response.statusCode, message, hint);
   }
 }
 
 /** Only `unavailable` is worth another try. */
-function statusFault(status: number | undefined, detail: string): CoordinatorError {
+function statusFault(status: number | undefined, detail: string, hint?: string): CoordinatorError {
   const message = `the coordinator answered ${status}: ${detail}`;
   if (status === 401 || status === 403) return new CoordinatorError('unauthorized', message);
   if (status === 404) return new CoordinatorError('notFound', message);
@@ -264,7 +267,7 @@ function statusFault(status: number | undefined, detail: string): CoordinatorErr
   if (status === 422) return new CoordinatorError('corrupt', message);
   if (status === 507) return new CoordinatorError('diskFull', message);
   if (status === 400 || status === 405) return new CoordinatorError('incompatible', message);
-  return new CoordinatorError('unavailable', message);
+  return new CoordinatorError('unavailable', message, {hint});
 }
 
 async function* brokenAsUnavailable(response: IncomingMessage, sha256: string): AsyncGenerator<Buffer> {

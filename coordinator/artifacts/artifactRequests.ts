@@ -12,9 +12,10 @@ import {pipeline} from 'node:stream/promises';
 import type {Logger} from '../observability/logger.ts';
 import {type CoordinatorErrorCode, describeError, isCoordinatorError} from '../runtime/errors.ts';
 import {isSha256, isTenantName, isUploaderName} from './artifactName.ts';
-import type {ArtifactStore} from './artifactStore.ts';
+import {ARTIFACTS} from './artifactTransport.ts';
 import {parseContentRange, parseRange} from './httpRange.ts';
 import type {AppendResult, UploadState} from './partialUploads.ts';
+import type {ServedArtifacts, ServedTenants} from './servedArtifacts.ts';
 
 export interface ArtifactAccess {
   readonly tenant: string;
@@ -34,18 +35,17 @@ export type AuthorizeArtifact = (
 /** Answers whether the request was one for artifacts; if so, it has been answered. Never rejects. */
 export type ArtifactRequests = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
 
-const PREFIX = '/artifacts/';
-
 export function artifactRequests(
-  store: ArtifactStore,
+  store: ServedTenants,
   authorize: AuthorizeArtifact,
   logger: Logger,
+  prefix = ARTIFACTS,
 ): ArtifactRequests {
   return async (request, response) => {
     const target = request.url ?? '';
-    if (!target.startsWith(PREFIX)) return false;
+    if (!target.startsWith(prefix)) return false;
     try {
-      await answer(store, authorize, request, response, target);
+      await answer(store, authorize, request, response, target.slice(prefix.length));
     } catch (error) {
       logger.debug('an artifact request failed', {
         method: request.method,
@@ -54,8 +54,8 @@ export function artifactRequests(
       });
       const status = isCoordinatorError(error) ? (STATUS[error.code] ?? 500) : 500;
       if (status >= 500) logger.warn('an artifact request failed', {target, error: describeError(error)});
-      const hidden = !isCoordinatorError(error);
-      refuse(response, status, hidden ? 'internal' : error.code, hidden ? 'internal error' : error.message);
+      if (!isCoordinatorError(error)) refuse(response, status, 'internal', 'internal error');
+      else refuse(response, status, error.code, error.message, error.hint);
     }
     return true;
   };
@@ -67,10 +67,11 @@ const STATUS: Partial<Record<CoordinatorErrorCode, number>> = {
   config: 400,
   diskFull: 507,
   unauthorized: 401,
+  unavailable: 503,
 };
 
 async function answer(
-  store: ArtifactStore,
+  store: ServedTenants,
   authorize: AuthorizeArtifact,
   request: IncomingMessage,
   response: ServerResponse,
@@ -78,9 +79,9 @@ async function answer(
 ): Promise<void> {
   const [path = '', query = ''] = target.split('?', 2);
   // Never decoded: a name that needs an escape is not a name.
-  const [tenant = '', sha256 = '', ...rest] = path.slice(PREFIX.length).split('/');
+  const [tenant = '', sha256 = '', ...rest] = path.split('/');
   if (rest.length > 0 || !isTenantName(tenant) || !isSha256(sha256)) {
-    refuse(response, 400, 'config', 'expected /artifacts/{tenant}/{sha256}');
+    refuse(response, 400, 'config', 'expected {tenant}/{sha256}');
     return;
   }
   const reading = request.method === 'GET' || request.method === 'HEAD';
@@ -109,10 +110,8 @@ async function answer(
   answerUpload(response, state, 200);
 }
 
-type Tenant = ReturnType<ArtifactStore['tenant']>;
-
 async function read(
-  artifacts: Tenant,
+  artifacts: ServedArtifacts,
   request: IncomingMessage,
   response: ServerResponse,
   sha256: string,
@@ -149,7 +148,7 @@ async function read(
 }
 
 async function write(
-  artifacts: Tenant,
+  artifacts: ServedArtifacts,
   request: IncomingMessage,
   response: ServerResponse,
   sha256: string,
@@ -177,12 +176,18 @@ function answerUpload(response: ServerResponse, state: UploadState | AppendResul
   answerJson(response, status, {state: state.kind === 'stored' ? 'stored' : 'partial', offset});
 }
 
-function refuse(response: ServerResponse, status: number, code: string, message: string): void {
+function refuse(
+  response: ServerResponse,
+  status: number,
+  code: string,
+  message: string,
+  hint?: string,
+): void {
   if (response.headersSent) {
     response.destroy();
     return;
   }
-  answerJson(response, status, {error: {code, message}});
+  answerJson(response, status, {error: {code, message, hint}});
 }
 
 function answerJson(response: ServerResponse, status: number, body: object): void {

@@ -13,7 +13,12 @@ export interface ArtifactEndpoint {
   readonly token?: string | undefined;
   /** PEM of the only authority that is trusted; the system's authorities where absent. */
   readonly ca?: string | undefined;
+  /** Default: `ARTIFACTS`. */
+  readonly prefix?: string | undefined;
 }
+
+/** What everybody asks a coordinator for; other coordinators ask below a prefix of their own. */
+export const ARTIFACTS = '/artifacts/';
 
 export interface ArtifactExchange {
   readonly method: 'GET' | 'HEAD' | 'PUT';
@@ -38,9 +43,9 @@ export class ArtifactTransport implements Disposable {
   /** The response with its body unread. Broken connections are `unavailable`; an abort is the signal's reason. */
   async send(exchange: ArtifactExchange): Promise<http.IncomingMessage> {
     exchange.signal?.throwIfAborted();
-    const {baseUrl, tenant, token, ca} = this.endpoint();
+    const {baseUrl, tenant, token, ca, prefix = ARTIFACTS} = this.endpoint();
     const secure = baseUrl.startsWith('https:');
-    const url = new URL(`/artifacts/${tenant}/${exchange.sha256}${exchange.query ?? ''}`, baseUrl);
+    const url = new URL(`${prefix}${tenant}/${exchange.sha256}${exchange.query ?? ''}`, baseUrl);
     const options: https.RequestOptions = {
       method: exchange.method,
       agent: this.agentFor(secure, ca),

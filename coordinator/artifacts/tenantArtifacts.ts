@@ -129,6 +129,25 @@ export class TenantArtifacts {
     return (await utimes(file, seconds, seconds).then(() => true, absent)) ? fileSize(file) : undefined;
   }
 
+  /**
+   * Takes in what `write` leaves, synced, under the path that it is given; a file that it finds there is what an earlier call left. What does not
+   * match `sha256` is deleted, with `corrupt`.
+   */
+  async adopt(sha256: string, write: (file: string) => Promise<StoredArtifact>): Promise<StoredArtifact> {
+    const {disk, root, folder} = this.parts;
+    const temporaries = path.join(folder, 'tmp');
+    await disk.ensureFolder(root, temporaries);
+    await disk.checkRoom(temporaries, 0);
+    const file = path.join(temporaries, `adopted-${checkedSha256(sha256)}`);
+    const stored = await write(file);
+    if (stored.sha256 !== sha256) {
+      await removeFile(file);
+      throw new CoordinatorError('corrupt', `expected ${sha256}, the content is ${stored.sha256}`);
+    }
+    await this.publish(file, stored);
+    return stored;
+  }
+
   /** Whether there was one. */
   async delete(sha256: string): Promise<boolean> {
     const file = this.blobFile(sha256);
@@ -146,10 +165,17 @@ export class TenantArtifacts {
     return 'corrupt';
   }
 
+  /** The digests of every blob, in order. */
+  async *digests(): AsyncGenerator<string> {
+    const blobs = path.join(this.parts.folder, 'blobs');
+    for (const shard of ((await readdir(blobs).catch(absent)) ?? []).sort())
+      yield* ((await readdir(path.join(blobs, shard)).catch(absent)) ?? []).filter(isSha256).sort();
+  }
+
   /** Every blob, in order of digest. `modifiedAt` is wall time in ms. */
   async *list(): AsyncGenerator<StoredArtifact & {readonly modifiedAt: number}> {
     const blobs = path.join(this.parts.folder, 'blobs');
-    for (const shard of (await readdir(blobs).catch(absent)) ?? []) {
+    for (const shard of ((await readdir(blobs).catch(absent)) ?? []).sort()) {
       for (const name of (await readdir(path.join(blobs, shard))).sort()) {
         if (!isSha256(name)) continue;
         const found = await stat(path.join(blobs, shard, name)).catch(absent);
@@ -239,7 +265,8 @@ export class TenantArtifacts {
     }
   }
 
-  private blobFile(sha256: string): string {
+  /** Where a blob is, if there is one. */
+  blobFile(sha256: string): string {
     const name = checkedSha256(sha256);
     return path.join(this.parts.folder, 'blobs', name.slice(0, 2), name);
   }

@@ -1,15 +1,26 @@
 /** Small artifacts in memory: plans and transcript segments, written and read whole. */
-
-import {CoordinatorError} from '../runtime/errors.ts';
-import type {ArtifactStore} from './artifactStore.ts';
-import type {StoredArtifact, TenantArtifacts} from './tenantArtifacts.ts';
+import {CoordinatorError, isCoordinatorError} from '../runtime/errors.ts';
+import type {ServedArtifacts, ServedTenants} from './servedArtifacts.ts';
+import type {StoredArtifact} from './tenantArtifacts.ts';
 
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** Rejects with `notFound` or, from the disk, `corrupt`. */
-async function readWhole(artifacts: TenantArtifacts, sha256: string): Promise<Buffer> {
+/** Undefined when there is none. Rejects with `corrupt` when the only copy is. */
+async function findWhole(artifacts: ServedArtifacts, sha256: string): Promise<Buffer | undefined> {
+  try {
+    return await readOnce(artifacts, sha256);
+  } catch (error) {
+    if (!isCoordinatorError(error, 'corrupt')) throw error;
+    // It was set aside: another coordinator's copy takes its place, where there is one.
+    const other = await readOnce(artifacts, sha256);
+    if (!other) throw error;
+    return other;
+  }
+}
+
+async function readOnce(artifacts: ServedArtifacts, sha256: string): Promise<Buffer | undefined> {
   const opened = await artifacts.open(sha256);
-  if (!opened) throw new CoordinatorError('notFound', `there is no artifact ${sha256}`);
+  if (!opened) return undefined;
   if (opened.bytes > MAX_BYTES)
     throw new CoordinatorError(
       'limit',
@@ -20,14 +31,27 @@ async function readWhole(artifacts: TenantArtifacts, sha256: string): Promise<Bu
   return Buffer.concat(chunks);
 }
 
-export function blobsOf(artifacts: TenantArtifacts): {
-  put(bytes: Uint8Array): Promise<StoredArtifact>;
-  get(sha256: string): Promise<Uint8Array>;
-} {
-  return {put: bytes => artifacts.put(bytes), get: sha256 => readWhole(artifacts, sha256)};
+/** Rejects with `notFound` and as `findWhole`. */
+async function readWhole(artifacts: ServedArtifacts, sha256: string): Promise<Buffer> {
+  const found = await findWhole(artifacts, sha256);
+  if (!found) throw new CoordinatorError('notFound', `there is no artifact ${sha256}`);
+  return found;
 }
 
-export function plansIn(artifacts: ArtifactStore): {
+export function blobsOf(artifacts: ServedArtifacts): {
+  put(bytes: Uint8Array): Promise<StoredArtifact>;
+  get(sha256: string): Promise<Uint8Array>;
+  /** Undefined when there is none. */
+  find(sha256: string): Promise<Uint8Array | undefined>;
+} {
+  return {
+    put: bytes => artifacts.put(bytes),
+    get: sha256 => readWhole(artifacts, sha256),
+    find: sha256 => findWhole(artifacts, sha256),
+  };
+}
+
+export function plansIn(artifacts: ServedTenants): {
   put(tenant: string, json: string): Promise<string>;
   get(tenant: string, sha256: string): Promise<string>;
 } {

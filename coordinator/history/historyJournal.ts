@@ -1,19 +1,19 @@
 /**
- * The journal of every session: follows the store in order, keeps what is not sealed in memory, and seals it every few seconds. After a crash it
- * goes on from the sealed position through the store's own history; where that was compacted, a gap is written down with the rows of today.
- * Reading is historyReader.ts.
+ * The journal of every session: follows the store in order and keeps what is not sealed in memory, at every coordinator. The one that leads seals
+ * it every few seconds, under the lead's fence; the others forget what it has sealed. After a crash, or with the lead, it goes on from the sealed
+ * position through the store's own history; where that was compacted, a gap is written down with the rows of today. Reading is historyReader.ts.
  */
 import {parseViewKey} from '../hub/watch/rowChange.ts';
 import type {Logger} from '../observability/logger.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
-import type {Clock} from '../runtime/clock.ts';
+import {type Clock, delay} from '../runtime/clock.ts';
 import {type Deferred, deferred} from '../runtime/deferred.ts';
 import {type Disposable, noDisposable} from '../runtime/disposable.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
-import type {Store, StoreEvent, WatchMessage} from '../store/store.ts';
+import type {Compare, Store, StoreEvent, WatchMessage} from '../store/store.ts';
 import type {HistoryChange} from './historyChange.ts';
-import type {HistorySealer, Position} from './historySealer.ts';
-import {changeOf, type HistorySegments} from './historySegments.ts';
+import {type HistorySealer, overtaken, type Position, positionIn, readPosition} from './historySealer.ts';
+import {changeOf} from './historySegments.ts';
 import type {HistorySettings} from './historySettings.ts';
 import {wallTimeOf} from './recordTime.ts';
 import {SessionBuffer} from './sessionBuffer.ts';
@@ -21,8 +21,7 @@ import {SessionBuffer} from './sessionBuffer.ts';
 export interface HistoryJournalOptions {
   readonly store: Store;
   readonly keys: TenantKeys;
-  readonly segments: HistorySegments;
-  readonly sealer: HistorySealer;
+  readonly sealerUnder: (fence: Compare) => HistorySealer;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly settings: HistorySettings;
@@ -30,12 +29,17 @@ export interface HistoryJournalOptions {
 
 /** Longest pause after failures, in ms. */
 const MAX_RETRY_MS = 30_000;
+/** For what the store has told already and the watch has yet to tell. */
+const REACH_MS = 30_000;
 
 export class HistoryJournal implements Disposable {
   private readonly buffers = new Map<string, SessionBuffer>();
   private watching: Disposable = noDisposable;
   private timer: {readonly at: number; readonly handle: Disposable} | undefined;
   private sealing: Promise<void> | undefined;
+  /** Absent while another coordinator leads. */
+  private sealer: HistorySealer | undefined;
+  private readonly reaching = new Set<{readonly revision: number; readonly there: Deferred<void>}>();
   private position: Position = {revision: 0, modRevision: 0, at: 0};
   private delivered = 0;
   private lastAt = 0;
@@ -57,8 +61,26 @@ export class HistoryJournal implements Disposable {
     return this.delivered;
   }
 
-  /** Resolves when it has seen everything up to now. What keeps it from that is tried again later: nobody has to wait for the past. */
-  async start(): Promise<void> {
+  /** This coordinator leads: it seals from now on, under the lead's fence. */
+  begin(fence: Compare): void {
+    void this.start(fence);
+  }
+
+  /** Another coordinator seals from now on. */
+  end(): void {
+    if (this.sealer && !this.disposed) void this.start();
+  }
+
+  /**
+   * Without the lead's fence it only follows. Resolves when that began; with the fence, when it has seen everything up to now. What keeps it from
+   * that is tried again later: nobody has to wait for the past.
+   */
+  async start(fence?: Compare): Promise<void> {
+    this.sealer = fence && this.options.sealerUnder(fence);
+    await this.restart();
+  }
+
+  private async restart(): Promise<void> {
     this.forget();
     const {generation} = this;
     try {
@@ -70,26 +92,35 @@ export class HistoryJournal implements Disposable {
   }
 
   private async open(generation: number): Promise<void> {
-    const {sealer, store} = this.options;
+    const {store, keys} = this.options;
+    const {sealer} = this;
     const {incarnation, revision, compactRevision} = store.status();
-    const stored = await sealer.position();
+    const stored = await readPosition(store, keys);
     if (generation !== this.generation) return;
     // Where nothing was sealed ever, everything that the store remembers is taken, if that is everything.
     const known = stored ? (stored.store === incarnation ? stored.revision : undefined) : 0;
     const resumable = known !== undefined && known >= compactRevision;
-    const from = resumable ? known : revision;
-    this.lastAt = stored?.at ?? 0;
-    if (!resumable) await sealer.bridge(from, known ?? 0, this.now());
-    await sealer.dropOrphans();
-    const {modRevision = 0} = stored ?? {};
-    const claimed = await sealer.claim({revision: from, modRevision, at: this.lastAt});
-    if (generation !== this.generation) return;
-    this.position = claimed;
-    this.delivered = from;
-    // Its own write is the last thing that the watch tells of the past.
-    this.replayingTo = claimed.modRevision;
+    const {modRevision = 0, at = 0} = stored ?? {};
+    this.lastAt = at;
+    if (sealer) {
+      const from = resumable ? known : revision;
+      if (!resumable) await sealer.bridge(from, known ?? 0, this.now());
+      await sealer.dropOrphans();
+      const claimed = await sealer.claim({revision: from, modRevision, at: this.lastAt});
+      if (generation !== this.generation) return;
+      this.begins(claimed, claimed.modRevision);
+      // Its own write is the last thing that the watch tells of the past.
+      await this.caughtUp.promise;
+    } else if (resumable) this.begins({revision: known, modRevision, at}, revision);
+    else throw new CoordinatorError('notFound', 'whoever leads has yet to write down what the store forgot');
+  }
+
+  /** Follows from the sealed position; what happened up to `replayingTo` is of the past. */
+  private begins(position: Position, replayingTo: number): void {
+    this.position = position;
+    this.delivered = position.revision;
+    this.replayingTo = replayingTo;
     this.follow();
-    await this.caughtUp.promise;
   }
 
   private follow(): void {
@@ -104,9 +135,11 @@ export class HistoryJournal implements Disposable {
   dispose(): void {
     this.disposed = true;
     this.forget();
+    for (const {there} of this.reaching)
+      there.reject(new CoordinatorError('closed', 'the journal is closed'));
   }
 
-  /** As `dispose`, after sealing what is here. */
+  /** As `dispose`, after sealing what is here where this coordinator leads. */
   async stop(): Promise<void> {
     try {
       await this.flush();
@@ -116,10 +149,10 @@ export class HistoryJournal implements Disposable {
     this.dispose();
   }
 
-  /** Seals everything that it has seen by now. Rejects with the first failure. */
+  /** Seals everything that it has seen by now, where this coordinator leads. Rejects with the first failure. */
   async flush(): Promise<void> {
     await this.sealing?.catch(() => undefined);
-    while (!this.disposed && [...this.buffers.values()].some(buffer => !buffer.isClean)) {
+    while (this.sealer && !this.disposed && [...this.buffers.values()].some(buffer => !buffer.isClean)) {
       for (const buffer of this.buffers.values()) if (!buffer.isClean) buffer.dueAt = 0;
       await this.sealOnce();
     }
@@ -128,6 +161,29 @@ export class HistoryJournal implements Disposable {
   /** What is not sealed yet of a session, oldest first. */
   tail(sessionId: string): readonly HistoryChange[] {
     return [...(this.buffers.get(sessionId)?.pending ?? [])];
+  }
+
+  /** What is not sealed yet of any session. */
+  held(): readonly HistoryChange[] {
+    return [...this.buffers.values()].flatMap(({pending}) => pending);
+  }
+
+  /** Resolves once it has seen this revision, which the store has told. Rejects with `timeout`, or `closed`. */
+  async reached(revision: number): Promise<void> {
+    if (this.delivered >= revision) return;
+    const waiter = {revision, there: deferred<void>()};
+    this.reaching.add(waiter);
+    const over = new AbortController();
+    const late = delay(this.options.clock, REACH_MS, over.signal).then(() => {
+      throw new CoordinatorError('timeout', `the journal has not come to revision ${revision} yet`);
+    });
+    try {
+      await Promise.race([waiter.there.promise, late]);
+    } finally {
+      late.catch(() => undefined);
+      over.abort();
+      this.reaching.delete(waiter);
+    }
   }
 
   private onMessage(message: WatchMessage): void {
@@ -144,16 +200,46 @@ export class HistoryJournal implements Disposable {
     this.delivered = revision;
     for (const event of events) this.note(revision, event);
     if (revision >= this.replayingTo) this.caughtUp.resolve();
+    for (const waiter of this.reaching) if (waiter.revision <= revision) waiter.there.resolve();
     const {maxHeldBytes, maxLagRevisions} = this.options.settings;
     if (this.heldBytes > maxHeldBytes) {
       // The store keeps the rest meanwhile.
       this.paused = true;
       this.watching.dispose();
+      if (!this.sealer) this.waitForRoom();
     }
     if (revision - this.position.revision > maxLagRevisions) this.plan(0);
   }
 
+  /** Looks now and then how far another coordinator has sealed, until it may hold more. */
+  private waitForRoom(): void {
+    const {clock, logger, settings, store, keys} = this.options;
+    const {generation} = this;
+    const look = async (): Promise<void> => {
+      const stored = await readPosition(store, keys).catch((error: unknown) => {
+        logger.debug('how far the journal is sealed could not be read', {error});
+        return undefined;
+      });
+      if (generation !== this.generation) return;
+      if (stored) this.sealedElsewhere(stored);
+      if (this.paused) this.waitForRoom();
+    };
+    this.watching = clock.schedule(settings.retryMs, () => void look(), {background: true});
+  }
+
+  /** What another coordinator has sealed need not be held here. */
+  private sealedElsewhere(position: Position): void {
+    this.position = position;
+    this.delivered = Math.max(this.delivered, position.revision);
+    for (const buffer of this.buffers.values()) buffer.sealedUpTo(position.revision);
+    this.settle([]);
+  }
+
   private note(revision: number, event: StoreEvent): void {
+    if (event.key === this.options.keys.historyPosition) {
+      if (!this.sealer && event.kind === 'put') this.sealedElsewhere(positionIn(event.kv));
+      return;
+    }
     const view = parseViewKey(event.key);
     if (!view || view.family === 'agents' || view.family === 'agentLive') return;
     const kv = event.kind === 'put' ? event.kv : undefined;
@@ -206,7 +292,7 @@ export class HistoryJournal implements Disposable {
 
   /** Wakes when the next buffer is due, or earlier. */
   private plan(waitMs = Number.POSITIVE_INFINITY): void {
-    if (this.sealing || this.disposed || this.position.modRevision === 0) return;
+    if (!this.sealer || this.sealing || this.disposed || this.position.modRevision === 0) return;
     const {clock} = this.options;
     let at = clock.now() + waitMs;
     for (const {dueAt} of this.buffers.values()) at = Math.min(at, dueAt);
@@ -232,19 +318,21 @@ export class HistoryJournal implements Disposable {
   }
 
   private async seal(): Promise<void> {
-    const {clock, sealer, settings} = this.options;
+    const {clock, settings} = this.options;
+    const {generation, sealer} = this;
+    if (!sealer) return;
     const lags = this.delivered - this.position.revision > settings.maxLagRevisions;
     const due = [...this.buffers.values()].filter(buffer => lags || buffer.dueAt <= clock.now());
     try {
       const {position} = this;
       const outcome = await sealer.seal(due, position, () => this.sealable(due));
       if (this.position !== position) return;
-      if (outcome.kind === 'overtaken')
-        throw new CoordinatorError('conflict', 'another coordinator seals the journal');
+      if (outcome.kind === 'overtaken') throw overtaken();
       this.position = outcome.position;
       this.failures = 0;
       this.settle(due);
     } catch (error) {
+      if (generation !== this.generation) return;
       this.failures += 1;
       const pause = Math.min(MAX_RETRY_MS, settings.retryMs * 2 ** this.failures);
       for (const buffer of due) buffer.dueAt = clock.now() + pause;
@@ -283,9 +371,10 @@ export class HistoryJournal implements Disposable {
   private again(error: CoordinatorError): void {
     if (this.disposed) return;
     const {clock, logger, settings} = this.options;
-    logger.warn('the journal starts anew', {error});
+    if (this.sealer) logger.warn('the journal starts anew', {error});
+    else logger.debug('the journal follows anew', {error});
     this.forget();
-    this.watching = clock.schedule(settings.retryMs, () => void this.start(), {background: true});
+    this.watching = clock.schedule(settings.retryMs, () => void this.restart(), {background: true});
   }
 
   private forget(): void {

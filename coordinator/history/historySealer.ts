@@ -1,12 +1,15 @@
-/** Seals what journals hold: artifacts first, then one transaction that names them and moves the position. Also what is written after a gap. */
+/**
+ * Seals what journals hold: artifacts first, then one transaction that names them and moves the position. Also what is written after a gap. All of
+ * it is written under the fence of the lead.
+ */
 import {parseViewKey} from '../hub/watch/rowChange.ts';
 import type {Logger} from '../observability/logger.ts';
 import {HistoryPosition} from '../protocol/model/history.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import {CoordinatorError, isCoordinatorError} from '../runtime/errors.ts';
-import {putRecord, readRecord} from '../store/records.ts';
-import type {Compare, Op, Store} from '../store/store.ts';
+import {putRecord, storedRecord} from '../store/records.ts';
+import type {Compare, KeyValue, Op, Store} from '../store/store.ts';
 import type {HistoryChange} from './historyChange.ts';
 import {changeOf, type HistorySegments} from './historySegments.ts';
 import type {HistorySettings} from './historySettings.ts';
@@ -32,6 +35,24 @@ export interface HistorySealerOptions {
   readonly principal: string;
   readonly logger: Logger;
   readonly settings: HistorySettings;
+  /** Holds while this coordinator leads. */
+  readonly fence: Compare;
+}
+
+/** How far every journal is sealed, and in which incarnation of the store. */
+export interface StoredPosition extends Position {
+  readonly store: string;
+}
+
+export async function readPosition(store: Store, keys: TenantKeys): Promise<StoredPosition | undefined> {
+  const kv = await store.get(keys.historyPosition);
+  return kv && positionIn(kv);
+}
+
+export function positionIn(kv: KeyValue): StoredPosition {
+  const {value, modRevision} = storedRecord(HistoryPosition, kv);
+  const {store, revision, at} = value;
+  return {store, revision, at, modRevision};
 }
 
 interface Taken {
@@ -51,18 +72,10 @@ const MAX_SEGMENT_BYTES = 4 * 1024 ** 2;
 export class HistorySealer {
   constructor(private readonly options: HistorySealerOptions) {}
 
-  async position(): Promise<{store: string; revision: number; at: number; modRevision: number} | undefined> {
-    const stored = await readRecord(this.options.store, HistoryPosition, this.options.keys.historyPosition);
-    if (!stored) return undefined;
-    const {store, revision, at} = stored.value;
-    return {store, revision, at, modRevision: stored.modRevision};
-  }
-
-  /** Writes the position as it is. Rejects with `conflict` when somebody else does. */
+  /** Writes the position as it is. Rejects with `conflict` when another coordinator leads. */
   async claim(position: Position): Promise<Position> {
     const outcome = await this.commit(position, [], position);
-    if (outcome.kind === 'overtaken')
-      throw new CoordinatorError('conflict', 'another coordinator seals the journal');
+    if (outcome.kind === 'overtaken') throw overtaken();
     return outcome.position;
   }
 
@@ -96,7 +109,7 @@ export class HistorySealer {
       const {rows} = await stateAt(segments, sessionId, since);
       if (await isUnchangedSince(rows, this.changes(sessionId, revision), since)) continue;
       const {op} = await segments.rows(sessionId, revision, at, since);
-      await store.txn({then: [op]});
+      await this.write(op);
       logger.warn('the history of a session has a gap', {sessionId, after: since, until: revision});
     }
   }
@@ -112,8 +125,14 @@ export class HistorySealer {
   }
 
   private async deleteJournal(sessionId: string): Promise<void> {
-    const {store, keys} = this.options;
-    await store.txn({then: [{kind: 'deletePrefix', prefix: keys.history(sessionId)}]});
+    await this.write({kind: 'deletePrefix', prefix: this.options.keys.history(sessionId)});
+  }
+
+  /** Rejects with `conflict` when another coordinator leads. */
+  private async write(op: Op): Promise<void> {
+    const {store, fence} = this.options;
+    const {succeeded} = await store.txn({compare: [fence], then: [op]});
+    if (!succeeded) throw overtaken();
   }
 
   private async *changes(sessionId: string, revision: number) {
@@ -143,7 +162,7 @@ export class HistorySealer {
       const {removedAt} = buffer;
       if (removedAt === undefined) continue;
       const {succeeded} = await store.txn({
-        compare: [this.unmoved(position)],
+        compare: this.unmoved(position),
         then: [{kind: 'deletePrefix', prefix: keys.history(buffer.sessionId)}],
       });
       if (!succeeded) return false;
@@ -192,15 +211,16 @@ export class HistorySealer {
     const {incarnation} = store.status();
     const record: HistoryPosition = {v: RECORD_VERSION, principal, store: incarnation, revision, at};
     const result = await store.txn({
-      compare: [this.unmoved(from)],
+      compare: this.unmoved(from),
       then: [...ops, putRecord(keys.historyPosition, record)],
     });
     if (!result.succeeded) return {kind: 'overtaken'};
     return {kind: 'sealed', position: {revision, at, modRevision: result.revision}};
   }
 
-  private unmoved({modRevision}: Position): Compare {
-    return {key: this.options.keys.historyPosition, target: 'mod', op: '=', operand: modRevision};
+  private unmoved({modRevision}: Position): Compare[] {
+    const {fence, keys} = this.options;
+    return [fence, {key: keys.historyPosition, target: 'mod', op: '=', operand: modRevision}];
   }
 
   /** What was sealed leaves the memory; now and then the rows are written down whole, so that a read need not go far back. */
@@ -213,10 +233,10 @@ export class HistorySealer {
     const since = bytesSinceRows + textBytes;
     buffer.sealed = {lastRevision: last.revision, bytesSinceRows: since, rowBytes};
     if (since <= Math.max(this.options.settings.rowsAfterBytes, 2 * rowBytes)) return;
-    const {segments, store, logger} = this.options;
+    const {segments, logger} = this.options;
     try {
       const rows = await segments.rows(buffer.sessionId, last.revision, last.at);
-      await store.txn({then: [rows.op]});
+      await this.write(rows.op);
       if (buffer.sealed)
         buffer.sealed = {lastRevision: last.revision, bytesSinceRows: 0, rowBytes: rows.textBytes};
     } catch (error) {
@@ -225,4 +245,8 @@ export class HistorySealer {
       if (!forgotten) logger.warn('the rows of a session were not written down', {error});
     }
   }
+}
+
+export function overtaken(): CoordinatorError {
+  return new CoordinatorError('conflict', 'another coordinator leads and seals the journal');
 }

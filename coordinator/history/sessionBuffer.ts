@@ -55,6 +55,13 @@ export class SessionBuffer {
     this.sealed = undefined;
   }
 
+  /** Somebody else sealed everything up to this revision. */
+  sealedUpTo(revision: number): void {
+    const left = this.changes.findIndex(change => change.revision > revision);
+    this.drop(left < 0 ? this.changes.length : left);
+    if (this.removedAt !== undefined && this.removedAt <= revision) this.removedAt = undefined;
+  }
+
   /** The oldest changes, about so many bytes of them, never a part of a revision. They stay until `drop`. */
   batch(maxBytes: number): readonly HistoryChange[] {
     let bytes = 0;

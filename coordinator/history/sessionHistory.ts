@@ -4,7 +4,7 @@ import {ProtocolError} from '../protocol/errors.ts';
 import {tenantKeys} from '../protocol/model/keys.ts';
 import type {Clock} from '../runtime/clock.ts';
 import type {Principal} from '../security/principal.ts';
-import type {KeyValue, Store} from '../store/store.ts';
+import type {Compare, KeyValue, Store} from '../store/store.ts';
 import {HistoryJournal} from './historyJournal.ts';
 import {HistoryReader} from './historyReader.ts';
 import {HistorySealer} from './historySealer.ts';
@@ -34,8 +34,9 @@ export class SessionHistory {
     const settings = {...HISTORY_SETTINGS, ...options.settings};
     const keys = tenantKeys(tenant);
     const segments = new HistorySegments(store, keys, blobs, principal);
-    const sealer = new HistorySealer({store, keys, segments, principal, logger, settings});
-    this.journal = new HistoryJournal({store, keys, segments, sealer, clock, logger, settings});
+    const sealerUnder = (fence: Compare) =>
+      new HistorySealer({store, keys, segments, principal, logger, settings, fence});
+    this.journal = new HistoryJournal({store, keys, sealerUnder, clock, logger, settings});
     this.reader = new HistoryReader({store, keys, segments, journal: this.journal, logger, settings});
     this.prefix = keys.histories;
     this.tenant = tenant;
@@ -49,12 +50,19 @@ export class SessionHistory {
   }
 
   /**
-   * `records`, which are those of one revision, and then what the past names beside them: a name that has left the records by that revision is
-   * sealed before the journals' own records are read, so that none is in neither.
+   * `records`, which are those of one revision, and then what the past names beside them: what the journal holds by that revision, and what is
+   * sealed by then. A name that has left the records is in one of them.
    */
   async *namedWith(records: AsyncIterable<KeyValue>): AsyncGenerator<{readonly value: string}> {
-    yield* records;
+    let newest = 0;
+    for await (const record of records) {
+      newest = Math.max(newest, record.modRevision);
+      yield record;
+    }
     await this.journal.flush();
+    await this.journal.reached(newest);
+    for (const {before, after} of this.journal.held())
+      for (const value of [before, after]) if (value !== undefined) yield {value};
     const {kvs} = await this.store.range(this.prefix);
     yield* kvs;
   }

@@ -113,11 +113,13 @@ export class AgentRegistry implements Disposable {
   }
 
   /**
-   * Starts to follow the agents, once the directory has started. Live keys that exist get a whole lease from now, so that agents of a
-   * coordinator that was away have time to come back; agents that went meanwhile are marked.
+   * Starts to follow the agents, once the directory has started. Live keys of agents of this coordinator get a whole lease from now, so that they
+   * have time to come back when it was away; how long others are silent, their coordinators know. Agents that went meanwhile are marked.
    */
   async adopt(): Promise<void> {
-    const leases = [...this.directory.lives.all()].flatMap(({lease}) => (lease === undefined ? [] : [lease]));
+    const {coordinatorId} = this.options;
+    const own = [...this.directory.lives.all()].filter(({value}) => value.coordinator === coordinatorId);
+    const leases = own.flatMap(({lease}) => (lease === undefined ? [] : [lease]));
     await Promise.all(leases.map(lease => this.store.keepAlive(lease)));
     this.states.start();
   }

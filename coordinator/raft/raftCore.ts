@@ -21,6 +21,10 @@ import {NO_HARD_STATE} from './types.ts';
 
 const NO_DATA = new Uint8Array(0);
 
+/** Parts of an election timeout: enough for the others to notice, too, and apart from each other. */
+const GONE_PATIENCE = 0.2;
+const GONE_SPREAD = 0.6;
+
 /** A message that vouches for something that is not on disk yet. */
 interface HeldMessage {
   readonly message: Message;
@@ -184,6 +188,15 @@ export class RaftCore {
       this.becomeFollower(leader);
       this.restartTimer();
     }
+  }
+
+  /** Its process has ended: there is no need to wait for its silence. The others, who may hear it all the same, have the last word. */
+  leaderGone(): void {
+    this.becomeFollower(undefined);
+    this.elapsed = 0;
+    const {electionTicks} = this.limits;
+    const spread = (this.random?.next() ?? 0) * GONE_SPREAD;
+    this.timeout = Math.max(1, Math.floor(electionTicks * (GONE_PATIENCE + spread)));
   }
 
   becomePreCandidate(): void {

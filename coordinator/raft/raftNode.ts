@@ -176,6 +176,11 @@ export class RaftNode {
     this.core.leading?.progress.get(to)?.unreachable();
   }
 
+  /** Nobody is at the address of `from` any more. Never wrong to say: it costs at most a question that the others do not answer. */
+  reportGone(from: string): void {
+    if (this.core.role === 'follower' && this.core.leader === from) this.core.leaderGone();
+  }
+
   get hasReady(): boolean {
     const {core} = this;
     return (

@@ -1,5 +1,5 @@
 /** Whole-file writes that survive a power cut: temporary file, fsync, rename, fsync of the folder. */
-import {open, rename} from 'node:fs/promises';
+import {open, rename, rm} from 'node:fs/promises';
 import path from 'node:path';
 
 /** Makes a rename or a new file in `folder` durable. Windows has no such call and needs none. */
@@ -20,13 +20,19 @@ export async function writeFileDurably(
   mode = 0o600,
 ): Promise<void> {
   const temporary = `${file}.tmp-${process.pid}`;
-  const handle = await open(temporary, 'w', mode);
   try {
-    await handle.writeFile(content);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    const handle = await open(temporary, 'w', mode);
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    // On a full disk it would hold the space that is wanted.
+    await rm(temporary, {force: true}).catch(() => undefined);
+    throw error;
   }
-  await rename(temporary, file);
   await syncFolder(path.dirname(file));
 }

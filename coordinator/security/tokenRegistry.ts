@@ -10,7 +10,7 @@ import type {Disposable} from '../runtime/disposable.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import type {Random} from '../runtime/random.ts';
 import {absent, exists, putRecord, storedRecord} from '../store/records.ts';
-import type {KeyValue, Store} from '../store/store.ts';
+import type {Compare, KeyValue, Store} from '../store/store.ts';
 import type {AuditLog} from './audit.ts';
 import type {Principal} from './principal.ts';
 
@@ -133,14 +133,19 @@ export class TokenRegistry {
     });
   }
 
-  /** Deletes the tokens that have run out. */
-  async removeExpired(tenant: string): Promise<number> {
+  /** Deletes the tokens that have run out, as long as `fence` holds; resolves with how many. */
+  async removeExpired(tenant: string, fence: Compare): Promise<number> {
     const now = this.services.clock.wallNow();
     const expired = (await this.list(tenant)).filter(record => record.expiresAt <= now);
+    let deleted = 0;
     // What has run out stands for nothing any more: that it goes is no decision.
-    for (const {id} of expired)
-      await this.store.txn({then: [{kind: 'delete', key: tenantKeys(tenant).token(id)}]});
-    return expired.length;
+    for (const {id} of expired) {
+      const key = tenantKeys(tenant).token(id);
+      const {succeeded} = await this.store.txn({compare: [fence], then: [{kind: 'delete', key}]});
+      if (!succeeded) return deleted;
+      deleted += 1;
+    }
+    return deleted;
   }
 
   private read(kv: KeyValue): TokenRecord | undefined {

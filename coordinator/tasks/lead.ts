@@ -17,6 +17,7 @@ import {resolveDependencies} from './dependencies.ts';
 import {Election, type Held} from './election.ts';
 import {isOnline} from './fleet.ts';
 import {stopFleet} from './fleetStop.ts';
+import {beginDuties, type LeadDuty} from './leadDuty.ts';
 import {LeadTerm} from './leadTerm.ts';
 import {type LeadSettings, leadSettings} from './settings.ts';
 import type {AuditedTxn, PlanStore} from './term.ts';
@@ -32,6 +33,7 @@ export interface LeadOptions {
   /** Unique to this coordinator's data directory, which one process holds at a time. */
   readonly coordinator: string;
   readonly settings?: Partial<LeadSettings>;
+  readonly duties?: readonly LeadDuty[];
 }
 
 export type LeadStatus =
@@ -189,12 +191,15 @@ export class Lead {
         sessions: opened.term.fleet.sessions.size,
       });
       this.termChanged.emit();
+      const {duties = []} = this.options;
+      beginDuties(duties, opened.term.committer.guard, opened.term.signal);
       const reason = await ended;
       logger.info('this coordinator leads no more', {reason});
       if (signal.aborted) {
         const flushed = new AbortController();
         const patience = delay(clock, FLUSH_MS, flushed.signal).catch(() => undefined);
-        await Promise.race([opened.flush(), patience]);
+        const flushing = [opened.flush(), ...duties.map(duty => duty.flush?.())];
+        await Promise.race([Promise.allSettled(flushing), patience]);
         // A timer that is left would keep the process.
         flushed.abort();
       }

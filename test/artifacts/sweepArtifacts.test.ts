@@ -39,7 +39,7 @@ describe('sweeping artifacts', () => {
         yield* kvs;
       })(),
       before: Date.now() - 1000,
-      read: blobsOf(blobs).get,
+      read: blobsOf(blobs).find,
     });
   };
 

@@ -68,6 +68,11 @@ export class BenchProcess {
     }
   }
 
+  /** Memory in use as the system counts it. NaN where it does not tell. */
+  async residentBytes(): Promise<number> {
+    return residentBytes(this.child.pid);
+  }
+
   ask<T>(question: object): Promise<T> {
     return new Promise((resolve, reject) => {
       const onExit = (): void => reject(new Error('the process ended before it answered'));
@@ -80,6 +85,14 @@ export class BenchProcess {
     });
   }
 
+  /** As a power cut does. */
+  async kill(): Promise<void> {
+    if (this.ended) return;
+    const exit = new Promise<void>(resolve => this.child.once('exit', () => resolve()));
+    this.child.kill('SIGKILL');
+    await exit;
+  }
+
   async stop(): Promise<void> {
     if (this.ended) return;
     const exit = new Promise<void>(resolve => this.child.once('exit', () => resolve()));
@@ -88,6 +101,11 @@ export class BenchProcess {
     await exit;
     clearTimeout(force);
   }
+}
+
+export async function residentBytes(pid: number | undefined): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) * 1024;
 }
 
 /** CPU of several processes since a moment. */

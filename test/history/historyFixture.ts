@@ -9,13 +9,18 @@ import {SessionHistory} from '../../coordinator/history/sessionHistory.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
 import type {HistoryMark, HistoryState} from '../../coordinator/protocol/commands/history.ts';
 import {HistoryState as HistoryStateSchema} from '../../coordinator/protocol/commands/history.ts';
+import {SYSTEM_KEYS} from '../../coordinator/protocol/model/keys.ts';
 import {type Clock, systemClock} from '../../coordinator/runtime/clock.ts';
 import {systemRandom} from '../../coordinator/runtime/random.ts';
+import {absent} from '../../coordinator/store/records.ts';
 import type {Store} from '../../coordinator/store/store.ts';
 import {temporaryFolder} from '../artifacts/artifactHub.ts';
 import {TENANT} from '../fixtures/attempts.ts';
 import {openTestStore, type TestStore} from '../fixtures/openTestStore.ts';
 import {storedState} from './randomSession.ts';
+
+/** Holds while nobody else leads: here nobody does. */
+export const FENCE = absent(SYSTEM_KEYS.lead);
 
 export class HistoryFixture {
   private readonly histories: SessionHistory[] = [];
@@ -45,11 +50,19 @@ export class HistoryFixture {
     over: {store?: Store; blobs?: HistoryBlobs; clock?: Clock} = {},
   ): SessionHistory {
     for (const earlier of this.histories.splice(0)) earlier.journal.dispose();
+    return this.another(settings, over);
+  }
+
+  /** Of another coordinator: the earlier ones go on. */
+  another(
+    settings: Partial<HistorySettings> = {},
+    over: {store?: Store; blobs?: HistoryBlobs; clock?: Clock; coordinator?: string} = {},
+  ): SessionHistory {
     const history = new SessionHistory({
       store: over.store ?? this.test.store,
       tenant: TENANT,
       blobs: over.blobs ?? this.blobs,
-      principal: 'coordinator:c-1',
+      principal: `coordinator:${over.coordinator ?? 'c-1'}`,
       clock: over.clock ?? systemClock,
       logger: silentLogger,
       settings: {sealIntervalMs: 1_000_000, ...settings},
@@ -60,7 +73,7 @@ export class HistoryFixture {
 
   async start(settings: Partial<HistorySettings> = {}): Promise<SessionHistory> {
     const history = this.history(settings);
-    await history.journal.start();
+    await history.journal.start(FENCE);
     return history;
   }
 

@@ -9,7 +9,7 @@ import type {Store} from '../../coordinator/store/store.ts';
 import {keys} from '../fixtures/attempts.ts';
 import {eventually} from '../fixtures/eventually.ts';
 import {FaultyStore} from '../tasks/faultyStore.ts';
-import {assertStateIsStored, HistoryFixture} from './historyFixture.ts';
+import {assertStateIsStored, FENCE, HistoryFixture} from './historyFixture.ts';
 import {changeSomething, sessionRow} from './randomSession.ts';
 
 const SESSIONS = ['s-1', 's-2', 's-3'];
@@ -90,7 +90,7 @@ describe('sealing a history', function () {
         const {put, get} = fixture.blobs;
         const blobs: HistoryBlobs = {get, put: bytes => writes.run(() => put(bytes))};
         const history = fixture.history(SETTINGS, {store: new DyingStore(store, writes), blobs});
-        const started = history.journal.start();
+        const started = history.journal.start(FENCE);
         for (let change = 0; change < 6; change++)
           revisions.push(await changeSomething(store, SESSIONS, random));
         const died = (async () => {
@@ -114,7 +114,7 @@ describe('sealing a history', function () {
     await store.txn({then: SESSIONS.map(id => sessionRow(id, 'running', random))});
     const revisions: number[] = [];
     const history = fixture.history({...SETTINGS, sealIntervalMs: 1, retryMs: 1}, {store: faulty});
-    await history.journal.start();
+    await history.journal.start(FENCE);
     for (let change = 0; change < 40; change++) {
       revisions.push(await changeSomething(store, SESSIONS, random));
       if (change % 8 === 0) faulty.fill();
@@ -136,7 +136,7 @@ describe('sealing a history', function () {
         full ? Promise.reject(new CoordinatorError('diskFull', 'no space is left')) : put(bytes),
     };
     const history = fixture.history({...SETTINGS, maxHeldBytes: 10_000, retryMs: 1}, {blobs: refusing});
-    await history.journal.start();
+    await history.journal.start(FENCE);
     await store.txn({then: SESSIONS.map(id => sessionRow(id, 'running', random))});
     const revisions: number[] = [];
     for (let change = 0; change < 60; change++)

@@ -7,7 +7,7 @@ import {seededRandom, systemRandom} from '../../coordinator/runtime/random.ts';
 import {putRecord} from '../../coordinator/store/records.ts';
 import {client, keys, TENANT} from '../fixtures/attempts.ts';
 import {eventually} from '../fixtures/eventually.ts';
-import {assertStateIsStored, HistoryFixture, wholeState} from './historyFixture.ts';
+import {assertStateIsStored, FENCE, HistoryFixture, wholeState} from './historyFixture.ts';
 import {attemptRow, changeSomething, sessionRow, taskRow} from './randomSession.ts';
 
 const SESSIONS = ['s-1', 's-2'];
@@ -189,7 +189,7 @@ describe('session history', function () {
     const random = systemRandom;
     const {store} = fixture.test;
     const history = fixture.history({sealIntervalMs: 5000}, {clock});
-    await history.journal.start();
+    await history.journal.start(FENCE);
     const sealed = (count: number) =>
       eventually(async () => assert.equal((await segments('s-1')).length, count));
     await store.txn({then: [sessionRow('s-1', 'running', random)]});

@@ -277,6 +277,21 @@ describe('agent registry', () => {
     await reaches('unreachable');
   });
 
+  it("gives no time to another coordinator's agents when it starts", async () => {
+    const c = await coordinator('c-1');
+    await c.registry.register(registration('a-1', 'inc-0001'), agent);
+    clock.advance(9000);
+    await coordinator('c-2');
+    clock.advance(4000);
+    await eventually(async () =>
+      assert.equal(
+        await test.store.get(keys.agentLive('a-1')),
+        undefined,
+        'its lease of ten seconds is over',
+      ),
+    );
+  });
+
   it('follows the load of an agent in its status', async () => {
     const c = await coordinator();
     await c.registry.register(registration('a-1', 'inc-0001', {slots: 2}), agent);

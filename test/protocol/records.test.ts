@@ -8,6 +8,9 @@ import {AttemptLive, AttemptRecord, RefusalRecord} from '../../coordinator/proto
 import {
   ApprovalRecord,
   AuditRecord,
+  ClusterSecretRecord,
+  CoordinatorRecord,
+  FixedTokensRecord,
   LeadRecord,
   MemoryKey,
   MemoryRecord,
@@ -192,6 +195,9 @@ const records: readonly (readonly [name: string, schema: z.ZodType, record: obje
   ['SpendRecord', SpendRecord, {day: '2026-01-01', spentUsd: 1}],
   ['AuditRecord', AuditRecord, {sequence: 1, at: 0, action: 'x', subject: 'y', previous: '', hash: sha256}],
   ['LeadRecord', LeadRecord, {coordinator: 'c-1', since: 0}],
+  ['CoordinatorRecord', CoordinatorRecord, {id: 'c-1', url: 'ws://127.0.0.1:1', version: '1', since: 0}],
+  ['FixedTokensRecord', FixedTokensRecord, {client: 'a'.repeat(64), agent: 'b'.repeat(64)}],
+  ['ClusterSecretRecord', ClusterSecretRecord, {secret: 'a'.repeat(64)}],
 ];
 
 describe('records', () => {

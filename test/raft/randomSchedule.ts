@@ -28,6 +28,7 @@ function disturb(cluster: Cluster): void {
   else if (chance < 0.091 && host.write && !host.write.snapshot) host.failWrite();
   else if (chance < 0.0915) host.node?.campaign();
   else if (chance < 0.093) host.node?.reportUnreachable(cluster.pick(cluster.ids));
+  else if (chance < 0.094) host.node?.reportGone(cluster.pick(cluster.ids));
 }
 
 /** Everyone who belongs to the cluster has applied everything. */

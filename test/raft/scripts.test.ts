@@ -4,7 +4,7 @@
  *   Election timeouts are 10 ticks for the first node, 12 for the second, 14 for the third and so on.
  *
  *   cluster voters=a,b,c [learners=d] [spares=e] [maxInFlight=2 ...]   starts one; further words set numbers of RaftConfig; `leaseReads` is one
- *   campaign ID | tick ID [N] | propose ID WORD... | read ID | transfer ID TO | change ID +voter ~learner -gone ... | unreachable ID TO
+ *   campaign ID | tick ID [N] | propose ID WORD... | read ID | transfer ID TO | change ID +voter ~learner -gone ... | unreachable ID TO | gone ID FROM
  *   ready ID                      hands out what there is to do: writes, messages (which then wait for delivery), entries to apply, reads
  *   persist ID | fail ID | apply ID        ends the write or the application that is going on
  *   deliver ID [N] | drop ID      what waits for the node, or the first N messages of it, arrives; or is lost
@@ -61,6 +61,10 @@ const COMMANDS: Readonly<Record<string, Run>> = {
   },
   unreachable: (cluster, id, [to = '']) => {
     cluster.node(id).reportUnreachable(to);
+    return [];
+  },
+  gone: (cluster, id, [from = '']) => {
+    cluster.node(id).reportGone(from);
     return [];
   },
   ready: (cluster, id) => cluster.ready(id),

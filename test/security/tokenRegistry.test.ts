@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
 import {AuditRecord} from '../../coordinator/protocol/model/facts.ts';
-import {tenantKeys} from '../../coordinator/protocol/model/keys.ts';
+import {SYSTEM_KEYS, tenantKeys} from '../../coordinator/protocol/model/keys.ts';
 import {ManualClock} from '../../coordinator/runtime/clock.ts';
 import {deferred} from '../../coordinator/runtime/deferred.ts';
 import {systemRandom} from '../../coordinator/runtime/random.ts';
 import {AuditLog} from '../../coordinator/security/audit.ts';
 import type {Principal} from '../../coordinator/security/principal.ts';
 import {TokenRegistry, withFixedTokens} from '../../coordinator/security/tokenRegistry.ts';
-import {readRecords} from '../../coordinator/store/records.ts';
+import {absent, exists, readRecords} from '../../coordinator/store/records.ts';
 import {openTestStore, type TestStore} from '../fixtures/openTestStore.ts';
 
 const admin: Principal = {id: 'coordinator:admin', tenant: 'default', role: 'coordinator'};
@@ -36,7 +36,9 @@ describe('tokens', () => {
     assert.deepEqual(await registry.verify(token), {id: `agent:${id}`, tenant: 'team.a', role: 'agent'});
     clock.advance(60_000);
     assert.equal(await registry.verify(token), undefined);
-    assert.equal(await registry.removeExpired('team.a'), 1);
+    assert.equal(await registry.removeExpired('team.a', exists(SYSTEM_KEYS.lead)), 0, 'the lead is lost');
+    assert.equal((await registry.list('team.a')).length, 1);
+    assert.equal(await registry.removeExpired('team.a', absent(SYSTEM_KEYS.lead)), 1);
     assert.deepEqual(await registry.list('team.a'), []);
   });
 

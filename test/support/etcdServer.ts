@@ -1,13 +1,12 @@
 /** Real etcd of a test's own on loopback, of one member or several, in a temporary folder. Installed by apt only where that was asked for. */
-import assert from 'node:assert/strict';
 import {type ChildProcess, spawn} from 'node:child_process';
 import {existsSync, mkdtempSync, readFileSync} from 'node:fs';
 import {rm} from 'node:fs/promises';
-import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {Etcd3, type IOptions} from 'etcd3';
 import {aptInstall} from './aptInstall.ts';
+import {freePorts} from './freePorts.ts';
 import {within} from './waiting.ts';
 
 const START_TIMEOUT_MS = 60_000;
@@ -22,13 +21,13 @@ process.once('exit', () => {
 /** Why there is no etcd; undefined when there is one. With CI=true or MCPX_TEST_INSTALL=1 it is installed first. */
 export function missingEtcd(): string | undefined {
   if (process.platform !== 'linux') return 'only Linux is set up for it';
-  if (!program() && (process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === '1'))
+  if (!etcdProgram() && (process.env['CI'] === 'true' || process.env['MCPX_TEST_INSTALL'] === '1'))
     // The package would start a server of its own on the usual port.
     aptInstall(['etcd-server'], {RUNLEVEL: '1'});
-  return program() ? undefined : 'etcd-server is not installed (CI=true or --install does it)';
+  return etcdProgram() ? undefined : 'etcd-server is not installed (CI=true or --install does it)';
 }
 
-function program(): string | undefined {
+export function etcdProgram(): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(path.delimiter);
   return ['/usr/bin', ...folders].map(folder => path.join(folder, 'etcd')).find(file => existsSync(file));
 }
@@ -120,10 +119,14 @@ export class EtcdServer {
       ...(tls?.clientAuthority ? ['--client-cert-auth', '--trusted-ca-file', tls.clientAuthority] : []),
       ...(this.options.args ?? []),
     ];
-    const child = spawn(program() ?? 'etcd', args, {stdio: 'ignore'});
+    const child = spawn(etcdProgram() ?? 'etcd', args, {stdio: 'ignore'});
     running.add(child);
     child.once('exit', () => running.delete(child));
     this.children.set(member, child);
+  }
+
+  pid(member: number): number | undefined {
+    return this.children.get(member)?.pid;
   }
 
   /** As a power cut does. */
@@ -178,22 +181,4 @@ export class EtcdServer {
     child.kill(signal);
     await within(ended, 10_000, 'etcd to end');
   }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const probes = await Promise.all(
-    Array.from({length: count}, async () => {
-      const probe = createServer();
-      await new Promise<void>(resolve => probe.listen(0, '127.0.0.1', resolve));
-      return probe;
-    }),
-  );
-  return Promise.all(
-    probes.map(async probe => {
-      const address = probe.address();
-      await new Promise<void>(resolve => probe.close(() => resolve()));
-      assert.ok(address !== null && typeof address === 'object');
-      return address.port;
-    }),
-  );
 }

@@ -1,4 +1,4 @@
-/** The smaller stored records: refs, memory, approvals, transcript segments, spend, audit and the lead. */
+/** The smaller stored records: refs, memory, approvals, transcript segments, spend, audit, the lead and the coordinators. */
 import * as z from 'zod';
 import {ApprovalRequest, ApprovalState} from '../approval.ts';
 import {AgentId, AttemptId, CommitId, Identifier, SessionId, Sha256, TaskId, WallTime} from '../ids.ts';
@@ -18,11 +18,16 @@ export const RefRecord = z.looseObject({
 });
 export type RefRecord = z.infer<typeof RefRecord>;
 
+/** In UTF-8: the key of a record has room for it, whatever its session is called. */
+const MAX_KEY_BYTES = 384;
+
 export const MemoryKey = z
   .string()
   .min(1)
   .max(256)
-  .regex(/^[^\s/][^\s]*$/, 'no white space, no leading slash');
+  .regex(/^[^\s/][^\s]*$/, 'no white space, no leading slash')
+  .refine(key => new TextEncoder().encode(key).length <= MAX_KEY_BYTES, `at most ${MAX_KEY_BYTES} bytes`)
+  .refine(key => !/\p{Surrogate}/u.test(key), 'whole characters');
 
 export const ResolvedBy = z.object({strategy: ConflictStrategy, conflict: z.string().max(128).optional()});
 export type ResolvedBy = z.infer<typeof ResolvedBy>;
@@ -96,3 +101,29 @@ export type AuditRecord = z.infer<typeof AuditRecord>;
 /** Who schedules. The create revision of its key fences the lead's own transactions. */
 export const LeadRecord = z.looseObject({...recordFields, coordinator: z.string().max(128), since: WallTime});
 export type LeadRecord = z.infer<typeof LeadRecord>;
+
+/** A coordinator that lives. */
+export const CoordinatorRecord = z.looseObject({
+  ...recordFields,
+  id: z.string().max(128),
+  /** `ws(s)://host:port` of its door. */
+  url: z.string().max(512),
+  /** PEM of the authority behind it, where there is TLS. */
+  ca: z.string().max(16_384).optional(),
+  /** Its name as a member of the store's cluster, where it is one. */
+  node: z.string().max(256).optional(),
+  version: z.string().max(64),
+  since: WallTime,
+});
+export type CoordinatorRecord = z.infer<typeof CoordinatorRecord>;
+
+/** What the coordinators of one store share, made by the first of them: 32 bytes in hex. */
+export const ClusterSecretRecord = z.looseObject({
+  ...recordFields,
+  secret: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type ClusterSecretRecord = z.infer<typeof ClusterSecretRecord>;
+
+/** SHA-256 of the tokens of a coordinator's own user, which the others of the store accept too. */
+export const FixedTokensRecord = z.looseObject({...recordFields, client: Sha256, agent: Sha256});
+export type FixedTokensRecord = z.infer<typeof FixedTokensRecord>;

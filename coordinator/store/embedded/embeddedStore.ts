@@ -12,6 +12,7 @@ import type {
   RangeOptions,
   RangeResult,
   ReadOptions,
+  Staleness,
   Store,
   StoreStatus,
   Txn,
@@ -257,6 +258,11 @@ class EmbeddedStore implements OpenedStore {
       members: membership?.members() ?? [{id: raft.id, address, role: 'voter'}],
       degraded: replica.degraded,
     };
+  }
+
+  staleness(): Staleness {
+    const {replica} = this.live().opened;
+    return {revision: replica.machine.revision, ageMs: replica.ageMs};
   }
 
   close(): Promise<void> {

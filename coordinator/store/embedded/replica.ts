@@ -9,6 +9,7 @@ import {assert} from '../../runtime/assert.ts';
 import {every} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {type Disposable, noDisposable} from '../../runtime/disposable.ts';
+import {ElapsedClock} from '../../runtime/elapsedClock.ts';
 import {CoordinatorError, describeError, isCoordinatorError, systemErrorCode} from '../../runtime/errors.ts';
 import type {Command} from '../commands.ts';
 import type {Outcome, StateMachine} from '../stateMachine.ts';
@@ -37,6 +38,7 @@ export class Replica {
   private readonly proposer: Proposer;
   private readonly reads: StrongReads;
   private readonly window: LogWindow;
+  private readonly elapsed: ElapsedClock;
   private current: StateMachine;
   private position: Position;
   private bytes = 0;
@@ -61,6 +63,7 @@ export class Replica {
     this.reads = new StrongReads(parts.raft);
     this.window = new LogWindow(parts.settings.followerLagBytes);
     this.leaderless = parts.clock.now();
+    this.elapsed = new ElapsedClock(parts.clock);
   }
 
   /** The state; another one after a snapshot was installed. */
@@ -80,6 +83,11 @@ export class Replica {
 
   get isLeader(): boolean {
     return this.parts.raft.role === 'leader';
+  }
+
+  /** All that was acknowledged anywhere so many milliseconds ago is applied here: a read index that was asked for then has been reached. */
+  get ageMs(): number {
+    return this.isSoleVoter ? 0 : this.elapsed.now() - this.reads.shownAt;
   }
 
   /** Why writes are refused or do not end, for a person. */
@@ -221,6 +229,11 @@ export class Replica {
         raft.reportUnreachable(id);
         this.schedule();
       },
+      gone: id => {
+        if (this.state.kind !== 'running') return;
+        raft.reportGone(id);
+        this.schedule();
+      },
       call: (from, body) => this.answerCall(from, body),
       snapshotArrived: source => received.arrived(source),
       wantsSnapshot: mark => this.state.kind === 'running' && !raft.installing && mark.index > raft.committed,
@@ -265,7 +278,7 @@ export class Replica {
   }
 
   private async readIndex(): Promise<void> {
-    const {done, isFirst} = this.reads.join(this.parts.clock.now());
+    const {done, isFirst} = this.reads.join(this.parts.clock.now(), this.elapsed.now());
     if (isFirst) this.schedule();
     await done;
   }

@@ -153,6 +153,8 @@ describe('attempt that waits for a person', function () {
     await hub.until('a report names it with its spend', () => spent() !== undefined);
     assert.equal(spent()?.attemptId, attemptId);
     assert.equal(spent()?.usage.costUsd, 0.5);
-    assert(hub.of('mcpx.status.update').some(update => update.usage?.costUsd === 0.5));
+    await hub.until('its status names the spend too', () =>
+      hub.of('mcpx.status.update').some(update => update.usage?.costUsd === 0.5),
+    );
   });
 });

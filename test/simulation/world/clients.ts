@@ -1,12 +1,12 @@
 /** Clients of the simulated cluster: each asks one thing at a time, of whichever node it believes to lead, and records what it asks and hears. */
 import type {Disposable} from '../../../coordinator/runtime/disposable.ts';
-import type {Txn} from '../../../coordinator/store/store.ts';
 import type {HistoryEvent} from '../checker/history.ts';
 import type {StoreInput, StoreOutput} from '../checker/storeModel.ts';
 import type {Chance} from './chance.ts';
 import type {Member} from './member.ts';
 import type {Answer} from './memberService.ts';
 import type {Network} from './network.ts';
+import {Requests} from './requests.ts';
 import type {Scheduler} from './scheduler.ts';
 
 /** What clients see of the cluster. */
@@ -19,8 +19,6 @@ export interface ClusterView {
   record(event: HistoryEvent): void;
 }
 
-const KEYS = ['a', 'a/1', 'b', 'c'] as const;
-const LEASED = ['l/1', 'l/2'] as const;
 /** Patience of a client, ms. */
 const TIMEOUTS_MS = [150, 400, 900, 1600] as const;
 const THINK_MS = 25;
@@ -37,7 +35,7 @@ export class Client {
   readonly status: ClientStatus = {answered: 0, refused: 0, unknown: 0};
   private target: string;
   private readonly leases: string[] = [];
-  private asked = 0;
+  private readonly requests: Requests;
   private stopped = false;
 
   constructor(
@@ -47,6 +45,7 @@ export class Client {
     private readonly nextId: () => number,
   ) {
     this.target = chance.pick(cluster.ids);
+    this.requests = new Requests(name, chance);
   }
 
   start(): void {
@@ -59,7 +58,7 @@ export class Client {
 
   /** One write of its own, beside the others; `done` hears whether it was answered. */
   probe(done: (answered: boolean) => void): void {
-    this.ask({kind: 'txn', txn: {then: [{kind: 'put', key: 'probe', value: this.value()}]}}, done);
+    this.ask({kind: 'txn', txn: {then: [{kind: 'put', key: 'probe', value: this.requests.value()}]}}, done);
   }
 
   /** Reads everything on one node, beside the others. */
@@ -70,7 +69,7 @@ export class Client {
   private next(): void {
     if (this.stopped) return;
     if (this.chance.happens(0.03)) this.readLocally();
-    this.ask(this.draw(), () => this.start());
+    this.ask(this.requests.draw(this.leases[0]), () => this.start());
   }
 
   private ask(input: StoreInput, done: (answered: boolean) => void, node?: string): void {
@@ -129,64 +128,6 @@ export class Client {
   private learn(input: StoreInput, output: StoreOutput): void {
     if (output.kind === 'granted') this.leases.push(output.lease);
     if (input.kind === 'revokeLease' || (output.kind === 'alive' && !output.alive)) this.leases.shift();
-  }
-
-  private draw(): StoreInput {
-    const {chance, leases} = this;
-    const draw = chance.next();
-    const lease = leases[0];
-    if (draw < 0.22) return {kind: 'get', key: chance.pick([...KEYS, ...LEASED])};
-    if (draw < 0.3)
-      return {kind: 'txn', txn: {then: [{kind: 'range', prefix: chance.pick(['', 'a', 'l/'])}]}};
-    if (draw < 0.38 && lease === undefined) return {kind: 'grantLease', ttlSeconds: 1};
-    if (draw < 0.5 && lease !== undefined) return this.drawLease(lease);
-    return {kind: 'txn', txn: this.drawTxn()};
-  }
-
-  private drawLease(lease: string): StoreInput {
-    const {chance} = this;
-    if (chance.happens(0.1)) return {kind: 'revokeLease', lease};
-    if (chance.happens(0.5)) return {kind: 'keepAlive', lease};
-    return {kind: 'txn', txn: {then: [{kind: 'put', key: chance.pick(LEASED), value: this.value(), lease}]}};
-  }
-
-  private drawTxn(): Txn {
-    const {chance} = this;
-    const key = chance.pick(KEYS);
-    const value = this.value();
-    const draw = chance.next();
-    if (draw < 0.4) return {then: [{kind: 'put', key, value}]};
-    if (draw < 0.5) return {then: [{kind: 'delete', key}]};
-    if (draw < 0.6)
-      return {
-        then: [
-          {kind: 'deletePrefix', prefix: 'a'},
-          {kind: 'put', key: 'b', value},
-        ],
-      };
-    const [one = key, other = key] = chance.some(KEYS, 2);
-    if (draw < 0.8)
-      return {
-        compare: [{key: one, target: 'version', op: '<', operand: 1 + chance.whole(4)}],
-        then: [
-          {kind: 'put', key: one, value},
-          {kind: 'put', key: other, value},
-        ],
-        else: [
-          {kind: 'delete', key: one},
-          {kind: 'get', key: other},
-        ],
-      };
-    return {
-      compare: [{key, target: 'create', op: '=', operand: 0}],
-      then: [{kind: 'put', key, value}],
-      else: [{kind: 'range', prefix: ''}],
-    };
-  }
-
-  private value(): string {
-    this.asked += 1;
-    return `${this.name}-${this.asked}`;
   }
 }
 

@@ -52,7 +52,10 @@ async function outcomeOf(
   }
 }
 
-describe('a torn tail of the log', () => {
+describe('a torn tail of the log', function () {
+  // Every byte, one after the other.
+  this.timeout(180_000);
+
   for (const [how, cut] of [
     [
       'zeros',
@@ -62,9 +65,9 @@ describe('a torn tail of the log', () => {
     ['a shorter file', (content: Buffer, at: number) => content.subarray(0, at)],
   ] as const)
     it(`is cut off and said at every byte of the last frame (${how})`, async () => {
-      const {content, lastFrame, end} = await smallLog();
+      const {disk: whole, content, lastFrame, end} = await smallLog();
       for (let at = lastFrame; at < end; at++) {
-        const {disk} = await smallLog();
+        const disk = whole.restart();
         disk.replace(LOG, cut(content, at));
         const first = await outcomeOf(disk);
         assert.deepEqual(
@@ -83,12 +86,15 @@ describe('a torn tail of the log', () => {
     });
 });
 
-describe('a flipped bit in the log', () => {
+describe('a flipped bit in the log', function () {
+  // Every byte, one after the other.
+  this.timeout(180_000);
+
   it('never changes the state that is opened', async () => {
-    const {content, end} = await smallLog();
+    const {disk: whole, content, end} = await smallLog();
     const counts = {refused: 0, harmless: 0};
     for (let offset = 0; offset < end; offset++) {
-      const {disk} = await smallLog();
+      const disk = whole.restart();
       disk.damage(LOG, offset, 1 << (offset % 8));
       const outcome = await outcomeOf(disk);
       if (outcome.kind === 'refused') {
@@ -118,7 +124,10 @@ describe('a flipped bit in the log', () => {
   });
 });
 
-describe('damaged snapshots and missing files', () => {
+describe('damaged snapshots and missing files', function () {
+  // Every byte, one after the other.
+  this.timeout(180_000);
+
   /** A run with many snapshots, and the names of its files by kind. */
   async function longRun(): Promise<{disk: SimulatedDisk; snapshots: string[]; segments: string[]}> {
     const disk = newDisk();
@@ -144,7 +153,7 @@ describe('damaged snapshots and missing files', () => {
     const newest = snapshots.at(-1) ?? '';
     const size = whole.content(newest).length;
     for (let offset = 0; offset < size; offset += 41) {
-      const {disk} = await longRun();
+      const disk = whole.restart();
       disk.damage(newest, offset, 0x10);
       const {logger, lines} = recordingLogger();
       const store = await openOn(disk, SMALL, {logger});

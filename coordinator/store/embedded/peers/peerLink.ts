@@ -3,6 +3,7 @@ import type {WebSocket} from 'ws';
 import type {Message} from '../../../raft/messages.ts';
 import {every} from '../../../runtime/clock.ts';
 import {type Disposable, noDisposable} from '../../../runtime/disposable.ts';
+import {isCoordinatorError, systemErrorCode} from '../../../runtime/errors.ts';
 import {dialPeer, RemovedFromCluster} from './dialPeer.ts';
 import {encodeFrame, type PeerFrame} from './peerFrame.ts';
 import type {PeerEnvironment, PeerIdentity} from './peerIdentity.ts';
@@ -10,6 +11,8 @@ import type {PeerEnvironment, PeerIdentity} from './peerIdentity.ts';
 export interface PeerLinkListener {
   /** What was sent may be lost. */
   unreachable(): void;
+  /** It was there, and now nobody listens at its address. */
+  gone(): void;
   removed(): void;
 }
 
@@ -37,6 +40,11 @@ function bytesOf(message: Message): number {
   return bytes;
 }
 
+/** The machine is up and says that nobody listens there. */
+function isRefused(error: unknown): boolean {
+  return isCoordinatorError(error) && systemErrorCode(error.cause) === 'ECONNREFUSED';
+}
+
 export class PeerLink implements Disposable {
   private socket: WebSocket | undefined;
   private dialing = false;
@@ -45,6 +53,8 @@ export class PeerLink implements Disposable {
   private retry: Disposable = noDisposable;
   private messages: Message[] = [];
   private warned = false;
+  /** A connection has ended, and no other has been tried since. */
+  private lost = false;
 
   constructor(
     private readonly identity: PeerIdentity,
@@ -108,6 +118,8 @@ export class PeerLink implements Disposable {
         this.dialing = false;
         if (this.disposed) return;
         if (error instanceof RemovedFromCluster) this.listener.removed();
+        else if (this.lost && isRefused(error)) this.listener.gone();
+        this.lost = false;
         this.failed(error);
       },
     );
@@ -119,6 +131,7 @@ export class PeerLink implements Disposable {
     this.socket = socket;
     this.tries = 0;
     this.warned = false;
+    this.lost = false;
     let heard = true;
     socket.on('pong', () => {
       heard = true;
@@ -134,6 +147,7 @@ export class PeerLink implements Disposable {
       if (this.disposed) return;
       logger.info('lost the connection to a member', {peer: this.peer});
       this.listener.unreachable();
+      this.lost = true;
       this.redial();
     });
   }

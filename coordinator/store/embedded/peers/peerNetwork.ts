@@ -114,6 +114,7 @@ export class PeerNetwork implements Transport {
       if (this.links.has(id) || address === '') continue;
       const events = {
         unreachable: () => this.unreachable(id),
+        gone: () => this.listener?.gone(id),
         removed: () => this.listener?.removed(),
       };
       this.links.set(id, new PeerLink(identity, environment, id, address, events));

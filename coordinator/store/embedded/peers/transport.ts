@@ -13,6 +13,8 @@ export interface TransportListener {
   message(message: Message): void;
   /** What was on its way there may be lost. */
   unreachable(id: string): void;
+  /** It was there, and now nobody listens at its address: its process has ended. */
+  gone(id: string): void;
   /** A question of another member; the answer is JSON. Rejections are passed on as text. */
   call(from: string, body: string): Promise<string>;
   /** A whole snapshot is durable in `file`, which the listener owns from now on. */

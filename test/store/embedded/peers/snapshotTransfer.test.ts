@@ -62,6 +62,7 @@ describe('a snapshot that is sent to another member', function () {
     await network.start({
       message: () => undefined,
       unreachable: () => undefined,
+      gone: () => undefined,
       call: async () => '',
       snapshotArrived: source => arrived?.resolve(source),
       wantsSnapshot: () => true,
