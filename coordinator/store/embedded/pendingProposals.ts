@@ -5,10 +5,14 @@ import type {Origin} from '../proposals.ts';
 import type {Outcome} from '../stateMachine.ts';
 import {SequenceWindow} from './sequenceWindow.ts';
 
+/** `whileLeading`: only for the log of this node, in the term of now. */
+export type Validity = 'always' | 'whileLeading';
+
 export interface Proposal {
   readonly origin: Origin;
   readonly command: Command;
   readonly data: Uint8Array;
+  readonly validity: Validity;
   /** Monotonic ms. */
   readonly since: number;
   resolve(outcome: Outcome): void;
