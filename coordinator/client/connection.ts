@@ -81,6 +81,8 @@ export class Connection implements Disposable {
   private readonly states = new Emitter<ConnectionState>();
   private current: ConnectionState;
   private failures = 0;
+  /** The last one. */
+  private failure: Error | undefined;
   private readonly addresses: Addresses;
   private nextUrl: string;
   private timer: Disposable = noDisposable;
@@ -269,6 +271,7 @@ export class Connection implements Disposable {
     const {random, clock, logger} = this.options;
     if (this.peer !== peer) this.nextUrl = this.addresses.after(this.nextUrl);
     this.failures += 1;
+    this.failure = error;
     // Every address gets its chance before anybody waits.
     const count = this.addresses.all.length;
     const rounds = Math.ceil(this.failures / count);
@@ -318,7 +321,8 @@ export class Connection implements Disposable {
 
   private unavailable(): ProtocolError {
     const {current} = this;
-    const why = 'error' in current && current.error ? `: ${describeError(current.error)}` : '';
+    const error = ('error' in current && current.error) || this.failure;
+    const why = error ? `: ${describeError(error)}` : '';
     return new ProtocolError(hopeless(current) ?? 'unavailable', `no connection to a coordinator${why}`);
   }
 }

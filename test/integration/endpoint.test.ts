@@ -12,6 +12,7 @@ import {UserRepository} from './userRepository.ts';
 
 const EndpointAnswer = z.strictObject({
   url: z.string().regex(/^wss?:/),
+  others: z.array(z.string()),
   token: z.string().min(32).nullable(),
   ca: z.string().nullable(),
   coordinator: z.string().regex(/^c-/),
