@@ -101,7 +101,7 @@ export class MemoryReads {
       while (at >= 1 && versions.length < limit) {
         const version = await this.versionAt(valueKey, deletionKey, at);
         if (!version) return {versions};
-        versions.push(version);
+        if (version.kind !== 'damaged') versions.push(version);
         at = version.revision - 1;
       }
     } catch (error) {
@@ -200,11 +200,17 @@ export class MemoryReads {
     valueKey: string,
     deletionKey: string,
     atRevision: number,
-  ): Promise<MemoryVersion | undefined> {
+  ): Promise<MemoryVersion | {kind: 'damaged'; revision: number} | undefined> {
     const kv = await this.store.get(valueKey, {atRevision});
     if (kv) {
-      const {value: record, version, modRevision: revision} = storedMemory(kv);
-      return {kind: 'put', revision, version, record};
+      const {version, modRevision: revision} = kv;
+      try {
+        return {kind: 'put', revision, version, record: storedMemory(kv).value};
+      } catch (error) {
+        // It is left out, so that what was before it can be found.
+        if (!isCoordinatorError(error, 'corrupt')) throw error;
+        return {kind: 'damaged', revision};
+      }
     }
     const gone = await this.store.get(deletionKey, {atRevision});
     if (!gone) return undefined;

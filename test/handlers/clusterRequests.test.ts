@@ -134,7 +134,17 @@ describe('the members of the cluster over HTTP', () => {
 
   it('keep the request in the audit log of a member that takes itself out and can write nothing afterwards', async () => {
     const {store} = test;
-    const leaving: ClusterControl = {...control, remove: () => store.close()};
+    let closed = false;
+    const gone = (): Promise<never> => Promise.reject(new CoordinatorError('closed', 'a was removed'));
+    const leaving: ClusterControl = {
+      ...control,
+      status: () => (closed ? gone() : control.status()),
+      async remove() {
+        await store.close();
+        closed = true;
+        return gone();
+      },
+    };
     const parts = {tenant: 'default', writerId: 'c-1', clock: systemClock, logger: silentLogger};
     const audit = new AuditLog({store, ...parts});
     const route = clusterRequests({control: leaving, audit, logger: silentLogger});
@@ -145,6 +155,7 @@ describe('the members of the cluster over HTTP', () => {
     const body = JSON.stringify({action: 'remove', id: 'a'});
     const response = await fetch(`http://127.0.0.1:${port}${CLUSTER_PATH}`, {method: 'POST', body});
     assert.equal(response.status, 200);
+    assert.deepEqual(await response.json(), {cluster: 'fleet', left: 'a'});
     await test.reopen();
     assert.deepEqual((await audited()).map(tell), ['client:local cluster.remove member a asked done']);
   });

@@ -12,7 +12,7 @@ describe('planted bugs', () => {
       const simulate = await loadMutant(mutation);
       const known = mutation.seeds ?? [];
       for (const seed of [...known, ...Array.from({length: MOST_SEEDS - known.length}, (_, n) => n + 1)]) {
-        const {failure} = await simulate({seed});
+        const {failure} = await simulate({seed, ...mutation.schedule});
         if (failure !== undefined) return;
       }
       assert.fail(`${MOST_SEEDS} seeds find nothing wrong`);

@@ -1,12 +1,16 @@
 /** One run from one seed: faults for a while, then healing; every invariant at every step, liveness and the history at the end. */
 import {checkHistory} from './checker/checkHistory.ts';
 import type {HistoryEvent} from './checker/history.ts';
+import type {FaultKind} from './world/faults.ts';
 import {World} from './world/world.ts';
 
 export interface SimulationOptions {
   readonly seed: number;
   /** Simulated ms with faults. */
   readonly durationMs?: number;
+  /** These faults, rather than drawn ones. */
+  readonly faults?: readonly FaultKind[];
+  readonly voters?: number;
 }
 
 export interface Outcome {
@@ -42,8 +46,8 @@ const MAX_CHECK_STEPS = 300_000;
 
 export async function simulate(options: SimulationOptions): Promise<Outcome> {
   const {seed, durationMs = DURATION_MS} = options;
-  const voters = CLUSTER_SIZES[seed % CLUSTER_SIZES.length] ?? 3;
-  const world = new World({seed, voters, clients: 5});
+  const voters = options.voters ?? CLUSTER_SIZES[seed % CLUSTER_SIZES.length] ?? 3;
+  const world = new World({seed, voters, clients: 5, faults: options.faults});
   world.start();
   await world.run(durationMs);
   const live = world.violation ? undefined : await heal(world);

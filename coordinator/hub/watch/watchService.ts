@@ -41,6 +41,7 @@ export class WatchService implements Disposable {
   private readonly perConnection = new Map<string, number>();
   private readonly dirty = new Set<string>();
   private flushing: Disposable | undefined;
+  private flushedAt = Number.NEGATIVE_INFINITY;
   private nextBookmark = 0;
 
   constructor(
@@ -190,11 +191,16 @@ export class WatchService implements Disposable {
   }
 
   private scheduleFlush(): void {
-    this.flushing ??= this.options.clock.schedule(this.settings.flushMs, () => this.flush());
+    if (this.flushing) return;
+    const {clock} = this.options;
+    // After a quiet time at once; what goes on changing is gathered.
+    const waitMs = Math.max(0, this.flushedAt + this.settings.flushMs - clock.now());
+    this.flushing = clock.schedule(waitMs, () => this.flush());
   }
 
   private flush(): void {
     this.flushing = undefined;
+    this.flushedAt = this.options.clock.now();
     for (const name of this.dirty) {
       const channel = this.channels.get(name);
       if (channel) this.flushChannel(name, channel);

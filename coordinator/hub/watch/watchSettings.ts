@@ -11,7 +11,7 @@ export const WatchSettings = z.object({
     .number()
     .nonnegative()
     .default(10)
-    .describe('time over which changes are gathered into one event'),
+    .describe('least time between two events of a view; what changes meanwhile is gathered into one'),
   maxWatches: count(256, 'watches of one connection'),
   maxBacklogBytes: count(1024 ** 2, 'unread output of a client before its watches are reset'),
   restartMs: z.number().positive().default(1000).describe('pause before a broken feed starts anew'),

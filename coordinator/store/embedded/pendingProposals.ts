@@ -3,6 +3,7 @@ import type {Position} from '../../raft/types.ts';
 import type {Command} from '../commands.ts';
 import type {Origin} from '../proposals.ts';
 import type {Outcome} from '../stateMachine.ts';
+import {SequenceWindow} from './sequenceWindow.ts';
 
 /** `whileLeading`: only for the log of this node, in the term of now. */
 export type Validity = 'always' | 'whileLeading';
@@ -28,8 +29,8 @@ interface Waiting extends Proposal {
 }
 
 export class PendingProposals {
-  private readonly bySequence = new Map<number, Waiting>();
-  private readonly byIndex = new Map<number, Waiting>();
+  private readonly bySequence = new SequenceWindow<Waiting>();
+  private readonly byIndex = new SequenceWindow<Waiting>();
   private waitingBytes = 0;
   private last = 0;
   private settledTo = 0;
@@ -44,22 +45,33 @@ export class PendingProposals {
 
   /** What the next proposal says of itself. */
   nextOrigin(client: string): Origin {
-    while (this.settledTo < this.last && !this.bySequence.has(this.settledTo + 1)) this.settledTo += 1;
+    while (this.settledTo < this.last && !this.bySequence.get(this.settledTo + 1)) this.settledTo += 1;
     this.last += 1;
     return {client, sequence: this.last, settled: this.settledTo};
   }
 
   add(proposal: Proposal): Waiting {
-    const waiting = {...proposal, place: undefined, sentAt: undefined, mayApply: false};
-    this.bySequence.set(proposal.origin.sequence, waiting);
-    this.waitingBytes += proposal.data.length;
+    const {origin, command, data, since, resolve, reject} = proposal;
+    const waiting: Waiting = {
+      origin,
+      command,
+      data,
+      since,
+      resolve,
+      reject,
+      place: undefined,
+      sentAt: undefined,
+      mayApply: false,
+    };
+    this.bySequence.add(origin.sequence, waiting);
+    this.waitingBytes += data.length;
     return waiting;
   }
 
   appended(waiting: Waiting, place: Position): void {
     waiting.place = place;
     waiting.mayApply = true;
-    this.byIndex.set(place.index, waiting);
+    this.byIndex.add(place.index, waiting);
   }
 
   forwarded(waiting: Waiting, now: number): void {
@@ -73,7 +85,9 @@ export class PendingProposals {
     const waiting = this.byIndex.get(index);
     if (!waiting) return undefined;
     this.byIndex.delete(index);
-    return waiting.place?.term === term && this.bySequence.has(waiting.origin.sequence) ? waiting : undefined;
+    return waiting.place?.term === term && this.bySequence.get(waiting.origin.sequence) === waiting
+      ? waiting
+      : undefined;
   }
 
   get(sequence: number): Waiting | undefined {

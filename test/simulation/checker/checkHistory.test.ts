@@ -247,6 +247,22 @@ describe('history check', () => {
       }
     });
 
+  it('is not led astray by leases whose end nobody saw, where every revision was watched', () => {
+    const grants = Array.from({length: 40}, (_, at) => [
+      call(10 + at, {kind: 'grantLease', ttlSeconds: 1}),
+      answer(10 + at, {kind: 'granted', lease: `l${at}`}),
+    ]).flat();
+    const seen = [watch('w', 1), events('w', 1, putEvent(A1)), events('w', 2, putEvent(A2, A1))];
+    const read = (found: KeyValue): HistoryEvent[] => [
+      call(99, {kind: 'get', key: 'a'}),
+      answer(99, got(found)),
+    ];
+    const check = (found: KeyValue): string =>
+      checkHistory([...grants, ...WRITES, ...seen, ...read(found)], {maxSteps: 5000}).kind;
+    assert.equal(check(A2), 'correct');
+    assert.equal(check(A1), 'wrong', 'and not undecided');
+  });
+
   it('reads back what it wrote, but for a last line that is not whole', () => {
     const text = formatHistory(WRITES);
     assert.deepEqual(parseHistory(text), WRITES);

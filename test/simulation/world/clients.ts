@@ -20,7 +20,7 @@ export interface ClusterView {
 }
 
 /** Patience of a client, ms. */
-const TIMEOUTS_MS = [150, 400, 900] as const;
+const TIMEOUTS_MS = [150, 400, 900, 1600] as const;
 const THINK_MS = 25;
 /** Part of the requests that go to any node, so that followers and leaders of the past are asked, too. */
 const ANYWHERE = 0.25;

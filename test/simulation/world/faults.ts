@@ -2,6 +2,7 @@
 import type {Chance} from './chance.ts';
 import type {Machine} from './machine.ts';
 import {FAIR} from './network.ts';
+import {figure8, jointSplit, sleepingLeader} from './scenarios.ts';
 import type {World} from './world.ts';
 
 export const FAULT_KINDS = [
@@ -25,6 +26,9 @@ export const FAULT_KINDS = [
   'clock',
   'transfer',
   'membership',
+  'figure8',
+  'jointSplit',
+  'sleepingLeader',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -60,6 +64,10 @@ export class Faults {
       this.strike(this.chance.pick(this.kinds));
       this.start();
     });
+  }
+
+  get isOver(): boolean {
+    return this.stopped;
   }
 
   /** Everything is well again: links, disks, power. */
@@ -119,6 +127,15 @@ export class Faults {
         break;
       case 'membership':
         this.changeMembers(1 + chance.whole(4));
+        break;
+      case 'figure8':
+        figure8(world);
+        break;
+      case 'jointSplit':
+        jointSplit(world);
+        break;
+      case 'sleepingLeader':
+        sleepingLeader(world, chance);
         break;
       default:
         this.troubleDisk(machine, kind);
@@ -225,7 +242,14 @@ export class Faults {
   private changeMembers(left: number): void {
     const {world, chance} = this;
     if (left === 0 || this.stopped) return;
+    const leader = world.leader();
     world.changeMembership(chance);
+    // What a leader left behind of a change is what the next one must not build upon.
+    if (leader && chance.happens(0.3))
+      world.scheduler.after(chance.between(0, 3), () => {
+        const {comeBack} = this.remove(leader.process.machine);
+        world.scheduler.after(chance.between(300, 1500), comeBack);
+      });
     world.scheduler.after(chance.around(60), () => this.changeMembers(left - 1));
   }
 

@@ -4,7 +4,6 @@
  */
 import {decodeConfiguration} from '../../../coordinator/raft/configuration.ts';
 import type {AppendReply, Message} from '../../../coordinator/raft/messages.ts';
-import {majority} from '../../../coordinator/raft/quorum.ts';
 import type {RaftNode} from '../../../coordinator/raft/raftNode.ts';
 import {
   type Configuration,
@@ -16,6 +15,7 @@ import {
 } from '../../../coordinator/raft/types.ts';
 import {hashBytes, hashNumber, hashText} from './digest.ts';
 import {LogMirror} from './logMirror.ts';
+import {decides, doOverlap} from './overlap.ts';
 
 export class Violation extends Error {
   override readonly name = 'Violation';
@@ -62,6 +62,8 @@ export class Ledger {
   private readonly committed: Committed[] = [];
   private readonly stateHashes = new Map<string, number>();
   private readonly counts = new Map<number, string>();
+  /** Places of the configurations. */
+  private readonly changes: number[] = [];
 
   constructor(private readonly first: Configuration) {}
 
@@ -226,6 +228,7 @@ export class Ledger {
     if (!known) {
       const configuration =
         entry.kind === 'configuration' ? decodeConfiguration(entry.data) : this.configuration;
+      if (entry.kind === 'configuration') this.changed(configuration, entry.index);
       this.committed.push({term: entry.term, hash, knownIn: currentTerm, configuration});
       this.checkQuorum(entry.index, hash);
       return;
@@ -282,6 +285,23 @@ export class Ledger {
         'leader completeness',
         `${id} leads term ${currentTerm} with ${lastIndex} of ${owed} committed entries`,
       );
+    // Majorities of configurations that are two changes apart may have nobody in common.
+    const missed = this.changes.filter(index => index > applied && index <= owed);
+    if (missed.length > 1)
+      throw new Violation(
+        'elected by the configuration of now',
+        `${id} leads term ${currentTerm} without having applied entries ${missed.join(', ')}`,
+      );
+  }
+
+  /** Configurations that follow each other must not decide apart (§4.1, §4.3 of the dissertation). */
+  private changed(next: Configuration, index: number): void {
+    if (!doOverlap(this.configuration, next))
+      throw new Violation(
+        'configurations overlap',
+        `entry ${index} makes ${JSON.stringify(next)} of ${JSON.stringify(this.configuration)}`,
+      );
+    this.changes.push(index);
   }
 
   private account(id: string): Account {
@@ -335,11 +355,8 @@ export class Ledger {
       const {durable} = this.account(id);
       return durable.hash(index) === hash || durable.base >= index;
     };
-    const enough = (voters: readonly string[]): boolean =>
-      voters.length === 0 || voters.filter(holds).length >= majority(voters.length);
-    const decides = ({voters, outgoing}: Configuration): boolean => enough(voters) && enough(outgoing);
     const latest = this.committed[index - 2]?.configuration ?? this.first;
-    if (decides(latest) || decides(this.configurationBefore(latest, index))) return;
+    if (decides(latest, holds) || decides(this.configurationBefore(latest, index), holds)) return;
     const holders = [...this.accounts.keys()].filter(holds);
     throw new Violation(
       'quorum log',

@@ -29,7 +29,6 @@ const SETTINGS = {
   diskRetryMs: 100,
   writeTimeoutMs: 1200,
   raftTickMs: 20,
-  heartbeatMs: 20,
   electionMs: 200,
   resendMs: 100,
 } as const;
@@ -43,6 +42,7 @@ const PEER_SETTINGS = {
 
 /** What a run has of its own. */
 export interface MemberLimits extends Pick<RaftConfig, 'maxReadyBytes' | 'maxMessageBytes' | 'maxInFlight'> {
+  readonly heartbeatMs: number;
   readonly snapshotEntries: number;
   readonly followerLagBytes: number;
   readonly snapshotChunkBytes: number;
@@ -146,7 +146,10 @@ export class Member {
   }
 
   private open(): Promise<OpenedStore> {
-    const {founders, limits} = this.settings;
+    const {
+      founders,
+      limits: {heartbeatMs, snapshotEntries, followerLagBytes},
+    } = this.settings;
     const {clock, random, disk} = this.process;
     const isFounder = founders.includes(this.id);
     const peers = new Map([...founders, this.id].map(id => [id, addressOf(id)]));
@@ -158,8 +161,9 @@ export class Member {
       logger: this.logger(),
       settings: {
         ...SETTINGS,
-        snapshotEntries: limits.snapshotEntries,
-        followerLagBytes: limits.followerLagBytes,
+        heartbeatMs,
+        snapshotEntries,
+        followerLagBytes,
       },
       endOfTurn: run => this.process.after(0.01, run),
       cluster: {

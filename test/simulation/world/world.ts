@@ -8,7 +8,7 @@ import type {HistoryEvent} from '../checker/history.ts';
 import {Chance} from './chance.ts';
 import {Client, type ClusterView, Watcher} from './clients.ts';
 import {hashBytes, hashNumber, hashText} from './digest.ts';
-import {drawFaultKinds, Faults} from './faults.ts';
+import {drawFaultKinds, type FaultKind, Faults} from './faults.ts';
 import {Ledger, Violation} from './ledger.ts';
 import {Machine} from './machine.ts';
 import {addressOf, FOLDER, Member, type MemberLimits, type MemberObserver} from './member.ts';
@@ -22,6 +22,8 @@ export interface WorldOptions {
   readonly seed: number;
   readonly voters: number;
   readonly clients: number;
+  /** Drawn where absent. */
+  readonly faults?: readonly FaultKind[] | undefined;
 }
 
 /** Events that a failure shows. */
@@ -43,6 +45,8 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
   readonly faults: Faults;
   readonly clients: readonly Client[];
   readonly counts = {steps: 0, boots: 0, installs: 0, changes: 0, deaths: 0};
+  /** Called after every step. */
+  readonly lookouts = new Set<() => void>();
   /** What an invariant says against this run. */
   violation: Error | undefined;
   private readonly configuration: Configuration;
@@ -54,6 +58,8 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
   private operations = 0;
   /** The last term whose leader was asked at once. */
   private peekedAt = 0;
+  private newest = 0;
+  private readonly eager: Chance;
   private readonly rotten = new Map<Machine, {path: string; offset: number; mask: number}>();
   /** To leave for good: their names are not used again. */
   private readonly leavers = new Set<string>();
@@ -64,8 +70,9 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
     this.digest = options.seed;
     this.network = new Network(this.scheduler, chance.fork());
     const durableWrites = chance.happens(0.7);
-    const kinds = drawFaultKinds(chance);
-    const spares = kinds.includes('membership') ? SPARES : 0;
+    const drawn = drawFaultKinds(chance);
+    const kinds = options.faults ?? drawn;
+    const spares = kinds.includes('membership') || kinds.includes('jointSplit') ? SPARES : 0;
     this.machines = Array.from(
       {length: options.voters + spares},
       (_, n) => new Machine(`n${n + 1}`, this.scheduler, chance.fork(), durableWrites),
@@ -77,6 +84,7 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
       maxMessageBytes: chance.pick([1, 200, 1000, 100_000]),
       maxReadyBytes: chance.pick([1, 500, 2000, 100_000]),
       maxInFlight: chance.pick([1, 2, 8]),
+      heartbeatMs: chance.pick([20, 60]),
       snapshotEntries: chance.pick([10, 25, 80]),
       followerLagBytes: chance.pick([1, 2000, 20_000]),
       snapshotChunkBytes: chance.pick([200, 1000, 4000]),
@@ -84,6 +92,7 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
     };
     this.ledger = new Ledger(this.configuration);
     this.faults = new Faults(this, kinds, chance.fork());
+    this.eager = chance.fork();
     const nextId = (): number => ++this.operations;
     this.clients = Array.from(
       {length: options.clients},
@@ -123,7 +132,10 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
   /** Runs until `until` or until something is wrong. */
   async run(until: number, done: () => boolean = () => false): Promise<void> {
     try {
-      while (!this.violation && !done() && (await this.scheduler.step(until))) this.counts.steps += 1;
+      while (!this.violation && !done() && (await this.scheduler.step(until))) {
+        this.counts.steps += 1;
+        for (const look of [...this.lookouts]) look();
+      }
     } catch (error) {
       this.violation ??= error instanceof Error ? error : new Error(String(error));
     }
@@ -144,6 +156,12 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
       if (member.isLeader && (member.node?.currentTerm ?? 0) > (found?.node?.currentTerm ?? -1))
         found = member;
     return found;
+  }
+
+  /** Who could become a member. */
+  get outsiders(): string[] {
+    const present = membersOf(this.leader()?.node?.configuration ?? this.configuration);
+    return this.ids.filter(id => !present.includes(id) && !this.leavers.has(id));
   }
 
   record(event: HistoryEvent): void {
@@ -294,8 +312,18 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
           ledger.countsAt(node.id, entries.at(-1)?.index ?? 0, counts);
         });
       },
-      stepped: node => this.guard(() => ledger.stepped(node)),
+      stepped: node => {
+        this.guard(() => ledger.stepped(node));
+        if (node.role === 'leader' && node.currentTerm > this.newest) this.hasLeader(node.currentTerm);
+      },
     };
+  }
+
+  /** A change of members before anything of its own term is committed is what a new leader must refuse. */
+  private hasLeader(term: number): void {
+    this.newest = term;
+    if (this.faults.kinds.includes('membership') && !this.faults.isOver && this.eager.happens(0.4))
+      this.scheduler.after(0.02, () => this.changeMembership(this.eager));
   }
 
   private installed(member: Member, index: number): void {

@@ -26,11 +26,11 @@ const SETTINGS: Partial<EmbeddedSettings> = {
   electionMs: 800,
   writeTimeoutMs: 4000,
   diskRetryMs: 300,
-  firstSegmentBytes: 32 * KIB,
-  segmentBytes: 64 * KIB,
-  snapshotEntries: 300,
+  firstSegmentBytes: 16 * KIB,
+  segmentBytes: 16 * KIB,
+  snapshotEntries: 150,
   snapshotLogBytes: 1,
-  followerLagBytes: 32 * KIB,
+  followerLagBytes: 16 * KIB,
 };
 
 export class EmbeddedCluster implements Cluster {

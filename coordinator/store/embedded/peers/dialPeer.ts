@@ -79,7 +79,9 @@ export async function dialPeer(
   }
 }
 
-/** Codes by which Node says that a certificate is not the one that it should be. */
+/** Codes of Node for an end that does not understand us. */
+const HUNG_UP = /ECONNRESET|EPROTO|HPE_/;
+/** Codes for a certificate that is not the one that it should be. */
 const CERTIFICATE = /CERT|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|ALTNAME/;
 
 function notReached(address: string, cause: unknown): CoordinatorError {
@@ -89,18 +91,11 @@ function notReached(address: string, cause: unknown): CoordinatorError {
       cause,
       hint: 'Start every member with --tls and a copy of the same authority.pem in its data directory.',
     });
-  const [isTls, hungUp] = [
-    address.startsWith('wss:'),
-    code === 'ECONNRESET' || code === 'HPE_INVALID_CONSTANT',
-  ];
-  if (isTls && code === 'EPROTO')
-    return new CoordinatorError('unauthorized', `${address} does not speak TLS, and this member does`, {
-      cause,
-    });
-  if (!isTls && hungUp)
+  const speaks = address.startsWith('wss:') ? ['may not speak TLS', 'does'] : ['may speak TLS', 'does not'];
+  if (HUNG_UP.test(code))
     return new CoordinatorError(
       'unavailable',
-      `${address} hangs up; it may speak TLS, and this member does not`,
+      `${address} hangs up; it ${speaks[0]}, and this member ${speaks[1]}`,
       {
         cause,
       },
