@@ -150,26 +150,11 @@ export const MUTATIONS: readonly Mutation[] = [
     schedule: {faults: ['weather', 'succession'], voters: 3},
   },
   {
-    name: 'the next leader is told to end a lease that was due at the last one',
-    file: `${LOG}/leaseKeeper.ts`,
-    find: "expired: true}, 'whileLeading')",
-    replace: "expired: true}, 'always')",
-    schedule: {faults: ['isolateLeader', 'oneWay'], voters: 3},
-  },
-  {
     name: 'a snapshot that went silent keeps out all others',
     file: `${LOG}/peers/snapshotReceiver.ts`,
     find: 'clock.schedule(settings.snapshotPatienceMs, () => channel.terminate(), {background: true})',
     replace: 'clock.schedule(settings.snapshotPatienceMs, () => undefined, {background: true})',
-    schedule: {faults: ['split', 'oneWay', 'powerLoss'], voters: 3},
-  },
-  {
-    name: 'a write that was given up is called refused',
-    file: `${LOG}/pendingProposals.ts`,
-    find: `    waiting.sentAt = now;
-    waiting.mayApply = true;`,
-    replace: '    waiting.sentAt = now;',
-    schedule: {faults: ['isolateLeader', 'clog', 'oneWay'], voters: 3},
+    schedule: {faults: ['succession', 'clog'], voters: 7},
   },
   {
     name: 'folders are not flushed after a rename, a creation or a removal',
@@ -177,18 +162,6 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "return this.run('syncFolder', () => this.disk.syncFolder(folder));",
     replace: "return this.run('syncFolder', async () => void folder);",
     schedule: {faults: ['powerLoss', 'restartStorm'], voters: 3},
-  },
-  {
-    name: 'the name of a received snapshot is not flushed',
-    file: `${LOG}/snapshots.ts`,
-    find: `    await this.disk.syncFolder(this.folder);
-    this.keep({mark, bytes});
-    await this.removeOld();
-    return {mark, machine};`,
-    replace: `    this.keep({mark, bytes});
-    await this.removeOld();
-    return {mark, machine};`,
-    schedule: {faults: ['powerLoss', 'restartStorm', 'isolateLeader'], voters: 3},
   },
   {
     name: 'the log is not flushed',
@@ -205,13 +178,6 @@ export const MUTATIONS: readonly Mutation[] = [
     seeds: [6],
   },
   {
-    name: 'a segment is deleted while its entries are needed',
-    file: `${LOG}/logWriter.ts`,
-    find: 'if (!oldest || oldest.lastIndex > index) break;',
-    replace: 'if (!oldest) break;',
-    seeds: [7],
-  },
-  {
     name: 'an entry that the snapshot covers is applied again',
     file: `${LOG}/logRecovery.ts`,
     find: 'if (entry.index > snapshotIndex) scan.entries.push(entry);',
@@ -222,20 +188,6 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${LOG}/logRecovery.ts`,
     find: 'if (index > snapshotIndex) return;',
     replace: 'if (index > 0) return;',
-  },
-  {
-    name: 'a snapshot forgets which keys belong to a lease',
-    file: `${STORE}/stateSnapshot.ts`,
-    find: "if (lease !== '') machine.leases.get(lease)?.keys.add(key);",
-    replace: '',
-    seeds: [23],
-  },
-  {
-    name: 'a lease ends early after the machine slept',
-    file: `${LOG}/leaseDeadlines.ts`,
-    find: 'this.deadlines.set(id, deadline + pause)',
-    replace: 'this.deadlines.set(id, deadline)',
-    seeds: [5],
   },
   {
     name: 'a comparison fails and the transaction goes on',

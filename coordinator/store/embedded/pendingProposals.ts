@@ -51,11 +51,12 @@ export class PendingProposals {
   }
 
   add(proposal: Proposal): Waiting {
-    const {origin, command, data, since, resolve, reject} = proposal;
+    const {origin, command, data, validity, since, resolve, reject} = proposal;
     const waiting: Waiting = {
       origin,
       command,
       data,
+      validity,
       since,
       resolve,
       reject,
