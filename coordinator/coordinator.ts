@@ -1,6 +1,8 @@
 /** The composition root: one coordinator made of its parts, started in order and stopped in reverse. */
 import {blobsOf, plansIn} from './artifacts/textArtifacts.ts';
+import {ClusterWays} from './cluster/clusterWays.ts';
 import {CoordinatorDirectory} from './cluster/coordinatorDirectory.ts';
+import {LOCAL_AGENT, LOCAL_USER} from './cluster/sharedTokens.ts';
 import type {Settings} from './config.ts';
 import {DataDirectory} from './dataDirectory.ts';
 import {Approvals} from './effects/approvals.ts';
@@ -16,6 +18,7 @@ import type {CoordinatorCluster} from './handlers/openCluster.ts';
 import {openStore} from './handlers/openStore.ts';
 import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
+import {serveCluster} from './handlers/serveCluster.ts';
 import {serveMemory} from './handlers/serveMemory.ts';
 import type {Services} from './handlers/services.ts';
 import {watchHealth} from './handlers/watchHealth.ts';
@@ -106,6 +109,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     started.push(() => store.close());
     const coordinators = new CoordinatorDirectory({
       ...{store, clock, random, logger, version: VERSION, id: data.identity.coordinator},
+      tokens: {client: data.identity.clientToken, agent: data.identity.agentToken},
       node: options.cluster?.node,
       shared: options.cluster !== undefined || options.etcd !== undefined,
     });
@@ -113,7 +117,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     await coordinators.start();
     const parts = await assemble(options, data, store, authority, coordinators);
     started.push(() => parts.stop());
-    parts.services.hub.addRoute(clusterRequests(control, logger));
+    parts.services.hub.addRoute(clusterRequests({control, audit: parts.audit, logger}));
     const address = await listen(parts.services.hub, options, data);
     started.push(() => parts.services.hub.stop({graceMs: 0}));
     const {dial} = options;
@@ -133,6 +137,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
 interface Parts {
   readonly services: Services;
+  readonly audit: AuditLog;
   readonly owned: DisposableStore;
   setUrl(url: string): void;
   stop(): Promise<void>;
@@ -180,6 +185,7 @@ async function assemble(
   serveAgents(services);
   serveClients(services, owned);
   serveMemory(services);
+  serveCluster(services);
   watches.register(hub);
   await Promise.all([attempts.start(), agents.start(), watches.start(), memory.start()]);
   void history.journal.start();
@@ -188,6 +194,7 @@ async function assemble(
   keepHouse(ground, services);
   return {
     services,
+    audit,
     owned,
     setUrl: text => {
       url = text;
@@ -206,8 +213,8 @@ async function makeHub(ground: Ground): Promise<Hub> {
   const {clock, random, logger, settings, publicNames} = options;
   const {coordinator, clientToken, agentToken} = data.identity;
   const fixed = new Map<string, Principal>([
-    [clientToken, {id: 'client:local', tenant: TENANT, role: 'coordinator'}],
-    [agentToken, {id: 'agent:local', tenant: TENANT, role: 'agent'}],
+    [clientToken, LOCAL_USER],
+    [agentToken, LOCAL_AGENT],
   ]);
   const tls = authority && owned.add(await ServerTls.open({authority, names: publicNames, clock, logger}));
   const hub = new Hub({
@@ -288,6 +295,12 @@ function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
     attempts,
     tokens,
     coordinators,
+    ways: owned.add(
+      new ClusterWays({
+        ...{...common, coordinator, hub, agents, attempts, random: options.random},
+        ...{directory: coordinators, version: VERSION, maxFrameBytes: settings.maxFrameBytes},
+      }),
+    ),
     identity: {coordinator, startedAt: clock.wallNow(), authorityPin: authority?.pin, url},
   };
 }
@@ -331,11 +344,11 @@ function keepHouse({options, artifacts, owned}: Ground, services: Services): voi
   owned.add(registry.onRemoved(agentId => hub.dismissAgent(agentId)));
   owned.add(tokens.onRevoked(TENANT, id => hub.disconnect(granted => granted.id === id)));
   owned.add(watchHealth(services, clock, settings.healthCheckMs));
-  artifacts.keepWhole(history);
+  artifacts.keepWhole();
   const clean = (): void => {
-    artifacts.clean(history).catch((error: unknown) =>
-      logger.warn('housekeeping failed; it is tried again', {error}),
-    );
+    artifacts
+      .clean(history)
+      .catch((error: unknown) => logger.warn('housekeeping failed; it is tried again', {error}));
   };
   owned.add(every(clock, HOUSEKEEPING_MS, clean));
 }

@@ -212,6 +212,7 @@ export class Agent {
         token: hub.token,
         openSocket: listening?.openSocket ?? nodeSocket({ca: hub.ca}),
         settings: listening ? LISTENING : {},
+        ...(listening ? {} : {roaming: this.parts.coordinators}),
         clock,
         random,
         logger,

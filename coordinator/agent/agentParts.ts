@@ -15,6 +15,7 @@ import {runAttemptCommand} from './drivers/attemptCommand.ts';
 import {ClaudeDriver} from './drivers/claude/claudeDriver.ts';
 import {CommandDriver} from './drivers/commandDriver.ts';
 import {noopDriver} from './drivers/noopDriver.ts';
+import {KnownCoordinators} from './link/knownCoordinators.ts';
 import {ListeningSocket} from './link/listeningSocket.ts';
 import {Spool} from './link/spool.ts';
 import {WriteLog} from './memory/writeLog.ts';
@@ -38,6 +39,8 @@ export interface AgentParts {
   readonly memoryWrites: WriteLog;
   readonly workspaces: Workspaces;
   readonly artifacts: ArtifactClient;
+  /** The coordinators that an earlier connection was told of. */
+  readonly coordinators: KnownCoordinators;
   /** Where the hub dials the agent, if it does. */
   readonly listening: ListeningSocket | undefined;
   readonly environment: ReadyEnvironment;
@@ -92,6 +95,7 @@ export async function acquireParts(
     const {listen, hub} = options;
     const listening = listen && (await ListeningSocket.open(listen, hub.token, logger));
     const left = spool.completions.all();
+    const coordinators = await KnownCoordinators.open(state.file('coordinators.json'), hub.urls, logger);
     return {
       state,
       incarnation,
@@ -101,6 +105,7 @@ export async function acquireParts(
       memoryWrites,
       workspaces,
       artifacts,
+      coordinators,
       listening,
       environment,
       account,
@@ -117,6 +122,7 @@ export async function releaseParts(parts: AgentParts): Promise<void> {
   await parts.supervisor.stop();
   await parts.spool.close();
   await parts.memoryWrites.close();
+  await parts.coordinators.close();
   parts.artifacts.dispose();
   await parts.state.release();
 }

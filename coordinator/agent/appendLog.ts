@@ -228,12 +228,21 @@ function entriesIn<T>(text: string, {file, format, logger}: AppendLogOptions<T>)
   const left = new Map<string, Held<T>>();
   for (const line of text.split('\n')) {
     if (line === '') continue;
-    const step = format.parse(line);
+    const step = parsed(format, line);
     if (!step) logger.warn('left out an unreadable line', {file, bytes: line.length});
     else if ('done' in step) left.delete(step.done);
     else left.set(format.name(step.entry), hold(step.entry, format.entryLine(step.entry), true));
   }
   return left;
+}
+
+/** Nothing that is in the file may keep the process from starting. */
+function parsed<T>(format: LogFormat<T>, line: string): ReturnType<LogFormat<T>['parse']> {
+  try {
+    return format.parse(line);
+  } catch {
+    return undefined;
+  }
 }
 
 /** `undefined`, which schemas refuse, for what is not JSON. */

@@ -1,13 +1,24 @@
 /** Small artifacts in memory: plans and transcript segments, written and read whole. */
-
-import {CoordinatorError} from '../runtime/errors.ts';
+import {CoordinatorError, isCoordinatorError} from '../runtime/errors.ts';
 import type {ServedArtifacts, ServedTenants} from './servedArtifacts.ts';
 import type {StoredArtifact} from './tenantArtifacts.ts';
 
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** Undefined when there is none. Rejects, from the disk, with `corrupt`. */
+/** Undefined when there is none. Rejects with `corrupt` when the only copy is. */
 async function findWhole(artifacts: ServedArtifacts, sha256: string): Promise<Buffer | undefined> {
+  try {
+    return await readOnce(artifacts, sha256);
+  } catch (error) {
+    if (!isCoordinatorError(error, 'corrupt')) throw error;
+    // It was set aside: another coordinator's copy takes its place, where there is one.
+    const other = await readOnce(artifacts, sha256);
+    if (!other) throw error;
+    return other;
+  }
+}
+
+async function readOnce(artifacts: ServedArtifacts, sha256: string): Promise<Buffer | undefined> {
   const opened = await artifacts.open(sha256);
   if (!opened) return undefined;
   if (opened.bytes > MAX_BYTES)

@@ -5,8 +5,9 @@
 import {type BackoffSettings, backoffMs} from '../bridge/backoff.ts';
 import {CLOSE_CODES, type CloseInfo} from '../bridge/closeCodes.ts';
 import {FrameTransport} from '../bridge/frameTransport.ts';
-import {type CallHandler, type CallOptions, Peer} from '../bridge/peer.ts';
+import {type CallHandler, type CallOptions, type IncomingCall, Peer} from '../bridge/peer.ts';
 import type {Logger} from '../observability/logger.ts';
+import type {ClusterAddresses} from '../protocol/commands/cluster.ts';
 import type {Method, ParamsInput, Result} from '../protocol/commands/table.ts';
 import {isProtocolError, ProtocolError} from '../protocol/errors.ts';
 import {DEFAULT_REQUEST_TIMEOUT_MS} from '../protocol/version.ts';
@@ -16,6 +17,7 @@ import {type Disposable, noDisposable} from '../runtime/disposable.ts';
 import {Emitter, type Event} from '../runtime/emitter.ts';
 import {CoordinatorError, describeError, isCoordinatorError} from '../runtime/errors.ts';
 import type {Random} from '../runtime/random.ts';
+import {Addresses} from './addresses.ts';
 import type {OpenSocket} from './clientSocket.ts';
 
 export interface ConnectionSettings extends BackoffSettings {
@@ -43,6 +45,13 @@ export interface ConnectionOptions {
   readonly logger: Logger;
   readonly implementation: {readonly name: string; readonly version: string};
   readonly settings?: Partial<ConnectionSettings>;
+  /** Asks for the addresses of the other coordinators, and goes to one of them when this one is gone. Absent: keeps to `urls`. */
+  readonly roaming?: {
+    /** Told at an earlier connection. */
+    readonly known?: readonly string[];
+    /** Runs when others are told, for who keeps them. */
+    readonly onTold?: (urls: readonly string[]) => void;
+  };
   /** Serves what the other side asks. */
   readonly handler?: CallHandler;
   /** Runs on every new connection before anybody else may use it, such as an agent's registration. A throw cuts the connection. */
@@ -62,12 +71,18 @@ export interface RequestOptions extends CallOptions {
   readonly retry?: boolean;
 }
 
+/** What a coordinator turned away without closing the connection is asked again after this. */
+const AGAIN_MS = 1000;
+/** Where there is another address, a coordinator that is silent this long is pinged. */
+const SILENCE_AMONG_SEVERAL_MS = 5000;
+
 export class Connection implements Disposable {
   private settings: ConnectionSettings;
   private readonly states = new Emitter<ConnectionState>();
   private current: ConnectionState;
   private failures = 0;
-  private nextUrl = 0;
+  private readonly addresses: Addresses;
+  private nextUrl: string;
   private timer: Disposable = noDisposable;
   private dropSocket: (() => void) | undefined;
 
@@ -76,6 +91,8 @@ export class Connection implements Disposable {
   constructor(private readonly options: ConnectionOptions) {
     if (options.urls.length === 0) throw new CoordinatorError('config', 'no address to connect to');
     this.settings = {...CONNECTION_SETTINGS, ...options.settings};
+    this.addresses = new Addresses(options.urls, options.roaming?.known);
+    this.nextUrl = this.addresses.first;
     this.current = {kind: 'waiting', retryInMs: 0, error: new CoordinatorError('unavailable', 'not started')};
   }
 
@@ -86,6 +103,11 @@ export class Connection implements Disposable {
   /** The peer, while connected. */
   get peer(): Peer | undefined {
     return this.current.kind === 'connected' ? this.current.peer : undefined;
+  }
+
+  /** The address of the present connection, or the one that is tried next. */
+  get url(): string {
+    return this.nextUrl;
   }
 
   /** Begins to connect, and goes on until `dispose`. */
@@ -139,7 +161,7 @@ export class Connection implements Disposable {
         // What a hub on its way out turned away has had no effect.
         const again = isProtocolError(error, 'draining') || (retry && isProtocolError(error, 'unavailable'));
         if (!again || clock.now() >= deadline) throw error;
-        await this.afterCut(peer, deadline - clock.now());
+        await this.afterCut(peer, Math.min(AGAIN_MS, deadline - clock.now()));
       }
     }
   }
@@ -154,12 +176,13 @@ export class Connection implements Disposable {
   }
 
   private connect(): void {
-    const {urls, token, openSocket, implementation, logger, clock} = this.options;
-    const url = urls[this.nextUrl % urls.length] ?? '';
+    const {token, openSocket, implementation, logger, clock} = this.options;
+    const url = this.nextUrl;
     this.setState({kind: 'connecting', url});
     const gone = new AbortController();
     const peer = new Peer({implementation, logger});
-    if (this.options.handler) peer.handle(this.options.handler);
+    const {handler, roaming} = this.options;
+    if (handler || roaming) peer.handle(call => this.serve(url, call));
     let heardAt = clock.now();
     const socket = openSocket(
       {url, token: token()},
@@ -207,6 +230,34 @@ export class Connection implements Disposable {
     if (signal.aborted || this.current.kind !== 'connecting') return;
     this.failures = 0;
     this.setState({kind: 'connected', url, peer});
+    if (this.options.roaming) void this.askAddresses(url, peer);
+  }
+
+  private serve(url: string, call: IncomingCall): Promise<object> {
+    if (call.method === 'mcpx.cluster.moved') {
+      this.told(url, call.params);
+      return Promise.resolve({});
+    }
+    const {handler} = this.options;
+    if (handler) return handler(call);
+    throw new ProtocolError('methodNotFound', `${call.method} is not served here`);
+  }
+
+  private async askAddresses(url: string, peer: Peer): Promise<void> {
+    try {
+      this.told(url, await peer.request('mcpx.cluster.addresses', {}));
+    } catch (error) {
+      // One that knows of no others goes on alone.
+      this.options.logger.debug('the other coordinators are not known', {error});
+    }
+  }
+
+  private told(url: string, addresses: ClusterAddresses): void {
+    const {roaming, logger} = this.options;
+    const urls = roaming && this.addresses.take(url, addresses);
+    if (!urls) return;
+    logger.debug('the coordinators are told', {urls});
+    roaming.onTold?.(urls);
   }
 
   private onEnded(peer: Peer, error: Error, info: CloseInfo | undefined): void {
@@ -215,12 +266,13 @@ export class Connection implements Disposable {
       this.setState({kind: 'stopped', error});
       return;
     }
-    const {urls, random, clock, logger} = this.options;
-    if (this.peer !== peer) this.nextUrl += 1;
+    const {random, clock, logger} = this.options;
+    if (this.peer !== peer) this.nextUrl = this.addresses.after(this.nextUrl);
     this.failures += 1;
     // Every address gets its chance before anybody waits.
-    const rounds = Math.ceil(this.failures / urls.length);
-    const untried = this.failures % urls.length !== 0 && this.failures < urls.length;
+    const count = this.addresses.all.length;
+    const rounds = Math.ceil(this.failures / count);
+    const untried = this.failures % count !== 0 && this.failures < count;
     const retryInMs = untried ? 0 : backoffMs(this.settings, rounds, random);
     logger.debug('not connected', {error: describeError(error), retryInMs});
     this.setState({kind: 'waiting', retryInMs, error});
@@ -229,9 +281,13 @@ export class Connection implements Disposable {
 
   private watchSilence(peer: Peer, heardAt: () => number, end: (error: Error) => void): Disposable {
     const {clock} = this.options;
-    const {silenceMs} = this.settings;
     let timer = noDisposable;
+    const patience = (): number =>
+      this.addresses.all.length > 1
+        ? Math.min(this.settings.silenceMs, SILENCE_AMONG_SEVERAL_MS)
+        : this.settings.silenceMs;
     const check = (): void => {
+      const silenceMs = patience();
       const silentMs = clock.now() - heardAt();
       if (silentMs >= silenceMs)
         peer
@@ -241,7 +297,7 @@ export class Connection implements Disposable {
         background: true,
       });
     };
-    timer = clock.schedule(silenceMs, check, {background: true});
+    timer = clock.schedule(patience(), check, {background: true});
     return {dispose: () => timer.dispose()};
   }
 

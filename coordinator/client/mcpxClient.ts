@@ -30,7 +30,9 @@ export class McpxClient implements Disposable {
   private watches = 0;
 
   constructor(private readonly options: ClientOptions) {
-    this.connection = this.lifetime.add(new Connection({...options, handler: this.handler(options.handler)}));
+    this.connection = this.lifetime.add(
+      new Connection({roaming: {}, ...options, handler: this.handler(options.handler)}),
+    );
     this.lifetime.add(this.connection.onState(state => this.attachAll(state)));
   }
 

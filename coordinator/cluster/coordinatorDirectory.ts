@@ -8,7 +8,7 @@ import {CoordinatorRecord} from '../protocol/model/facts.ts';
 import {SYSTEM_KEYS} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import {assert} from '../runtime/assert.ts';
-import {type Clock, every} from '../runtime/clock.ts';
+import {type Clock, delay, every} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore, noDisposable} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
 import {isCoordinatorError} from '../runtime/errors.ts';
@@ -17,6 +17,7 @@ import type {Principal} from '../security/principal.ts';
 import {putRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {ClusterSecret} from './clusterSecret.ts';
+import {type FixedTokens, SharedTokens} from './sharedTokens.ts';
 
 export interface OtherCoordinator {
   readonly id: string;
@@ -33,6 +34,8 @@ export interface CoordinatorDirectoryOptions {
   /** Whether others may share the store. A coordinator that is alone has no record and no others. */
   readonly shared: boolean;
   readonly id: string;
+  /** Of our own user, which the others accept too: who fails over keeps his token. */
+  readonly tokens: FixedTokens;
   readonly node?: string | undefined;
   readonly version: string;
   readonly clock: Clock;
@@ -44,11 +47,13 @@ export interface CoordinatorDirectoryOptions {
 
 const LEASE_SECONDS = 5;
 const RENEWALS_PER_LEASE = 3;
+const LEAVE_MS = 1000;
 
 export class CoordinatorDirectory implements Disposable {
   private readonly records: WatchedRecords<typeof CoordinatorRecord>;
   private readonly changes = new Emitter<void>();
   private readonly owned = new DisposableStore();
+  private readonly sharedTokens: SharedTokens;
   private secret: ClusterSecret | undefined;
   private lease: string | undefined;
   private renewal = noDisposable;
@@ -64,6 +69,7 @@ export class CoordinatorDirectory implements Disposable {
     this.records = this.owned.add(
       new WatchedRecords({store, clock, logger, prefix, schema: CoordinatorRecord}),
     );
+    this.sharedTokens = this.owned.add(new SharedTokens(options));
     this.owned.add(
       this.records.onChange(({now, before}) => {
         if ((now ?? before)?.value.id === id || sameDoor(now, before)) return;
@@ -77,7 +83,7 @@ export class CoordinatorDirectory implements Disposable {
     const {shared, store, id, random} = this.options;
     if (!shared) return;
     this.secret = await ClusterSecret.open(store, id, random);
-    await this.records.start();
+    await Promise.all([this.records.start(), this.sharedTokens.start()]);
   }
 
   /** The other coordinators that live, in the order of their ids. */
@@ -94,9 +100,9 @@ export class CoordinatorDirectory implements Disposable {
     return this.secret.tokenOf(this.options.id);
   }
 
-  /** Who shows such a token; undefined when it is none. */
+  /** Who shows a token of another coordinator, or one that is another's user's; undefined when it is neither. */
   verify(token: string): Principal | undefined {
-    return this.secret?.verify(token);
+    return this.secret?.verify(token) ?? this.sharedTokens.verify(token);
   }
 
   /** Tells the others where our door is, from now on until `stop`. */
@@ -131,6 +137,14 @@ export class CoordinatorDirectory implements Disposable {
   /** Leaves, so that nobody has to wait for the lease to end. */
   async stop(): Promise<void> {
     this.dispose();
+    const {clock} = this.options;
+    const over = new AbortController();
+    // Without a majority nothing is revoked, and the lease ends by itself.
+    await Promise.race([this.leave(), delay(clock, LEAVE_MS, over.signal).catch(() => undefined)]);
+    over.abort();
+  }
+
+  private async leave(): Promise<void> {
     await this.renewing;
     if (this.lease === undefined) return;
     await this.options.store.revokeLease(this.lease).catch((error: unknown) => this.notRenewed(error));

@@ -14,7 +14,7 @@ import {VERSION} from '../version.ts';
 import {addKeptAgentCommands} from './agents/keptAgentVerbs.ts';
 import {LinkWatch} from './agents/linkWatch.ts';
 import {type CommandIo, EXIT} from './io.ts';
-import {authorityOf} from './local/connect.ts';
+import {addressesIn, authorityOfAny} from './local/connect.ts';
 import {ensurePrivateDirectory, userDirectories} from './local/directories.ts';
 import {parseListenAddress} from './local/listenAddress.ts';
 import {findLocalCoordinator} from './local/localCoordinator.ts';
@@ -223,8 +223,7 @@ function stopSignals(untilStdinCloses: boolean): {stop: AbortSignal; now: AbortS
 
 async function hubOf(options: Options, io: CommandIo) {
   const named = options.token ?? io.env['MCPX_TOKEN'];
-  const [first] = options.join ?? [];
-  if (options.join === undefined || first === undefined) {
+  if (options.join === undefined || options.join.length === 0) {
     const endpoint = await findLocalCoordinator(userDirectories(io.env));
     if (endpoint)
       return {urls: [endpoint.url], token: () => named ?? endpoint.agentToken, ca: () => endpoint.ca};
@@ -232,11 +231,14 @@ async function hubOf(options: Options, io: CommandIo) {
       hint: 'mcpx token create, on the machine of the coordinator, prints the command to run here.',
     });
   }
-  for (const url of options.join)
-    if (!/^wss?:\/\//.test(url))
-      throw new CoordinatorError('config', `--join: "${url}" is not a ws:// or wss:// address`);
-  const ca = await authorityOf(first, options.caPin ?? io.env['MCPX_CA_PIN'], io);
-  return {urls: options.join, token: () => named, ca: () => ca};
+  const urls = addressesIn(options.join.join(','));
+  if (urls.length === 0)
+    throw new CoordinatorError(
+      'config',
+      `--join: "${options.join.join(' ')}" is not a ws:// or wss:// address`,
+    );
+  const ca = await authorityOfAny(urls, options.caPin ?? io.env['MCPX_CA_PIN'], io);
+  return {urls, token: () => named, ca: () => ca};
 }
 
 function parseCapability(text: string): AgentCapability {

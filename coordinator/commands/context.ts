@@ -3,6 +3,7 @@ import type {Command} from 'commander';
 import {CoordinatorError} from '../runtime/errors.ts';
 import {answer, type JsonOption, jsonOption} from './answer.ts';
 import {type CommandIo, EXIT} from './io.ts';
+import {addressesIn} from './local/connect.ts';
 import {openContexts} from './local/contexts.ts';
 import {userDirectories} from './local/directories.ts';
 
@@ -57,7 +58,7 @@ async function list(options: JsonOption, io: CommandIo): Promise<number> {
 }
 
 async function add(name: string, url: string, options: AddOptions, io: CommandIo): Promise<number> {
-  if (!/^wss?:\/\//.test(url))
+  if (addressesIn(url).length === 0)
     throw new CoordinatorError('config', `"${url}" is not a ws:// or wss:// address`);
   const contexts = await open(io);
   const {caPin} = options;

@@ -146,7 +146,11 @@ async function runCoordinator(options: Options, io: CommandIo): Promise<number> 
   return stop.signal.aborted ? EXIT.ok : EXIT.failed;
 }
 
-async function etcdOf({store, storeCa, storeCert, storeKey}: Options, io: CommandIo) {
+async function etcdOf({store, storeCa, storeCert, storeKey, cluster}: Options, io: CommandIo) {
+  if (store !== undefined && cluster !== undefined)
+    throw new CoordinatorError('config', '--store and --cluster exclude each other', {
+      hint: 'Coordinators that are given the same --store work together without --cluster.',
+    });
   const files = [storeCa, storeCert, storeKey];
   if (store === undefined) {
     if (files.every(file => file === undefined)) return undefined;

@@ -22,6 +22,8 @@ interface Options extends JsonOption {
 /** The answer: every key is always there. */
 interface EndpointAnswer {
   readonly url: string;
+  /** Of the same cluster, as the context has them. */
+  readonly others: readonly string[];
   readonly token: string | null;
   /** PEM of the only authority to trust; null: loopback, or the system's. */
   readonly ca: string | null;
@@ -66,10 +68,12 @@ async function ofContext(name: string, io: CommandIo): Promise<EndpointAnswer> {
   const client = await openClient(target, silentLogger);
   try {
     const {coordinator, version} = await client.request('mcpx.cluster.info', {});
-    const {url, token = null, ca = null} = target;
+    const {token = null, ca = null} = target;
+    const {url} = client.connection;
+    const others = [target.url, ...(target.others ?? [])].filter(other => other !== url);
     const skew = version !== VERSION;
     const notice = skew ? `It is mcpx ${version}; this program is ${VERSION}.` : null;
-    return {url, token, ca, coordinator, version, pid: null, started: false, skew, notice};
+    return {url, others, token, ca, coordinator, version, pid: null, started: false, skew, notice};
   } finally {
     client.dispose();
   }
@@ -104,5 +108,5 @@ function skewNotice({pid, version}: Endpoint): string {
 
 function describe(endpoint: Endpoint, started: boolean, notice: string | null): EndpointAnswer {
   const {url, token, ca = null, coordinator, version, pid} = endpoint;
-  return {url, token, ca, coordinator, version, pid, started, skew: version !== VERSION, notice};
+  return {url, others: [], token, ca, coordinator, version, pid, started, skew: version !== VERSION, notice};
 }

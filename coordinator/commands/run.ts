@@ -29,7 +29,10 @@ export function addRunCommand(program: Command, io: CommandIo, done: (exit: numb
     )
     .option('--agents <n>', 'agents to start on this machine; beats the plan', count)
     .option('--slots <n>', 'attempts that one of these agents runs at once', count, 2)
-    .option('--connect <url|context>', 'use that coordinator and the agents that joined it')
+    .option(
+      '--connect <url,...|context>',
+      'use that coordinator, or one of several of a cluster, and the agents that joined it',
+    )
     .option('--token <token>', 'client token for --connect; better in MCPX_TOKEN')
     .option('--ca-pin <pin>', 'sha256:… of the authority behind --connect')
     .option('--json', 'end with one line of JSON on stdout; everything else goes to stderr', false)

@@ -17,7 +17,7 @@ import {tenantKeys} from '../protocol/model/keys.ts';
 import type {Clock} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import type {Random} from '../runtime/random.ts';
-import type {Store} from '../store/store.ts';
+import type {KeyValue, Store} from '../store/store.ts';
 import {artifactHolders} from './artifactHolders.ts';
 
 export interface CoordinatorArtifactsOptions {
@@ -81,7 +81,7 @@ export class CoordinatorArtifacts implements ServedTenants, Disposable {
   }
 
   /** From now on what records name comes here when another coordinator has it. */
-  keepWhole(history: SessionHistory): void {
+  keepWhole(): void {
     const {tenant, clock, logger} = this.options;
     const repair = new Repair({
       ...{
@@ -92,7 +92,7 @@ export class CoordinatorArtifacts implements ServedTenants, Disposable {
         clock,
         logger,
       },
-      records: () => this.naming(history),
+      records: () => this.records(),
     });
     this.owned.add(repair).start();
   }
@@ -103,7 +103,7 @@ export class CoordinatorArtifacts implements ServedTenants, Disposable {
     await this.own.dropStaleUploads();
     const before = clock.wallNow() - settings.keepArtifactsMs;
     const swept = await sweepArtifacts(this.own.tenant(tenant), {
-      records: await this.naming(history),
+      records: history.namedWith(await this.records()),
       before,
       read: blobsOf(this.replicated.tenant(tenant)).find,
     });
@@ -114,9 +114,8 @@ export class CoordinatorArtifacts implements ServedTenants, Disposable {
     this.owned.dispose();
   }
 
-  private async naming(history: SessionHistory): Promise<AsyncIterable<{readonly value: string}>> {
+  private async records(): Promise<AsyncIterable<KeyValue>> {
     const {store, tenant} = this.options;
-    const {kvs} = await store.backup(tenantKeys(tenant).base);
-    return history.namedWith(kvs);
+    return (await store.backup(tenantKeys(tenant).base)).kvs;
   }
 }

@@ -17,7 +17,10 @@ export interface CoordinatorCluster {
   readonly token: string | undefined;
 }
 
-/** A process makes a new one at each start. */
+/**
+ * Made anew at each start and kept in memory only, so that there is nothing to renew: it ends no sooner than the authority that the process began
+ * with. Certificates are looked at when a connection is opened; one that is open goes on.
+ */
 const VALID_DAYS = 3650;
 const SHORTEST_TOKEN = 16;
 

@@ -3,7 +3,7 @@ import type {Services} from './services.ts';
 
 /** Give every handler before the hub listens. */
 export function serveAgents(services: Services): void {
-  const {hub, lead, registry, pauses, effects, approvals, usage, transcripts} = services;
+  const {hub, registry, pauses, effects, approvals, usage, transcripts} = services;
   hub.handle('mcpx.agent.register', (params, {principal}) => registry.register(params, principal));
   hub.handle('mcpx.agent.goodbye', (params, {principal}) => registry.goodbye(params, principal));
   hub.handle('mcpx.agent.kept', (params, {principal}) => registry.kept(params, principal));
@@ -15,9 +15,6 @@ export function serveAgents(services: Services): void {
   });
   hub.handle('mcpx.orchestrate.task.complete', (params, {principal}) => effects.complete(params, principal));
   hub.handle('mcpx.ref.update', (params, {principal}) => effects.updateRef(params, principal));
-  hub.handle('mcpx.coordinate.dependency.resolve', (params, {principal}) =>
-    lead.resolveDependencies(params, principal),
-  );
   hub.handle('mcpx.status.update', (params, {principal}) => transcripts.update(params, principal));
   hub.handle('mcpx.approval.ask', (params, {principal}) => approvals.ask(params, principal));
 }

@@ -14,13 +14,10 @@ import {TranscriptFollowers} from './transcriptFollowers.ts';
 
 /** Give every handler before the hub listens. */
 export function serveClients(services: Services, owned: DisposableStore): void {
-  const {hub, lead, registry, approvals, transcripts, history, attempts, tokens, identity} = services;
+  const {hub, registry, approvals, transcripts, history, attempts, tokens, identity, ways} = services;
+  const {agents} = services;
   const channel = hub.agentChannel();
 
-  hub.handle('mcpx.orchestrate.session.start', (params, {principal}) => lead.startSession(params, principal));
-  hub.handle('mcpx.orchestrate.session.end', (params, {principal}) => lead.endSession(params, principal));
-  hub.handle('mcpx.session.control', (params, {principal}) => lead.controlSession(params, principal));
-  hub.handle('mcpx.fleet.stop', (params, {principal}) => lead.stopFleet(params, principal));
   hub.handle('mcpx.approval.answer', (params, {principal}) => approvals.answer(params, principal));
   hub.handle('mcpx.agent.drain', (params, {principal}) => registry.drain(params, principal));
   hub.handle('mcpx.agent.remove', (params, {principal}) => registry.remove(params, principal));
@@ -42,8 +39,11 @@ export function serveClients(services: Services, owned: DisposableStore): void {
     });
     return {...made, caPin: identity.authorityPin, url: identity.url()};
   });
-  hub.handle('mcpx.transcript.read', (params, {principal}) => transcripts.read(params, principal));
-  const followers = owned.add(new TranscriptFollowers(transcripts));
+  hub.handle('mcpx.transcript.read', async (params, {principal}) => {
+    const elsewhere = principal.role === 'peer' ? undefined : await ways.transcripts.read(params);
+    return elsewhere ?? transcripts.read(params, principal);
+  });
+  const followers = owned.add(new TranscriptFollowers(transcripts, ways.transcripts));
   hub.handle('mcpx.transcript.follow', (params, caller) => Promise.resolve(followers.follow(params, caller)));
   hub.handle('mcpx.cluster.info', async (_params, caller) => ({
     ...(await clusterInfo(services, caller)),
@@ -55,7 +55,9 @@ export function serveClients(services: Services, owned: DisposableStore): void {
 
   owned.add(
     approvals.onAnswered(({agentId, attemptId, approvalId, answer}) => {
-      // An agent that is away asks again when it is back.
+      const {coordinator} = agents.live(agentId)?.value ?? {};
+      // Whoever has its socket tells it; an agent that is away asks again when it is back.
+      if (coordinator !== undefined && coordinator !== identity.coordinator) return;
       channel.send(agentId, 'mcpx.approval.deliver', {attemptId, approvalId, answer}).catch(() => undefined);
     }),
   );
@@ -71,10 +73,14 @@ function health({store, identity}: Services) {
   };
 }
 
-async function clusterInfo({store, lead, identity}: Services, {principal}: Caller) {
+async function clusterInfo({store, ways, identity}: Services, {principal}: Caller) {
   const status = store.status();
   const keys = tenantKeys(principal.tenant);
-  const [lives, sessions] = await Promise.all([store.range(keys.agentLives), store.range(keys.sessions)]);
+  const [lives, sessions, lead] = await Promise.all([
+    store.range(keys.agentLives),
+    store.range(keys.sessions),
+    ways.lead.leader(),
+  ]);
   return {
     coordinator: identity.coordinator,
     version: VERSION,
@@ -87,7 +93,7 @@ async function clusterInfo({store, lead, identity}: Services, {principal}: Calle
       bytesOnDisk: status.bytesOnDisk,
       degraded: status.degraded,
     },
-    lead: lead.status().lead,
+    lead,
     startedAt: identity.startedAt,
     agents: lives.kvs.length,
     sessions: sessions.kvs.length,

@@ -1,4 +1,5 @@
 /** Everything that the handlers of commands need: the parts of one coordinator, made by the composition root. */
+import type {ClusterWays} from '../cluster/clusterWays.ts';
 import type {CoordinatorDirectory} from '../cluster/coordinatorDirectory.ts';
 import type {Approvals} from '../effects/approvals.ts';
 import type {AttemptEffects} from '../effects/attemptEffects.ts';
@@ -35,6 +36,8 @@ export interface Services {
   readonly tokens: TokenRegistry;
   /** The other coordinators of the store. */
   readonly coordinators: CoordinatorDirectory;
+  /** And what goes to them. */
+  readonly ways: ClusterWays;
   readonly identity: {
     readonly coordinator: string;
     readonly startedAt: number;

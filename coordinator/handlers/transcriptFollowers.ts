@@ -1,22 +1,31 @@
 /** Clients that read a transcript as it grows. One that reads too slowly misses events and sees the gap in their numbers: it reads them itself. */
+
+import type {TranscriptRelay} from '../cluster/transcriptRelay.ts';
 import type {Caller} from '../hub/caller.ts';
-import type {Params} from '../protocol/commands/table.ts';
-import type {Disposable} from '../runtime/disposable.ts';
+import type {Params, ParamsInput} from '../protocol/commands/table.ts';
+import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import type {TranscriptService} from '../transcripts/transcriptService.ts';
 
 const MAX_BACKLOG_BYTES = 4 * 1024 * 1024;
 
+type Events = ParamsInput<'mcpx.transcript.events'>;
+
 export class TranscriptFollowers implements Disposable {
   private readonly followers = new Map<string, Map<string, Caller>>();
-  private readonly subscription: Disposable;
+  private readonly owned = new DisposableStore();
 
-  constructor(transcripts: TranscriptService) {
-    this.subscription = transcripts.onEvents(({attemptId, firstSeq, events}) => {
-      for (const caller of this.followers.get(attemptId)?.values() ?? []) {
-        if (caller.outbox.backlog <= MAX_BACKLOG_BYTES)
-          caller.notify('mcpx.transcript.events', {attemptId, firstSeq, events: [...events]});
-      }
-    });
+  constructor(
+    transcripts: TranscriptService,
+    /** For transcripts that grow at another coordinator. */
+    private readonly elsewhere: TranscriptRelay,
+  ) {
+    this.owned.add(
+      transcripts.onEvents(({attemptId, firstSeq, events}) =>
+        this.tell({attemptId, firstSeq, events: [...events]}, () => true),
+      ),
+    );
+    // Other coordinators follow it there themselves.
+    this.owned.add(elsewhere.onEvents(events => this.tell(events, isClient)));
   }
 
   follow({attemptId, follow}: Params<'mcpx.transcript.follow'>, caller: Caller): Record<string, never> {
@@ -28,11 +37,12 @@ export class TranscriptFollowers implements Disposable {
     this.followers.set(attemptId, callers);
     if (!callers.has(caller.connectionId)) caller.onClose(() => this.leave(attemptId, caller.connectionId));
     callers.set(caller.connectionId, caller);
+    this.lookElsewhere(attemptId);
     return {};
   }
 
   dispose(): void {
-    this.subscription.dispose();
+    this.owned.dispose();
     this.followers.clear();
   }
 
@@ -40,5 +50,21 @@ export class TranscriptFollowers implements Disposable {
     const callers = this.followers.get(attemptId);
     callers?.delete(connectionId);
     if (callers?.size === 0) this.followers.delete(attemptId);
+    this.lookElsewhere(attemptId);
   }
+
+  private lookElsewhere(attemptId: string): void {
+    const callers = [...(this.followers.get(attemptId)?.values() ?? [])];
+    this.elsewhere.follow(attemptId, callers.some(isClient));
+  }
+
+  private tell(events: Events, who: (caller: Caller) => boolean): void {
+    for (const caller of this.followers.get(events.attemptId)?.values() ?? [])
+      if (who(caller) && caller.outbox.backlog <= MAX_BACKLOG_BYTES)
+        caller.notify('mcpx.transcript.events', events);
+  }
+}
+
+function isClient({principal}: Caller): boolean {
+  return principal.role !== 'peer';
 }

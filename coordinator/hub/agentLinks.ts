@@ -1,5 +1,5 @@
 /**
- * Which connection leads to which agent, and the commands that wait for one. A command survives a cut: every one that goes to an agent is
+ * Which connection leads to which agent, its own or that of another hub, and the commands that wait for one. A command survives a cut: every one that goes to an agent is
  * idempotent, so what was cut in flight is sent again, in its old place, until its timeout.
  */
 import type {Peer} from '../bridge/peer.ts';
@@ -18,10 +18,12 @@ export interface AgentAddress {
   readonly agentId: string;
 }
 
-/** A connection that an agent registered on. */
+/** A connection that an agent registered on, or the way to another hub that has one. */
 export interface AgentLink {
   readonly connectionId: string;
   readonly peer: Pick<Peer, 'request'>;
+  /** Of another hub. */
+  readonly remote?: true;
 }
 
 export interface SendOptions {
@@ -30,10 +32,13 @@ export interface SendOptions {
   readonly signal?: CommandSignal;
   /** Default true: send again what a disconnect cut in flight. */
   readonly retry?: boolean;
+  /** Over the agent's socket at this hub or not at all: it was passed on already. Default false. */
+  readonly here?: boolean;
 }
 
-/** The agents whose sockets this hub holds. */
+/** The agents of a hub, wherever their sockets are. */
 export interface HubAgentChannel extends AgentChannel {
+  /** Whether this hub holds the agent's socket. */
   isConnected(agentId: string): boolean;
   send<M extends Method>(
     agentId: string,
@@ -54,6 +59,7 @@ interface Command {
   readonly params: ParamsInput<Method>;
   readonly deadline: number;
   readonly retry: boolean;
+  readonly here: boolean;
   readonly signal: CommandSignal | undefined;
   readonly answer: Deferred<unknown>;
   /** Measured when it first has to wait. */
@@ -87,7 +93,7 @@ export class AgentLinks implements Disposable {
   /** The agents of one tenant. */
   channel(tenant: string): HubAgentChannel {
     return {
-      isConnected: agentId => this.agents.get(addressKey({tenant, agentId}))?.link !== undefined,
+      isConnected: agentId => isHere(this.agents.get(addressKey({tenant, agentId}))?.link),
       send: (agentId, method, params, options) => this.send({tenant, agentId}, method, params, options),
     };
   }
@@ -97,14 +103,14 @@ export class AgentLinks implements Disposable {
     const agent = this.agent(address);
     const older = agent.link;
     agent.link = link;
-    const waiting = agent.queue;
-    agent.queue = [];
-    agent.queuedBytes = 0;
-    for (const command of waiting) {
+    const going = agent.queue.filter(command => fits(command, link));
+    agent.queue = agent.queue.filter(command => !fits(command, link));
+    for (const command of going) {
+      agent.queuedBytes -= command.bytes ?? 0;
       command.waiting.dispose();
       this.deliver(address, link, command);
     }
-    this.connected.emit({...address, connectionId: link.connectionId});
+    if (!link.remote) this.connected.emit({...address, connectionId: link.connectionId});
     return older;
   }
 
@@ -115,7 +121,7 @@ export class AgentLinks implements Disposable {
     if (agent?.link !== link) return;
     agent.link = undefined;
     this.forgetIdle(key);
-    this.disconnected.emit({...address, connectionId: link.connectionId});
+    if (!link.remote) this.disconnected.emit({...address, connectionId: link.connectionId});
   }
 
   async send<M extends Method>(
@@ -124,7 +130,7 @@ export class AgentLinks implements Disposable {
     params: ParamsInput<M>,
     options: SendOptions = {},
   ): Promise<Result<M>> {
-    const {timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS, signal, retry = true} = options;
+    const {timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS, signal, retry = true, here = false} = options;
     if (inFlightSignal(signal)?.aborted) throw cancelled(method);
     const command: Command = {
       order: this.nextOrder++,
@@ -132,6 +138,7 @@ export class AgentLinks implements Disposable {
       params,
       deadline: this.services.clock.now() + timeoutMs,
       retry,
+      here,
       signal,
       answer: deferred<unknown>(),
       bytes: undefined,
@@ -160,7 +167,7 @@ export class AgentLinks implements Disposable {
   private dispatch(address: AgentAddress, command: Command): void {
     const {link} = this.agent(address);
     if (this.disposed) command.answer.reject(new ProtocolError('unavailable', 'the hub has stopped'));
-    else if (link) this.deliver(address, link, command);
+    else if (link && fits(command, link)) this.deliver(address, link, command);
     else this.enqueue(address, command);
   }
 
@@ -245,6 +252,14 @@ export class AgentLinks implements Disposable {
     const agent = this.agents.get(key);
     if (agent && !agent.link && agent.queue.length === 0) this.agents.delete(key);
   }
+}
+
+function isHere(link: AgentLink | undefined): boolean {
+  return link !== undefined && !link.remote;
+}
+
+function fits(command: Command, link: AgentLink): boolean {
+  return !command.here || isHere(link);
 }
 
 /** A signal that has yet to be made is not worth making for what is answered at once. */

@@ -13,10 +13,10 @@ import {DEFAULT_TENANT} from '../protocol/ids.ts';
 import {PROTOCOL_VERSION} from '../protocol/version.ts';
 import {type Clock, delay, every} from '../runtime/clock.ts';
 import {deferred} from '../runtime/deferred.ts';
-import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
+import {type Disposable, DisposableStore, toDisposable} from '../runtime/disposable.ts';
 import {newId, type Random} from '../runtime/random.ts';
 import type {Principal} from '../security/principal.ts';
-import {AgentLinks, type HubAgentChannel} from './agentLinks.ts';
+import {type AgentAddress, type AgentLink, AgentLinks, type HubAgentChannel} from './agentLinks.ts';
 import {type Caller, connectionCaller} from './caller.ts';
 import {type CommandHandler, Commands} from './commands.ts';
 import {HubConnection} from './connection.ts';
@@ -139,6 +139,12 @@ export class Hub {
 
   agentChannel(tenant: string = DEFAULT_TENANT): HubAgentChannel {
     return this.links.channel(tenant);
+  }
+
+  /** Another hub has the agent's socket: its commands go over `link`, until disposed or until the agent registers here. */
+  attachElsewhere(address: AgentAddress, link: AgentLink): Disposable {
+    this.links.attach(address, link);
+    return toDisposable(() => this.links.detach(address, link));
   }
 
   /** Runs a command as `caller`, as if it had come over a connection. */
@@ -330,7 +336,7 @@ export class Hub {
     const link = {connectionId: connection.id, peer: connection.peer};
     connection.agentLink = link;
     const older = this.links.attach(address, link);
-    if (older)
+    if (older && !older.remote)
       this.connections.get(older.connectionId)?.close(CLOSE_CODES.replaced, 'a newer connection took over');
     connection.onClose(() => this.links.detach(address, link));
   }

@@ -24,8 +24,20 @@ export interface KeptConflict {
 /** What the rest of a record takes at most. */
 const ROOM_BYTES = 8 * 1024;
 
+/** What the same run's write to the same key came to before, as long as nobody has chosen. */
+export async function openConflict(
+  {store, keys}: MemoryScope,
+  conflict: Pick<KeptConflict, 'sessionId' | 'write' | 'agentId' | 'reason'>,
+): Promise<Stored<MemoryConflictRecord> | undefined> {
+  return readRecord(
+    store,
+    MemoryConflictRecord,
+    keys.memoryConflict(conflict.sessionId, conflictId(conflict)),
+  );
+}
+
 export async function keptConflict(
-  {store, keys, clock}: MemoryScope,
+  scope: MemoryScope,
   conflict: KeptConflict,
 ): Promise<{
   id: string;
@@ -35,8 +47,9 @@ export async function keptConflict(
 }> {
   const {sessionId, write, principal, agentId, present, reason} = conflict;
   const id = conflictId(conflict);
+  const {keys, clock} = scope;
   const key = keys.memoryConflict(sessionId, id);
-  const earlier = await readRecord(store, MemoryConflictRecord, key);
+  const earlier = await openConflict(scope, conflict);
   const mine = mineOf(conflict);
   const record: MemoryConflictRecord = {
     v: RECORD_VERSION,
@@ -55,7 +68,7 @@ export async function keptConflict(
   return {id, key, record: fitting(record), earlier};
 }
 
-function conflictId({write, agentId, reason}: KeptConflict): string {
+function conflictId({write, agentId, reason}: Pick<KeptConflict, 'write' | 'agentId' | 'reason'>): string {
   const {key, incarnation, fence} = write;
   const parts = [key, agentId, incarnation, reason === 'staleFence' ? fence.attempt : ''];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);

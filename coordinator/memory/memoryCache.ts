@@ -1,9 +1,10 @@
 /**
  * Values as this coordinator knows them without asking: from reads, kept up by the feed. Each says since when it is known to have held, so a
- * reader can bound its age; no clock but the local monotonic one is compared. Keys that are not there are not remembered.
+ * reader can bound its age; no clock of another machine is compared. Keys that are not there are not remembered.
  */
 import type {Clock} from '../runtime/clock.ts';
 import type {Disposable} from '../runtime/disposable.ts';
+import {ElapsedClock} from '../runtime/elapsedClock.ts';
 import type {KeyValue} from '../store/store.ts';
 import type {FeedEvent, MemoryFeed} from './memoryFeed.ts';
 
@@ -11,7 +12,7 @@ export interface CachedValue {
   readonly kv: KeyValue;
   /** Up to which the value is known to hold. */
   readonly revision: number;
-  /** On the monotonic clock: the value was the newest at this time, or is newer. */
+  /** By the cache's `now`: the value was the newest at this time, or is newer. */
   readonly confirmedAt: number;
 }
 
@@ -20,12 +21,14 @@ export const MAX_CACHED_VALUES = 10_000;
 export class MemoryCache implements Disposable {
   private readonly values = new Map<string, CachedValue>();
   private readonly subscription: Disposable;
+  private readonly elapsed: ElapsedClock;
 
   constructor(
     feed: Pick<MemoryFeed, 'onEvent'>,
-    private readonly clock: Clock,
+    clock: Clock,
     private readonly maxValues = MAX_CACHED_VALUES,
   ) {
+    this.elapsed = new ElapsedClock(clock);
     this.subscription = feed.onEvent(event => this.follow(event));
   }
 
@@ -34,15 +37,20 @@ export class MemoryCache implements Disposable {
   }
 
   ageOf({confirmedAt}: CachedValue): number {
-    return Math.max(0, this.clock.now() - confirmedAt);
+    return Math.max(0, this.now() - confirmedAt);
   }
 
-  /** What a linearizable read that began at `askedAt` found at `revision`. */
-  confirm(key: string, kv: KeyValue | undefined, revision: number, askedAt: number): void {
+  /** Milliseconds, by the clock of ages. */
+  now(): number {
+    return this.elapsed.now();
+  }
+
+  /** What a read found at `revision`, which shows all that was acknowledged at `confirmedAt`. */
+  confirm(key: string, kv: KeyValue | undefined, revision: number, confirmedAt: number): void {
     const known = this.values.get(key);
     if (known && known.revision > revision) return;
     this.values.delete(key);
-    if (kv) this.keep(key, {kv, revision, confirmedAt: askedAt});
+    if (kv) this.keep(key, {kv, revision, confirmedAt});
   }
 
   dispose(): void {

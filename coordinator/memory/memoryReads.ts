@@ -101,7 +101,7 @@ export class MemoryReads {
       while (at >= 1 && versions.length < limit) {
         const version = await this.versionAt(valueKey, deletionKey, at);
         if (!version) return {versions};
-        versions.push(version);
+        if (version.kind !== 'damaged') versions.push(version);
         at = version.revision - 1;
       }
     } catch (error) {
@@ -112,26 +112,65 @@ export class MemoryReads {
   }
 
   private async read(key: string, level: ConsistencyLevel): Promise<MemoryGetResult> {
+    checkLevel(level);
     const {cache} = this.options;
     const known = cache.get(key);
     if (known) {
       const ageMs = cache.ageOf(known);
       if (satisfies(level, known.revision, ageMs)) return {...answer(known.kv, known.revision), ageMs};
-    } else checkLevel(level);
-    const askedAt = this.scope.clock.now();
-    const {responses, revision} = await this.store.txn({then: [{kind: 'get', key}]});
+    }
+    return (await this.readHere(key, level)) ?? this.readStrongly(key, level);
+  }
+
+  /** What the store shows here without asking the others, where it is proven to be as new as the level wants it. */
+  private async readHere(key: string, level: ConsistencyLevel): Promise<MemoryGetResult | undefined> {
+    if (level === 'strong') return undefined;
+    const {cache} = this.options;
+    const askedAt = cache.now();
+    const here = this.store.staleness();
+    if (!satisfies(level, here.revision, here.ageMs)) return undefined;
+    const {kvs, revision} = await this.answered(
+      level,
+      this.store.range(key, {limit: 1, consistency: 'local'}),
+    );
+    const kv = kvs[0]?.key === key ? kvs[0] : undefined;
+    if (!kv && level === 'eventual') return undefined;
+    const shownAt = askedAt - here.ageMs;
+    cache.confirm(key, kv, revision, shownAt);
+    const ageMs = Math.max(0, cache.now() - shownAt);
+    return satisfies(level, revision, ageMs) ? {...answer(kv, revision), ageMs} : undefined;
+  }
+
+  /** Linearizable, and so as new as any level wants it. */
+  private async readStrongly(key: string, level: ConsistencyLevel): Promise<MemoryGetResult> {
+    const {cache} = this.options;
+    const askedAt = cache.now();
+    const {responses, revision} = await this.answered(level, this.store.txn({then: [{kind: 'get', key}]}));
     const kv = found(responses[0]);
     if (typeof level === 'object' && 'session' in level && revision < level.session)
       throw new ProtocolError(
         'unavailable',
         `the store is at revision ${revision}, before ${level.session}`,
-        {
-          revision,
-        },
+        {revision},
       );
-    const result = {...answer(kv, revision), ageMs: 0};
     cache.confirm(key, kv, revision, askedAt);
-    return result;
+    return {...answer(kv, revision), ageMs: 0};
+  }
+
+  /** Says to who may have been content with less what there is here, when the store does not answer. */
+  private async answered<T>(level: ConsistencyLevel, asked: Promise<T>): Promise<T> {
+    try {
+      return await asked;
+    } catch (error) {
+      if (typeof level !== 'object' || !isCoordinatorError(error, 'unavailable')) throw error;
+      const {revision, ageMs} = this.store.staleness();
+      const wanted = 'session' in level ? `revision ${level.session}` : `at most ${level.bounded} ms`;
+      throw new ProtocolError(
+        'unavailable',
+        `what is known here is at revision ${revision} and ${Math.round(ageMs)} ms old, ${wanted} was asked for: ${error.message}`,
+        {revision},
+      );
+    }
   }
 
   private async getPast(
@@ -161,11 +200,17 @@ export class MemoryReads {
     valueKey: string,
     deletionKey: string,
     atRevision: number,
-  ): Promise<MemoryVersion | undefined> {
+  ): Promise<MemoryVersion | {kind: 'damaged'; revision: number} | undefined> {
     const kv = await this.store.get(valueKey, {atRevision});
     if (kv) {
-      const {value: record, version, modRevision: revision} = storedMemory(kv);
-      return {kind: 'put', revision, version, record};
+      const {version, modRevision: revision} = kv;
+      try {
+        return {kind: 'put', revision, version, record: storedMemory(kv).value};
+      } catch (error) {
+        // It is left out, so that what was before it can be found.
+        if (!isCoordinatorError(error, 'corrupt')) throw error;
+        return {kind: 'damaged', revision};
+      }
     }
     const gone = await this.store.get(deletionKey, {atRevision});
     if (!gone) return undefined;

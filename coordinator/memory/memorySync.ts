@@ -1,7 +1,9 @@
 /** Brings the replica of an agent up to date: takes its offline writes, and tells it what changed beyond its version vector. */
 import type {MemoryChange, OfflineWrite, StateSynced, VersionVector} from '../protocol/commands/memory.ts';
 import {MemoryMark, type WriteOutcome} from '../protocol/model/memory.ts';
+import {RECORD_VERSION} from '../protocol/model/record.ts';
 import {assert} from '../runtime/assert.ts';
+import {isCoordinatorError} from '../runtime/errors.ts';
 import type {Principal} from '../security/principal.ts';
 import {readRecords} from '../store/records.ts';
 import type {KeyValue} from '../store/store.ts';
@@ -21,6 +23,8 @@ interface Delta {
   readonly more: boolean;
 }
 
+/** Of no value. */
+const NO_CHECKSUM = '0'.repeat(64);
 const MAX_CHANGES = 512;
 const MAX_BYTES = 2 * 1024 * 1024;
 
@@ -93,7 +97,14 @@ function page(
   return {revision, changes, reset, more: false};
 }
 
+/** A value that is damaged must not keep the others from the replica: it is told with a checksum that it does not have. */
 function change(key: string, kv: KeyValue): MemoryChange {
-  const {value: record, version, modRevision} = storedMemory(kv);
-  return {key, revision: modRevision, entry: {record, version}};
+  const {version, modRevision: revision} = kv;
+  try {
+    return {key, revision, entry: {record: storedMemory(kv).value, version}};
+  } catch (error) {
+    if (!isCoordinatorError(error, 'corrupt')) throw error;
+    const record = {v: RECORD_VERSION, principal: '', value: null, timestamp: 0, checksum: NO_CHECKSUM};
+    return {key, revision, entry: {record, version}};
+  }
 }

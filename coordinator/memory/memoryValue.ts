@@ -1,9 +1,10 @@
 /** Records of shared memory: made for a write, and checked against their checksum when they are read. */
+import {ProtocolError} from '../protocol/errors.ts';
 import {MemoryRecord} from '../protocol/model/facts.ts';
-import {RECORD_VERSION} from '../protocol/model/record.ts';
+import {RECORD_VERSION, RecordError} from '../protocol/model/record.ts';
 import {HUB, type VectorClock} from '../protocol/vectorClock.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
-import type {JsonValue} from '../runtime/json.ts';
+import {isDeeperThan, type JsonValue, MAX_JSON_DEPTH} from '../runtime/json.ts';
 import {jsonDigest} from '../runtime/jsonDigest.ts';
 import {type Stored, storedRecord} from '../store/records.ts';
 import type {KeyValue} from '../store/store.ts';
@@ -16,19 +17,29 @@ export function memoryRecord(
   timestamp: number,
   more: Written = {},
 ): MemoryRecord {
+  checkDepth(value);
   return {v: RECORD_VERSION, principal, value, timestamp, checksum: jsonDigest(value), ...more};
 }
 
-/** Throws `corrupt` when the value is not the one that was written. */
+/** Throws `tooLarge`. */
+function checkDepth(value: JsonValue): void {
+  if (isDeeperThan(value, MAX_JSON_DEPTH))
+    throw new ProtocolError('tooLarge', `the value is nested more than ${MAX_JSON_DEPTH} times`);
+}
+
+/** Throws `corrupt` when the value is not the one that was written, or no value at all. */
 export function storedMemory(kv: KeyValue): Stored<MemoryRecord> {
   const known = newer.get(kv) ?? older.get(kv);
   if (known) return known;
-  const stored = storedRecord(MemoryRecord, kv);
+  let stored: Stored<MemoryRecord>;
+  try {
+    stored = storedRecord(MemoryRecord, kv);
+  } catch (error) {
+    if (error instanceof RecordError) throw corrupt(`the value of ${kv.key} is unreadable`, error);
+    throw error;
+  }
   const {value, checksum} = stored.value;
-  if (jsonDigest(value) !== checksum)
-    throw new CoordinatorError('corrupt', `the value of ${kv.key} does not match its checksum`, {
-      hint: 'Write it again: an earlier version may be found with "mcpx memory history".',
-    });
+  if (jsonDigest(value) !== checksum) throw corrupt(`the value of ${kv.key} does not match its checksum`);
   if (kv.value.length <= REMEMBERED_CHARACTERS) remember(kv, stored);
   return stored;
 }
@@ -50,6 +61,11 @@ function remember(kv: KeyValue, stored: Stored<MemoryRecord>): void {
   }
   newer.set(kv, stored);
   remembered += 1;
+}
+
+function corrupt(what: string, cause?: Error): CoordinatorError {
+  const hint = 'Write it again: an earlier version may be found with "mcpx memory history".';
+  return new CoordinatorError('corrupt', what, {cause, hint});
 }
 
 /** What a committed version has seen: whatever was committed before it, where it does not say otherwise. */

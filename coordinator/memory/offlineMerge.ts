@@ -9,18 +9,21 @@ import {isProtocolError, ProtocolError} from '../protocol/errors.ts';
 import {parseAttemptId} from '../protocol/ids.ts';
 import {MemoryMark, type WriteOutcome} from '../protocol/model/memory.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
-import {compareClocks, HUB, mergeClocks} from '../protocol/vectorClock.ts';
+import {compareClocks, HUB, mergeClocks, type VectorClock} from '../protocol/vectorClock.ts';
 import {assert} from '../runtime/assert.ts';
 import {isCoordinatorError} from '../runtime/errors.ts';
-import type {JsonValue} from '../runtime/json.ts';
+import {canonicalJson, isDeeperThan, type JsonValue, MAX_JSON_DEPTH} from '../runtime/json.ts';
 import type {Principal} from '../security/principal.ts';
 import {absent, exists, found, putRecord, readRecord, type Stored, unchanged} from '../store/records.ts';
 import type {Compare, Op} from '../store/store.ts';
 import type {ConflictResolver} from './conflict/conflictResolver.ts';
-import {type KeptConflict, keptConflict} from './keptConflict.ts';
+import {type KeptConflict, keptConflict, openConflict} from './keptConflict.ts';
 import type {MemoryScope} from './memoryScope.ts';
 import {memoryRecord} from './memoryValue.ts';
 import {type Present, presentValue} from './presentValue.ts';
+
+/** Runs of agents that a clock names beside the writer's. */
+const MAX_OTHER_WRITERS = 30;
 
 /** What a transaction is to do, and what it will have come to. */
 interface Step {
@@ -47,7 +50,7 @@ export class OfflineMerge {
     const {agentId} = principal;
     assert(agentId !== undefined, 'offline writes are of agents');
     const taken = {sessionId, write, principal, agentId};
-    const wrong = await this.notOfAgent(taken);
+    const wrong = (await this.notOfAgent(taken)) ?? impossible(write);
     if (wrong !== undefined) return {kind: 'refused', reason: wrong};
     for (let tries = this.scope.fences.settings.maxTries; tries > 0; tries--) {
       const mark = await readRecord(this.scope.store, MemoryMark, this.markKey(taken));
@@ -93,6 +96,8 @@ export class OfflineMerge {
     const {write} = taken;
     const seen =
       present.revision === write.base.revision ||
+      // Its replica had everything up to there, deletions too.
+      present.revision <= (write.clock[HUB] ?? 0) ||
       ['before', 'equal'].includes(compareClocks(present.clock, write.clock));
     return bounded(async () => (seen ? this.asItIs(taken, present) : await this.reconciled(taken, present)));
   }
@@ -106,7 +111,10 @@ export class OfflineMerge {
 
   private async reconciled(taken: Taken, present: Present): Promise<Step> {
     const {sessionId, write} = taken;
-    const base = await this.baseOf(taken);
+    const earlier = await openConflict(this.scope, {...taken, reason: 'concurrent'});
+    const goesOn = earlier !== undefined && sameJson(earlier.value.mine.value, write.base.value);
+    // On top of a write of its own that nobody has chosen yet: both together are what a person, or the rule, decides about.
+    const base = await this.baseOf(goesOn ? (earlier.value.base ?? NOTHING) : write.base, taken);
     const {strategy, resolution} = this.resolver.resolve({
       key: write.key,
       sessionId,
@@ -118,18 +126,24 @@ export class OfflineMerge {
       return this.keptApart(taken, present, base, 'concurrent');
     const {kept, value} = resolution;
     const outcome: WriteOutcome = {kind: 'resolved', strategy, kept, revision: 0};
-    if (kept === 'theirs') return {compare: [present.same], ops: [], outcome};
+    const settled = goesOn
+      ? {compare: [unchanged(earlier)], ops: [{kind: 'delete', key: earlier.key} as const]}
+      : {compare: [], ops: []};
+    const compare = [present.same, ...settled.compare];
+    if (kept === 'theirs') return {compare, ops: settled.ops, outcome};
     const clock =
       kept === 'mine'
         ? write.clock
         : mergeClocks(mergeClocks(present.clock, {[HUB]: present.revision}), write.clock);
     const ops = this.change(taken, present, value, {clock, resolved: {strategy}});
-    return {compare: [present.same], ops, outcome};
+    return {compare, ops: [...ops, ...settled.ops], outcome};
   }
 
   /** What the writer saw, which its own earlier writes may have made; else what the store remembers. */
-  private async baseOf({sessionId, write}: Taken): Promise<JsonValue | undefined> {
-    const {revision, value} = write.base;
+  private async baseOf(
+    {revision = 0, value}: {readonly revision?: number | undefined; readonly value?: JsonValue | undefined},
+    {sessionId, write}: Taken,
+  ): Promise<JsonValue | undefined> {
     if (value !== undefined || revision === 0) return value;
     try {
       return (await presentValue(this.scope, sessionId, write.key, revision)).value;
@@ -185,13 +199,15 @@ export class OfflineMerge {
     {sessionId, write, principal, agentId}: Taken,
     present: Present,
     value: JsonValue | undefined,
-    how: Pick<ReturnType<typeof memoryRecord>, 'clock' | 'resolved'>,
+    {clock, ...how}: Pick<ReturnType<typeof memoryRecord>, 'resolved'> & {readonly clock: VectorClock},
   ): Op[] {
     const {keys} = this.scope;
     const {key, timestamp, fence, ttl} = write;
     const at = keys.memoryKey(sessionId, key);
+    const seen = kept(clock, write);
     if (value !== undefined) {
-      const more = {attemptId: fence.attempt, instanceId: agentId, ...(ttl !== undefined && {ttl}), ...how};
+      const lasts = ttl !== undefined && {ttl};
+      const more = {attemptId: fence.attempt, instanceId: agentId, clock: seen, ...lasts, ...how};
       return [boundedPut(at, memoryRecord(value, principal.id, timestamp, more))];
     }
     if (present.version === 0) return [];
@@ -201,7 +217,7 @@ export class OfflineMerge {
       timestamp,
       version: present.version,
       attemptId: fence.attempt,
-      clock: how.clock,
+      clock: seen,
     };
     return [{kind: 'delete', key: at}, putRecord(keys.memoryDeletion(sessionId, key), deletion)];
   }
@@ -220,6 +236,24 @@ export class OfflineMerge {
   private markKey({sessionId, agentId, write}: Taken): string {
     return this.scope.keys.memoryMark(sessionId, agentId, write.incarnation);
   }
+}
+
+const NOTHING = {};
+
+function impossible({value, base}: OfflineWrite): string | undefined {
+  const deep = isDeeperThan(value, MAX_JSON_DEPTH) || isDeeperThan(base.value, MAX_JSON_DEPTH);
+  return deep ? `the value is nested more than ${MAX_JSON_DEPTH} times` : undefined;
+}
+
+function sameJson(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : canonicalJson(a) === canonicalJson(b);
+}
+
+/** Which of a clock is kept with a value. Its writer's own count tells versions apart; who has seen that has seen the others. */
+function kept(clock: VectorClock, {incarnation}: OfflineWrite): VectorClock {
+  const others = Object.entries(clock).filter(([writer]) => writer !== HUB && writer !== incarnation);
+  const own = Object.entries(clock).filter(([writer]) => writer === HUB || writer === incarnation);
+  return Object.fromEntries([...others.slice(0, MAX_OTHER_WRITERS), ...own]);
 }
 
 /** What does not fit is refused for good, rather than sent again and again. */

@@ -75,8 +75,8 @@ export class SharedMemory implements Disposable {
 
   /** Rejects as the store does. */
   async start(): Promise<void> {
-    await Promise.all([this.feed.start(), this.policies.start()]);
-    this.expiry.started();
+    await Promise.all([this.expiry.start(), this.policies.start()]);
+    await this.feed.start();
   }
 
   dispose(): void {

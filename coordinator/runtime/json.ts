@@ -9,3 +9,20 @@ export function canonicalJson(value: unknown): string {
     return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
   });
 }
+
+/** Deeper than this, what walks a value by recursion may run out of stack. */
+export const MAX_JSON_DEPTH = 128;
+
+/** Whether arrays and objects are nested more than `depth` times. */
+export function isDeeperThan(value: unknown, depth: number): boolean {
+  let level: unknown[] = [value];
+  for (let at = 0; level.length > 0; at++) {
+    if (at > depth) return true;
+    level = level.flatMap(each =>
+      typeof each === 'object' && each !== null
+        ? Object.values(each).filter(inner => typeof inner === 'object' && inner !== null)
+        : [],
+    );
+  }
+  return false;
+}

@@ -36,6 +36,8 @@ export interface AuditedDecision {
   readonly subject: string;
   readonly detail?: JsonValue;
   readonly principal: Principal;
+  /** What the record says when the transaction commits. Default: `done`. */
+  readonly outcome?: 'done' | 'refused';
   /** False when a failed comparison is a lost race that is tried again, and no decision. Default: it is recorded as `refused`. */
   readonly refusals?: boolean;
 }
@@ -89,7 +91,7 @@ export class AuditLog {
 
   private async commit(txn: Txn, decision: AuditedDecision): Promise<TxnResult> {
     const head = this.head ?? (await this.openEpoch());
-    const done = this.record(head, decision, 'done');
+    const done = this.record(head, decision, decision.outcome ?? 'done');
     const refused = decision.refusals === false ? undefined : this.record(head, decision, 'refused');
     const key = this.keyAfter(head);
     try {

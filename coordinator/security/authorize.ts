@@ -11,6 +11,7 @@ const SENDERS: Readonly<Record<Direction, readonly Principal['role'][]>> = {
   both: ['client', 'agent', 'coordinator'],
   hubToAgent: [],
   hubToClient: [],
+  hubToHub: ['peer'],
 };
 
 /** Narrower than their direction. */
@@ -19,10 +20,17 @@ const EXCEPTIONS: Readonly<Partial<Record<Method, readonly Principal['role'][]>>
   'mcpx.distribute.load.balance': ['client', 'coordinator'],
   // Who may mint a token may be anyone.
   'mcpx.token.create': ['coordinator'],
+  // A coordinator reads for its own clients what comes in at another.
+  'mcpx.transcript.read': ['client', 'coordinator', 'peer'],
+  'mcpx.transcript.follow': ['client', 'coordinator', 'peer'],
 };
 
 /** What an agent may send before it has said which agent it is. */
-const BEFORE_REGISTRATION: ReadonlySet<Method> = new Set(['mcpx.agent.register', 'mcpx.cluster.info']);
+const BEFORE_REGISTRATION: ReadonlySet<Method> = new Set([
+  'mcpx.agent.register',
+  'mcpx.cluster.info',
+  'mcpx.cluster.addresses',
+]);
 
 /** Throws `forbidden`. `params` are the method's, parsed. */
 export function authorize(principal: Principal, method: Method, params: object): void {
@@ -37,6 +45,12 @@ export function authorize(principal: Principal, method: Method, params: object):
   const writes = method === 'mcpx.memory.put' || method === 'mcpx.memory.delete';
   if (writes && !('fence' in params && params.fence !== undefined))
     throw forbidden('an attempt writes memory under its fence');
+}
+
+/** As `authorize`, for the members of the store's cluster: who may change them can take the facts away from everybody. Throws `forbidden`. */
+export function authorizeMembers({role}: Principal, action: 'look' | 'change'): void {
+  if (role === 'coordinator' || (role === 'client' && action === 'look')) return;
+  throw forbidden(`${role} may not ${action === 'look' ? 'see' : 'change'} the members of the cluster`);
 }
 
 function namedAgent(method: Method, params: object): string | undefined {

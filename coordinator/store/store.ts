@@ -115,6 +115,14 @@ export interface Lease {
   readonly ttlSeconds: number;
 }
 
+/** How far what `local` reads and watches show here may be behind what was acknowledged anywhere. */
+export interface Staleness {
+  /** A `local` read that begins now shows everything up to here. */
+  readonly revision: number;
+  /** And everything that was acknowledged so many milliseconds ago. */
+  readonly ageMs: number;
+}
+
 export interface StoreStatus {
   readonly driver: 'embedded' | 'etcd';
   /** Changes when the store was restored from a backup: fences and cursors of another incarnation are refused. */
@@ -156,5 +164,7 @@ export interface Store {
   /** Every live key under `prefix` at one revision, in key order. */
   backup(prefix: string): Promise<{revision: number; incarnation: string; kvs: AsyncIterable<KeyValue>}>;
   status(): StoreStatus;
+  /** By proof, not by hope: of something that was asked of the others, or written, at that time, and came back. */
+  staleness(): Staleness;
   close(): Promise<void>;
 }

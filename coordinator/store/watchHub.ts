@@ -75,16 +75,27 @@ export class WatchHub {
   /** The state is another one, further on. Watchers go on where its history reaches back to them; the others are told that it does not. */
   replaceSource(source: WatchSource): void {
     this.source = source;
-    if (this.delivered + 1 < source.history.first) {
-      const groups = [...this.groups.values()];
-      for (const watcher of groups.flatMap(group => [...group.watchers])) {
-        if (watcher.ended) continue;
-        this.end(watcher);
-        this.call(watcher, {kind: 'compacted', compactRevision: source.compactRevision});
-      }
-      this.delivered = source.revision;
-    }
+    if (this.delivered + 1 < source.history.first) this.jump(this.delivered + 1, source);
     this.deliver();
+  }
+
+  /** What was delivered and what the source has are not adjacent: `missed` is the first revision that was not. */
+  private jump(missed: number, {revision, compactRevision}: WatchSource): void {
+    this.delivered = revision;
+    const watchers = [...this.groups.values()].flatMap(group => [...group.watchers]);
+    for (const watcher of watchers) {
+      const next = Math.max(watcher.from, missed);
+      if (watcher.ended || next > revision) continue;
+      this.leave(watcher);
+      if (next > compactRevision) {
+        // It came for what this node did not have yet, and the new state has all of it.
+        this.replaying.add(watcher);
+        this.later(() => this.replay(watcher, next));
+      } else {
+        watcher.ended = true;
+        this.call(watcher, {kind: 'compacted', compactRevision});
+      }
+    }
   }
 
   /** Ends every watch. */
@@ -154,6 +165,11 @@ export class WatchHub {
   private end(watcher: Watcher): void {
     watcher.ended = true;
     this.replaying.delete(watcher);
+    this.leave(watcher);
+  }
+
+  /** The group that it joined, if any. */
+  private leave(watcher: Watcher): void {
     const group = this.groups.get(watcher.prefix);
     if (!group?.watchers.delete(watcher) || group.watchers.size > 0) return;
     this.groups.delete(watcher.prefix);

@@ -81,6 +81,7 @@ export class Retention {
       keys.refusals(id),
       keys.memory(id),
       keys.memoryDeletions(id),
+      keys.memoryLives(id),
       keys.memoryConflicts(id),
       keys.memoryMarks(id),
     ];

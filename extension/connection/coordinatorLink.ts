@@ -24,6 +24,8 @@ const TextOrNull = z
 /** Answer of `mcpx endpoint`. */
 export const EndpointAnswer = z.object({
   url: z.string(),
+  /** Of the same cluster. */
+  others: z.array(z.string()).nullish(),
   token: TextOrNull,
   ca: TextOrNull,
   coordinator: z.string(),
@@ -244,7 +246,7 @@ export class CoordinatorLink implements Disposable {
     let latest = endpoint;
     const client = lifetime.add(
       connectClient({
-        urls: [endpoint.url],
+        urls: [endpoint.url, ...(endpoint.others ?? [])],
         token: () => latest.token,
         openSocket: nodeSocket({ca: () => latest.ca}),
         clock,
@@ -256,7 +258,7 @@ export class CoordinatorLink implements Disposable {
     const artifacts = lifetime.add(
       new ArtifactClient(
         () => ({
-          baseUrl: new URL(latest.url.replace(/^ws/, 'http')).origin,
+          baseUrl: new URL(client.connection.url.replace(/^ws/, 'http')).origin,
           tenant: DEFAULT_TENANT,
           token: latest.token,
           ca: latest.ca,

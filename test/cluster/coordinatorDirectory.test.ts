@@ -26,6 +26,7 @@ describe('coordinators of one store', () => {
   async function coordinator(id: string, more: {shared?: boolean; logger?: typeof silentLogger} = {}) {
     const directory = new CoordinatorDirectory({
       ...{store: test.store, id, version: '1', clock: systemClock, random: systemRandom},
+      tokens: {client: `client of ${id}`, agent: `agent of ${id}`},
       ...{shared: true, logger: silentLogger, leaseSeconds: 1, ...more},
     });
     open.push(directory);
@@ -88,6 +89,23 @@ describe('coordinators of one store', () => {
     assert.equal(a.verify(`coordinator.c-a.${proof}`), undefined, 'the proof is for one id');
     assert.equal(a.verify(`coordinator.c-b.${'A'.repeat(43)}`), undefined);
     assert.equal(a.verify('coordinator.c-b.short'), undefined);
+  });
+
+  it("accept the tokens of each other's user, and keep nothing but their hashes", async () => {
+    const [a, b] = [await coordinator('c-a'), await coordinator('c-b')];
+    const user = await found(() => a.verify('client of c-b'), PATIENCE_MS, 'the token of the other');
+    assert.deepEqual(user, {id: 'client:local', tenant: 'default', role: 'coordinator'});
+    assert.deepEqual(b.verify('agent of c-a'), {id: 'agent:local', tenant: 'default', role: 'agent'});
+    assert.equal(b.verify('client of c-c'), undefined);
+    const {kvs} = await test.store.range(SYSTEM_KEYS.fixedTokens);
+    assert.deepEqual(
+      kvs.map(({key}) => key.slice(SYSTEM_KEYS.fixedTokens.length)),
+      ['c-a', 'c-b'],
+    );
+    assert.doesNotMatch(JSON.stringify(kvs), / of c-/);
+    // Who dies is failed over from: its tokens stand as long as it may come back.
+    await a.stop();
+    assert.ok(b.verify('client of c-a'));
   });
 
   it('show the secret to nobody: it is outside every tenant and in no log', async () => {

@@ -7,6 +7,8 @@ import path from 'node:path';
 import type {UploadSource} from '../../coordinator/artifacts/artifactClient.ts';
 import {parsePlanBytes} from '../../coordinator/protocol/plan/parse.ts';
 import {CoordinatorCluster} from '../support/coordinatorCluster.ts';
+import {EtcdServer, missingEtcd} from '../support/etcdServer.ts';
+import {Fleet} from '../support/fleet.ts';
 import {found} from '../support/waiting.ts';
 
 describe('artifacts of a cluster', function () {
@@ -49,7 +51,7 @@ describe('artifacts of a cluster', function () {
   });
 
   it('are taken while one of three is dead; it comes back, without its disk too, to all that records name', async () => {
-    const lead = await cluster.lead('a');
+    const lead = await cluster.lead();
     const victim = lead === 'c' ? 'b' : 'c';
     const plans = [await startSession(lead, 's-before')];
     await cluster.kill(victim);
@@ -72,5 +74,46 @@ describe('artifacts of a cluster', function () {
     await cluster.member(second).startCoordinator();
     const sha256 = await uploading;
     assert.ok(isOnDisk(first, sha256) && isOnDisk(second, sha256));
+  });
+});
+
+const missing = missingEtcd();
+
+describe(`artifacts of two coordinators on one etcd${missing === undefined ? '' : `: ${missing}`}`, function () {
+  this.timeout(300_000);
+  let etcd: EtcdServer | undefined;
+  const fleets: Fleet[] = [];
+  before(async function () {
+    if (missing !== undefined) return this.skip();
+    etcd = await EtcdServer.start({members: 1});
+    for (let at = 0; at < 2; at++)
+      fleets.push(Fleet.create({coordinatorArgs: ['--store', `${etcd.url}/fleet`]}));
+    await Promise.all(fleets.map(fleet => fleet.startCoordinator()));
+  });
+  after(async () => {
+    await Promise.all(fleets.map(fleet => fleet.close()));
+    await etcd?.stop();
+  });
+
+  it('are on both while both live, and on the one that is left alone soon after the other dies', async () => {
+    const [one, two] = fleets;
+    assert.ok(one && two);
+    const blobs = (fleet: Fleet) => path.join(fleet.dataFolder, 'artifacts', 'default', 'blobs');
+    const onDisk = (fleet: Fleet, sha256: string) =>
+      existsSync(path.join(blobs(fleet), sha256.slice(0, 2), sha256));
+    const client = await one.connect();
+    const knows = async () =>
+      (await client.request('mcpx.cluster.addresses', {})).others.length === 1 || undefined;
+    await found(knows, 30_000, 'one to know of the other');
+    const both = (await one.artifacts().upload(randomBytes(5000))).sha256;
+    assert.ok(onDisk(one, both) && onDisk(two, both));
+    await two.coordinator.kill();
+    const content = randomBytes(5000);
+    const {sha256} = await one.artifacts().upload(content);
+    assert.ok(!onDisk(two, sha256));
+    await two.startCoordinator();
+    const file = path.join(two.folder, 'content');
+    await two.artifacts().download(sha256, file);
+    assert.deepEqual(await readFile(file), content);
   });
 });

@@ -10,6 +10,7 @@ import {
   AuditRecord,
   ClusterSecretRecord,
   CoordinatorRecord,
+  FixedTokensRecord,
   LeadRecord,
   MemoryKey,
   MemoryRecord,
@@ -195,6 +196,7 @@ const records: readonly (readonly [name: string, schema: z.ZodType, record: obje
   ['AuditRecord', AuditRecord, {sequence: 1, at: 0, action: 'x', subject: 'y', previous: '', hash: sha256}],
   ['LeadRecord', LeadRecord, {coordinator: 'c-1', since: 0}],
   ['CoordinatorRecord', CoordinatorRecord, {id: 'c-1', url: 'ws://127.0.0.1:1', version: '1', since: 0}],
+  ['FixedTokensRecord', FixedTokensRecord, {client: 'a'.repeat(64), agent: 'b'.repeat(64)}],
   ['ClusterSecretRecord', ClusterSecretRecord, {secret: 'a'.repeat(64)}],
 ];
 

@@ -1,16 +1,12 @@
 /** One run from one seed: faults for a while, then healing; every invariant at every step, liveness and the history at the end. */
-import type {RaftNode} from '../../coordinator/raft/raftNode.ts';
-import type {RaftConfig} from '../../coordinator/raft/types.ts';
 import {checkHistory} from './checker/checkHistory.ts';
 import type {HistoryEvent} from './checker/history.ts';
-import {newNode} from './world/newNode.ts';
 import {World} from './world/world.ts';
 
 export interface SimulationOptions {
   readonly seed: number;
   /** Simulated ms with faults. */
   readonly durationMs?: number;
-  readonly newNode?: (config: RaftConfig) => RaftNode;
 }
 
 export interface Outcome {
@@ -47,7 +43,7 @@ const MAX_CHECK_STEPS = 300_000;
 export async function simulate(options: SimulationOptions): Promise<Outcome> {
   const {seed, durationMs = DURATION_MS} = options;
   const voters = CLUSTER_SIZES[seed % CLUSTER_SIZES.length] ?? 3;
-  const world = new World({seed, voters, clients: 5, newNode: options.newNode ?? newNode});
+  const world = new World({seed, voters, clients: 5});
   world.start();
   await world.run(durationMs);
   const live = world.violation ? undefined : await heal(world);

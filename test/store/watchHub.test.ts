@@ -111,6 +111,29 @@ describe('watch hub', () => {
     assert.deepEqual(seen, ['1:a,b']);
   });
 
+  it('goes on with a watch that wants what a received state has, and ends one that wants what it lacks', () => {
+    const bench = new Bench();
+    bench.put('a');
+    bench.hub.deliver();
+    const behind = bench.watch('');
+    // It came from a node that was further on.
+    const ahead = bench.watch('', 6);
+    const beyond = bench.watch('', 9);
+    const received = new StateMachine();
+    const put = (key: string): void =>
+      void received.apply({kind: 'txn', txn: {then: [{kind: 'put', key, value: ''}]}});
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) put(key);
+    received.apply({kind: 'compact', revision: 5});
+    received.trim(Number.POSITIVE_INFINITY);
+    bench.hub.replaceSource(received);
+    while (bench.turn());
+    put('i');
+    bench.hub.deliver();
+    assert.deepEqual(behind.seen, ['compacted']);
+    assert.deepEqual(ahead.seen, ['6:f', '7:g', '8:h', '9:i']);
+    assert.deepEqual(beyond.seen, ['9:i']);
+  });
+
   it('closes every watch once, replaying ones too', () => {
     const bench = new Bench();
     bench.put('a');

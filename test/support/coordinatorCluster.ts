@@ -1,6 +1,7 @@
 /** Coordinators that keep their facts together, each as a real process with a folder, clients and agents of its own. */
 import {rm} from 'node:fs/promises';
 import path from 'node:path';
+import type {McpxClient} from '../../coordinator/client/mcpxClient.ts';
 import {freePort} from '../store/cluster/members.ts';
 import {Fleet, type FleetOptions} from './fleet.ts';
 import {found} from './waiting.ts';
@@ -36,28 +37,25 @@ export class CoordinatorCluster {
     return member;
   }
 
-  /** Who schedules, by the word of `node`; not one of those that are gone. */
-  async lead(node: string, except: readonly string[] = []): Promise<string> {
-    const ids = new Map<string, string>();
-    for (const [name, member] of this.members) {
-      if (!member.coordinator.isRunning) continue;
-      const client = await member.connect();
-      ids.set((await client.request('mcpx.cluster.info', {})).coordinator, name);
-      client.dispose();
-    }
-    const client = await this.member(node).connect();
+  /** Who schedules, by its own word. */
+  async lead(): Promise<string> {
+    const clients = new Map<string, McpxClient>();
+    for (const [node, member] of this.members)
+      if (member.coordinator.isRunning) clients.set(node, await member.connect());
     try {
       return await found(
         async () => {
-          const {lead} = await client.request('mcpx.cluster.info', {});
-          const name = ids.get(lead ?? '');
-          return name !== undefined && !except.includes(name) ? name : undefined;
+          for (const [node, client] of clients) {
+            const {coordinator, lead} = await client.request('mcpx.cluster.info', {});
+            if (lead === coordinator) return node;
+          }
+          return undefined;
         },
         ELECTION_TIMEOUT_MS,
         'a lead',
       );
     } finally {
-      client.dispose();
+      for (const client of clients.values()) client.dispose();
     }
   }
 

@@ -67,6 +67,7 @@ export class FaultyStore implements Store {
   compact: Store['compact'] = (...args) => this.alive(() => this.real.compact(...args));
   backup: Store['backup'] = (...args) => this.alive(() => this.real.backup(...args));
   status: Store['status'] = () => this.real.status();
+  staleness: Store['staleness'] = () => this.real.staleness();
   close: Store['close'] = () => this.alive(() => this.real.close());
 
   private async alive<T>(run: () => Promise<T>): Promise<T> {

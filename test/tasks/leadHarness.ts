@@ -22,6 +22,7 @@ import {openEmbeddedStore} from '../../coordinator/store/embedded/embeddedStore.
 import {readRecord, readRecords} from '../../coordinator/store/records.ts';
 import type {Store} from '../../coordinator/store/store.ts';
 import {Lead} from '../../coordinator/tasks/lead.ts';
+import type {LeadDuty} from '../../coordinator/tasks/leadDuty.ts';
 import type {LeadSettings} from '../../coordinator/tasks/settings.ts';
 import type {AuditEntry, PlanStore} from '../../coordinator/tasks/term.ts';
 import {FakeFleet, keys} from './fakeFleet.ts';
@@ -102,7 +103,12 @@ export class Harness {
     return harness;
   }
 
-  newLead(coordinator = 'c-1', store = this.store, clock: Clock = this.clock): Lead {
+  newLead(
+    coordinator = 'c-1',
+    store = this.store,
+    clock: Clock = this.clock,
+    duties: readonly LeadDuty[] = [],
+  ): Lead {
     this.leads += 1;
     return new Lead({
       store,
@@ -117,6 +123,7 @@ export class Harness {
       logger: this.logger,
       coordinator,
       settings: this.settings,
+      duties,
     });
   }
 

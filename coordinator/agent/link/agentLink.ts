@@ -104,10 +104,9 @@ export class AgentLink {
     return this.upNow;
   }
 
-  /** Of the coordinator at the other end, while there is one. */
-  get url(): string | undefined {
-    const {state} = this.connection;
-    return state.kind === 'connected' || state.kind === 'connecting' ? state.url : undefined;
+  /** Of the coordinator at the other end, or of the one that is tried next. */
+  get url(): string {
+    return this.connection.url;
   }
 
   /** Resolves when registered; rejects with the signal's reason, or `closed` when the agent stops. */

@@ -15,12 +15,15 @@ import {ProtocolError} from '../../protocol/errors.ts';
 import type {Fence} from '../../protocol/ids.ts';
 import {compilePattern} from '../../protocol/keyPattern.ts';
 import type {WriteOutcome} from '../../protocol/model/memory.ts';
+import {RECORD_VERSION} from '../../protocol/model/record.ts';
 import {type Clock, every} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
+import {ElapsedClock} from '../../runtime/elapsedClock.ts';
 import {Emitter} from '../../runtime/emitter.ts';
 import {isCoordinatorError} from '../../runtime/errors.ts';
-import type {JsonValue} from '../../runtime/json.ts';
+import {isDeeperThan, type JsonValue, MAX_JSON_DEPTH} from '../../runtime/json.ts';
+import {jsonDigest} from '../../runtime/jsonDigest.ts';
 import {type AgentLink, PATIENT_FAULTS} from '../link/agentLink.ts';
 import {SessionReplica} from './sessionReplica.ts';
 import type {WriteLog} from './writeLog.ts';
@@ -69,6 +72,7 @@ export class MemoryReplica implements Disposable {
   private readonly outcomes = this.owned.add(
     new Emitter<{sessionId: string; write: OfflineWrite; outcome: WriteOutcome}>(),
   );
+  private readonly elapsed: ElapsedClock;
   private sequence = 0;
 
   /** What became of each write. */
@@ -76,6 +80,7 @@ export class MemoryReplica implements Disposable {
 
   constructor(private readonly options: MemoryReplicaOptions) {
     const {log, link, clock, syncMs} = options;
+    this.elapsed = new ElapsedClock(clock);
     const left = log.all();
     for (const sessionId of new Set(left.map(each => each.sessionId))) {
       const writes = left.filter(each => each.sessionId === sessionId).map(({write}) => write);
@@ -99,6 +104,10 @@ export class MemoryReplica implements Disposable {
     value: JsonValue,
     {ttl, ifVersion}: {readonly ttl?: number | undefined; readonly ifVersion?: number | undefined} = {},
   ): Promise<StoreResult> {
+    if (isDeeperThan(value, MAX_JSON_DEPTH))
+      return Promise.reject(
+        new ProtocolError('tooLarge', `the value is nested more than ${MAX_JSON_DEPTH} times`),
+      );
     if (ifVersion !== undefined) return this.compareAndSet(writer, key, value, {ttl, ifVersion});
     return this.write(writer, key, value, ttl);
   }
@@ -123,7 +132,9 @@ export class MemoryReplica implements Disposable {
     const {link} = this.options;
     if (!link.isUp) throw new ProtocolError('unavailable', `the hub is away, and ${key} is not known here`);
     if (replica.pending.length > 0) await this.sync(sessionId);
-    const {record, ...answer} = await link.request('mcpx.memory.get', {sessionId, key, level});
+    const told = await link.request('mcpx.memory.get', {sessionId, key, level});
+    this.replica(sessionId).learn(key, told);
+    const {record, ...answer} = told;
     return {...answer, value: record?.value, record, pending: false};
   }
 
@@ -189,19 +200,19 @@ export class MemoryReplica implements Disposable {
       throw new ProtocolError('tooLarge', `the value has ${bytes} bytes, at most ${MAX_VALUE_BYTES} fit`);
     if (log.bytes + bytes > maxPendingBytes)
       throw new ProtocolError('overloaded', 'too many writes wait for the hub; this one was not made');
-    const replica = this.replica(sessionId);
     const answered = deferred<WriteOutcome>();
     answered.promise.catch(() => undefined);
     const write = await this.lock.run(sessionId, async () => {
       const own = {incarnation, sequence: ++this.sequence, fence, timestamp: clock.wallNow(), ttl};
-      const made = replica.write(key, value, own);
+      const made = this.replica(sessionId).write(key, value, own);
       await log.add({sessionId, write: made});
       this.waiting.set(made, answered);
-      replica.add(made);
+      // Not the one of before: the session may have been let go meanwhile.
+      this.replica(sessionId).add(made);
       return made;
     });
     if (!this.options.link.isUp) return {kind: 'kept'};
-    this.syncSoon(replica);
+    this.syncSoon(this.replica(sessionId));
     return this.answer(write, answered.promise);
   }
 
@@ -241,6 +252,10 @@ export class MemoryReplica implements Disposable {
       fence,
       ...more,
     });
+    // Who writes next has seen this one; the rest of its record comes with the sync.
+    const [attemptId, timestamp, checksum] = [fence.attempt, this.options.clock.wallNow(), jsonDigest(value)];
+    const record = {v: RECORD_VERSION, principal: '', value, timestamp, checksum, attemptId};
+    this.replica(sessionId).learn(key, {record, version, revision, modRevision: revision});
     this.syncSoon(replica);
     return {kind: 'answered', outcome: {kind: 'applied', revision, version}};
   }
@@ -248,13 +263,14 @@ export class MemoryReplica implements Disposable {
   /** Undefined: the hub has to be asked. */
   private known(replica: SessionReplica, key: string, level: ConsistencyLevel): ReplicaAnswer | undefined {
     if (level === 'strong') return undefined;
-    const {link, clock} = this.options;
-    const {syncedAt, have} = replica;
+    const {link} = this.options;
+    const {syncedAt, have, wholeRevision} = replica;
     const value = replica.get(key);
-    const ageMs = syncedAt === undefined ? undefined : Math.max(0, clock.now() - syncedAt);
+    if (replica.isDamaged(key) && !value) return undefined;
+    const ageMs = syncedAt === undefined ? undefined : Math.max(0, this.elapsed.now() - syncedAt);
     if (level !== 'eventual') {
       const holds =
-        'session' in level ? have.revision >= level.session : ageMs !== undefined && ageMs <= level.bounded;
+        'session' in level ? wholeRevision >= level.session : ageMs !== undefined && ageMs <= level.bounded;
       if (!holds) return undefined;
     } else if (!value && (link.isUp || ageMs === undefined)) return undefined;
     const {revision} = have;
@@ -290,11 +306,11 @@ export class MemoryReplica implements Disposable {
   }
 
   private async run(replica: SessionReplica): Promise<void> {
-    const {link, clock, logger, log} = this.options;
+    const {link, logger, log} = this.options;
     const {sessionId} = replica;
     for (let goOn = true; goOn; ) {
       const writes = batch(replica.pending);
-      const askedAt = clock.now();
+      const askedAt = this.elapsed.now();
       let answer: StateSynced;
       try {
         answer = await link.deliver(
@@ -312,7 +328,8 @@ export class MemoryReplica implements Disposable {
       for (const write of writes) log.remove(write);
       goOn = answer.more || replica.pending.length > 0;
       // Its attempts here are over, and so is what anybody could want of it.
-      if (answer.ended && replica.pending.length === 0) this.sessions.delete(sessionId);
+      if (answer.ended && replica.pending.length === 0 && this.sessions.get(sessionId) === replica)
+        this.sessions.delete(sessionId);
     }
   }
 

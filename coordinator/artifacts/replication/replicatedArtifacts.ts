@@ -2,6 +2,7 @@
  * The artifacts of a cluster as every one of its coordinators serves them: what is written is on a majority of disks before it is acknowledged, and
  * what is read is fetched where it is not here. With one coordinator it adds nothing to that coordinator's store.
  */
+import {createHash} from 'node:crypto';
 import type {Readable} from 'node:stream';
 import type {Logger} from '../../observability/logger.ts';
 import type {Clock} from '../../runtime/clock.ts';
@@ -50,7 +51,8 @@ export class ReplicatedArtifacts implements ServedTenants, Disposable {
       const own = this.options.store.tenant(name);
       tenant = new ReplicatedTenant(
         own,
-        stored => this.spread.toMajority(name, stored),
+        this.spread,
+        (stored, content) => this.spread.toMajority(name, stored, content),
         sha256 => this.fetches.fetch(name, sha256),
       );
       this.tenants.set(name, tenant);
@@ -71,7 +73,8 @@ export class ReplicatedTenant implements ServedArtifacts {
 
   constructor(
     private readonly own: TenantArtifacts,
-    private readonly spread: (stored: StoredArtifact) => Promise<void>,
+    private readonly others: Pick<Spread, 'isNeeded'>,
+    private readonly spread: (stored: StoredArtifact, content?: Uint8Array) => Promise<void>,
     /** Whether it is here now; see `Fetches`. */
     readonly fetch: (sha256: string) => Promise<boolean>,
   ) {
@@ -95,8 +98,20 @@ export class ReplicatedTenant implements ServedArtifacts {
     content: Readable | Uint8Array,
     options: {expectedSha256?: string; signal?: AbortSignal} = {},
   ): Promise<StoredArtifact> {
+    if (content instanceof Uint8Array && this.others.isNeeded) return this.putEverywhere(content, options);
     const stored = await this.own.put(content, options);
     await this.spread(stored);
+    return stored;
+  }
+
+  /** On all disks at the same time. */
+  private async putEverywhere(
+    content: Uint8Array,
+    options: {expectedSha256?: string; signal?: AbortSignal},
+  ): Promise<StoredArtifact> {
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const known = {sha256, bytes: content.length};
+    const [stored] = await Promise.all([this.own.put(content, options), this.spread(known, content)]);
     return stored;
   }
 

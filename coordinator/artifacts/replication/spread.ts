@@ -6,7 +6,7 @@ import type {Logger} from '../../observability/logger.ts';
 import {type Clock, delay} from '../../runtime/clock.ts';
 import {deferred} from '../../runtime/deferred.ts';
 import {type Disposable, DisposableStore, toDisposable} from '../../runtime/disposable.ts';
-import {CoordinatorError, describeError} from '../../runtime/errors.ts';
+import {CoordinatorError, describeError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {ArtifactStore} from '../artifactStore.ts';
 import type {StoredArtifact} from '../tenantArtifacts.ts';
 import type {HolderClients} from './holderClients.ts';
@@ -34,15 +34,20 @@ export class Spread implements Disposable {
 
   constructor(private readonly parts: SpreadParts) {}
 
-  /**
-   * Resolves once a majority has it. Errors: `unavailable` when it gets no further for `patienceMs`. It is there already, and is on this
-   * coordinator's disk whatever comes of this.
-   */
-  async toMajority(tenant: string, stored: StoredArtifact): Promise<void> {
+  /** Whether there is anybody to send to, or to wait for. */
+  get isNeeded(): boolean {
     const {holders} = this.parts;
-    if (holders.others().length === 0 && lacking(holders, 0) <= 0) return;
+    return holders.others().length > 0 || lacking(holders, 0) > 0;
+  }
+
+  /**
+   * Resolves once a majority has it, this coordinator's disk with it; `content` is needed while it is not there yet. Errors: `unavailable` when it
+   * gets no further for `patienceMs`.
+   */
+  async toMajority(tenant: string, stored: StoredArtifact, content?: Uint8Array): Promise<void> {
+    if (!this.isNeeded) return;
     const run = new SpreadRun(this.parts, this.stopping.signal, stored, holder =>
-      this.push(holder, tenant, stored),
+      this.push(holder, tenant, stored, content),
     );
     try {
       await run.majority.promise;
@@ -55,18 +60,26 @@ export class Spread implements Disposable {
     this.stopping.abort(new CoordinatorError('closed', 'the coordinator is stopping'));
   }
 
-  private push(holder: Holder, tenant: string, stored: StoredArtifact): Push {
+  private push(holder: Holder, tenant: string, stored: StoredArtifact, content?: Uint8Array): Push {
     const key = `${holder.id} ${tenant} ${stored.sha256}`;
     const running = this.pushes.get(key);
     if (running) return running;
     const {clients, store} = this.parts;
     const {client, slots} = clients.link(holder, tenant);
-    const file = store.tenant(tenant).blobFile(stored.sha256);
+    const own = store.tenant(tenant);
+    const source = content ?? {file: own.blobFile(stored.sha256), known: stored};
     const progress = {bytes: 0};
-    const done = slots
-      .run(() => client.upload({file, known: stored}, this.stopping.signal, progress))
-      .then(() => undefined)
-      .finally(() => this.pushes.delete(key));
+    const send = async (): Promise<void> => {
+      try {
+        await client.upload(source, this.stopping.signal, progress);
+      } catch (error) {
+        // The other is right to refuse it, unless it was falsified on its way.
+        if (!isCoordinatorError(error, 'corrupt') || (await own.verify(stored.sha256)) === 'sound')
+          throw error;
+        throw new CoordinatorError('notFound', `the copy of ${stored.sha256} here is broken`, {cause: error});
+      }
+    };
+    const done = slots.run(send).finally(() => this.pushes.delete(key));
     const push = {done, progress};
     this.pushes.set(key, push);
     return push;
@@ -136,6 +149,7 @@ class SpreadRun implements Disposable {
         return;
       } catch (error) {
         this.faults.set(id, error);
+        if (isCoordinatorError(error, 'notFound')) this.majority.reject(broken(this.stored, error));
         this.parts.logger.debug('an artifact was not taken', {
           by: id,
           sha256: this.stored.sha256,
@@ -186,4 +200,12 @@ class SpreadRun implements Disposable {
       },
     );
   }
+}
+
+function broken({sha256}: StoredArtifact, cause: unknown): CoordinatorError {
+  return new CoordinatorError(
+    'unavailable',
+    `artifact ${sha256} did not match its name on this coordinator's disk and was set aside`,
+    {cause, hint: 'Send it again.'},
+  );
 }

@@ -23,13 +23,15 @@ const SNAPSHOT_TIMEOUT_MS = 30_000;
 /** Where a coordinator is, and what opens its door. */
 export interface Target {
   readonly url: string;
+  /** Of other coordinators of the same cluster, for when that one is gone. */
+  readonly others?: readonly string[];
   readonly token: string | undefined;
   /** PEM of the only authority to trust. */
   readonly ca: string | undefined;
 }
 
 export interface ConnectOptions {
-  /** An address or the name of a context. */
+  /** An address, several of one cluster with commas between them, or the name of a context. */
   readonly connect?: string | undefined;
   readonly token?: string | undefined;
   readonly caPin?: string | undefined;
@@ -61,18 +63,26 @@ export async function findTarget(
   }
   const {contexts} = (await openContexts(directories.contextsFile)).data;
   const context = contexts.find(other => other.name === named);
-  const url = context?.url ?? named;
-  if (!/^wss?:\/\//.test(url)) {
+  const urls = addressesIn(context?.url ?? named);
+  const [first = ''] = urls;
+  if (urls.length === 0) {
     throw new CoordinatorError('config', `"${named}" is neither a ws:// or wss:// address nor a context`, {
       hint: 'mcpx context list shows the names that are known.',
     });
   }
   const token = options.token ?? io.env['MCPX_TOKEN'] ?? context?.token;
   return {
-    url,
+    url: first,
+    others: urls.slice(1),
     token,
-    ca: await authorityOf(url, options.caPin ?? io.env['MCPX_CA_PIN'] ?? context?.caPin, io),
+    ca: await authorityOfAny(urls, options.caPin ?? io.env['MCPX_CA_PIN'] ?? context?.caPin, io),
   };
+}
+
+/** Addresses with commas between them; none when one of them is no address. */
+export function addressesIn(text: string): readonly string[] {
+  const urls = text.split(',').map(part => part.trim());
+  return urls.every(url => /^wss?:\/\//.test(url)) ? urls : [];
 }
 
 export async function requireTarget(options: ConnectOptions, io: CommandIo): Promise<Target> {
@@ -95,6 +105,23 @@ export async function authorityOf(
   return file === undefined ? undefined : readFile(file, 'utf8');
 }
 
+/** As `authorityOf`, from the first of the coordinators that answers: they have one authority. */
+export async function authorityOfAny(
+  urls: readonly string[],
+  pin: string | undefined,
+  io: CommandIo,
+): Promise<string | undefined> {
+  let fault: unknown;
+  for (const url of urls) {
+    try {
+      return await authorityOf(url, pin, io);
+    } catch (error) {
+      fault ??= error;
+    }
+  }
+  throw fault;
+}
+
 /** A connected client; dispose of it. */
 export async function openClient(
   target: Target,
@@ -102,7 +129,7 @@ export async function openClient(
   clock: Clock = systemClock,
 ): Promise<McpxClient> {
   const client = connectClient({
-    urls: [target.url],
+    urls: [target.url, ...(target.others ?? [])],
     token: () => target.token,
     openSocket: nodeSocket({ca: () => target.ca}),
     clock,
@@ -119,13 +146,19 @@ export async function openClient(
   return client;
 }
 
-export function artifactClient(target: Target, logger: Logger, clock: Clock = systemClock): ArtifactClient {
-  const baseUrl = new URL(target.url.replace(/^ws/, 'http')).origin;
-  return new ArtifactClient(() => ({baseUrl, tenant: DEFAULT_TENANT, token: target.token, ca: target.ca}), {
-    clock,
-    logger,
-    random: systemRandom,
-  });
+/** Artifacts come from where `client` is connected, and from another coordinator when it goes there. */
+export function artifactClient(
+  target: Target,
+  logger: Logger,
+  clock: Clock = systemClock,
+  client?: McpxClient,
+): ArtifactClient {
+  const {token, ca} = target;
+  const endpoint = () => {
+    const url = client?.connection.url ?? target.url;
+    return {baseUrl: new URL(url.replace(/^ws/, 'http')).origin, tenant: DEFAULT_TENANT, token, ca};
+  };
+  return new ArtifactClient(endpoint, {clock, logger, random: systemRandom});
 }
 
 /** The rows of a view as they are now. */

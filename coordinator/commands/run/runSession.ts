@@ -122,7 +122,7 @@ export class RunSession {
     this.client = client;
     // One with TLS was set up by a person, with names that we do not know: whoever started it starts it again.
     if (parts.options.connect === undefined && target.ca === undefined) this.owned.add(this.revive(client));
-    const artifacts = this.owned.add(artifactClient(target, parts.logger, parts.clock));
+    const artifacts = this.owned.add(artifactClient(target, parts.logger, parts.clock, client));
     await this.startAgents(target);
     const repository = await parts.begin({client, artifacts, signal});
     // An interrupt that came before the session existed has not reached it.

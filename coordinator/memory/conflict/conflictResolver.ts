@@ -2,10 +2,12 @@
  * Decides what becomes of versions of a key that did not see each other, by the rule of the key. It reads no clock: the last writer is who
  * commits last. Pure.
  */
+import * as z from 'zod';
 import type {ConflictRule, ConflictStrategy} from '../../protocol/model/conflictStrategy.ts';
 import {compareClocks, mergeClocks} from '../../protocol/vectorClock.ts';
 import {assert} from '../../runtime/assert.ts';
-import {canonicalJson, type JsonValue} from '../../runtime/json.ts';
+import {describeError} from '../../runtime/errors.ts';
+import {canonicalJson, isDeeperThan, type JsonValue, MAX_JSON_DEPTH} from '../../runtime/json.ts';
 import {counterMerge} from './counterMerge.ts';
 import {jsonMerge} from './jsonMerge.ts';
 import type {
@@ -13,12 +15,16 @@ import type {
   ConflictVersion,
   MemoryConflict,
   Merge,
+  MergeResult,
   Resolution,
 } from './memoryConflict.ts';
+import {unmergeable} from './memoryConflict.ts';
 import {setMerge} from './setMerge.ts';
 import {textMerge} from './textMerge.ts';
 
 export type SelectRule = (conflict: Pick<MemoryConflict, 'key' | 'sessionId'>) => ConflictRule;
+
+const Json = z.json();
 
 const OWN_MERGES: Readonly<Record<string, Merge>> = {
   json: jsonMerge,
@@ -34,7 +40,7 @@ export class ConflictResolver {
 
   /** A merge that rules may name from now on. It must be pure. */
   register(name: string, merge: Merge): void {
-    assert(!Object.hasOwn(OWN_MERGES, name), `the merge ${name} is the resolver's own`);
+    assert(!isOwn(name), `the merge ${name} is the resolver's own`);
     this.merges.set(name, merge);
   }
 
@@ -90,11 +96,29 @@ export class ConflictResolver {
       return {kind: 'manual', why: 'one side deleted what the other changed'};
     const merge = this.merges.get(name);
     if (!merge) return {kind: 'manual', why: `this coordinator has no merge ${name}`};
-    const result = merge(base?.value, mine.value, theirs.value);
+    const result = isOwn(name)
+      ? merge(base?.value, mine.value, theirs.value)
+      : guarded(name, merge, [base?.value, mine.value, theirs.value]);
     if (result.kind === 'conflict') return {kind: 'manual', why: result.why};
     if (equal(result.value, theirs.value)) return kept('theirs', theirs);
     if (equal(result.value, mine.value)) return kept('mine', mine);
     return {kind: 'value', kept: 'both', value: result.value};
+  }
+}
+
+function isOwn(name: string): boolean {
+  return Object.hasOwn(OWN_MERGES, name);
+}
+
+/** Somebody else's merge may do what it may not: throw, change what it is given, or make something that is no value. */
+function guarded(name: string, merge: Merge, values: Parameters<Merge>): MergeResult {
+  try {
+    const result = merge(...structuredClone(values));
+    if (result.kind === 'conflict') return unmergeable(String(result.why));
+    if (!isDeeperThan(result.value, MAX_JSON_DEPTH) && Json.safeParse(result.value).success) return result;
+    return unmergeable(`the merge ${name} made something that is no value`);
+  } catch (error) {
+    return unmergeable(`the merge ${name} failed: ${describeError(error)}`);
   }
 }
 

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import * as agent from './agent.ts';
 import * as attempt from './attempt.ts';
+import * as cluster from './cluster.ts';
 import * as history from './history.ts';
 import * as memory from './memory.ts';
 import * as session from './session.ts';
@@ -25,8 +26,18 @@ export const MCPXCommand = {
 } as const;
 export type MCPXCommand = (typeof MCPXCommand)[keyof typeof MCPXCommand];
 
-/** Who may send it: the hub drops what comes from the wrong side. `both` is client or agent to hub as well as hub to agent. */
-export type Direction = 'clientToHub' | 'agentToHub' | 'peerToHub' | 'hubToAgent' | 'hubToClient' | 'both';
+/**
+ * Who may send it: the hub drops what comes from the wrong side. `both` is client or agent to hub as well as hub to agent; `hubToHub` is one
+ * coordinator to another of the same store.
+ */
+export type Direction =
+  | 'clientToHub'
+  | 'agentToHub'
+  | 'peerToHub'
+  | 'hubToAgent'
+  | 'hubToClient'
+  | 'hubToHub'
+  | 'both';
 
 export interface MethodSpec<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> {
   readonly direction: Direction;
@@ -181,6 +192,24 @@ export const METHODS = {
     result: history.HistoryState,
   },
   'mcpx.cluster.info': {direction: 'peerToHub', params: Empty, result: watch.ClusterInfo},
+  /** From then on, until the connection closes, the hub tells of every change. */
+  'mcpx.cluster.addresses': {direction: 'peerToHub', params: Empty, result: cluster.ClusterAddresses},
+  'mcpx.cluster.moved': {
+    direction: 'hubToClient',
+    params: cluster.ClusterAddresses,
+    result: Empty,
+    notification: true,
+  },
+  'mcpx.cluster.deliver': {
+    direction: 'hubToHub',
+    params: cluster.ClusterDeliver,
+    result: cluster.ClusterAnswer,
+  },
+  'mcpx.cluster.command': {
+    direction: 'hubToHub',
+    params: cluster.ClusterCommand,
+    result: cluster.ClusterAnswer,
+  },
   'mcpx.commits.known': {
     direction: 'clientToHub',
     params: watch.KnownCommits,

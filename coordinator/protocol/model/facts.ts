@@ -18,11 +18,16 @@ export const RefRecord = z.looseObject({
 });
 export type RefRecord = z.infer<typeof RefRecord>;
 
+/** In UTF-8: the key of a record has room for it, whatever its session is called. */
+const MAX_KEY_BYTES = 384;
+
 export const MemoryKey = z
   .string()
   .min(1)
   .max(256)
-  .regex(/^[^\s/][^\s]*$/, 'no white space, no leading slash');
+  .regex(/^[^\s/][^\s]*$/, 'no white space, no leading slash')
+  .refine(key => new TextEncoder().encode(key).length <= MAX_KEY_BYTES, `at most ${MAX_KEY_BYTES} bytes`)
+  .refine(key => !/\p{Surrogate}/u.test(key), 'whole characters');
 
 export const ResolvedBy = z.object({strategy: ConflictStrategy, conflict: z.string().max(128).optional()});
 export type ResolvedBy = z.infer<typeof ResolvedBy>;
@@ -118,3 +123,7 @@ export const ClusterSecretRecord = z.looseObject({
   secret: z.string().regex(/^[0-9a-f]{64}$/),
 });
 export type ClusterSecretRecord = z.infer<typeof ClusterSecretRecord>;
+
+/** SHA-256 of the tokens of a coordinator's own user, which the others of the store accept too. */
+export const FixedTokensRecord = z.looseObject({...recordFields, client: Sha256, agent: Sha256});
+export type FixedTokensRecord = z.infer<typeof FixedTokensRecord>;

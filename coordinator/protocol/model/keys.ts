@@ -10,6 +10,8 @@ export const SYSTEM_KEYS = {
   clusterAuthority: 'sys/ca',
   /** What coordinators prove themselves to each other with. */
   clusterSecret: 'sys/clusterSecret',
+  /** Hashes of the tokens that a coordinator keeps in its data directory, for the others to know. */
+  fixedTokens: 'sys/fixedTokens/',
   /** One for each that lives, held by its lease. */
   coordinators: 'sys/coordinators/',
 } as const;
@@ -50,6 +52,9 @@ export function tenantKeys(tenant: string) {
     /** What was deleted last under a key: its history goes on before that. */
     memoryDeletions: (sessionId: string) => `${base}memoryDeleted/${sessionId}/`,
     memoryDeletion: (sessionId: string, key: string) => `${base}memoryDeleted/${sessionId}/${key}`,
+    /** How long a value that ends has lived, now and then. */
+    memoryLives: (sessionId: string) => `${base}memoryLived/${sessionId}/`,
+    allMemoryLives: `${base}memoryLived/`,
     memoryConflicts: (sessionId: string) => `${base}memoryConflicts/${sessionId}/`,
     allMemoryConflicts: `${base}memoryConflicts/`,
     memoryConflict: (sessionId: string, conflictId: string) =>

@@ -22,6 +22,15 @@ export const MemoryDeletion = z.looseObject({
 });
 export type MemoryDeletion = z.infer<typeof MemoryDeletion>;
 
+/** What a value that ends has lived before the eyes of coordinators: whoever comes later goes on counting from there. */
+export const MemoryLife = z.looseObject({
+  ...recordFields,
+  /** Of the write that it counts from. */
+  modRevision: z.number().int().positive(),
+  livedMs: z.number().int().nonnegative(),
+});
+export type MemoryLife = z.infer<typeof MemoryLife>;
+
 /** One of the versions that are in conflict. Without `value` or `omitted` the key was deleted. */
 export const ConflictSide = z.object({
   value: z.json().optional(),

@@ -1,9 +1,9 @@
 /** The embedded driver of the store's contract: one replica in this process, its leases, watches, snapshots and retention, alone or in a cluster. */
 import {type Logger, silentLogger} from '../../observability/logger.ts';
 import type {Clock} from '../../runtime/clock.ts';
-import {every} from '../../runtime/clock.ts';
+import {delay, every} from '../../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
-import {CoordinatorError} from '../../runtime/errors.ts';
+import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {Random} from '../../runtime/random.ts';
 import type {Outcome, StateMachine} from '../stateMachine.ts';
 import type {
@@ -12,6 +12,7 @@ import type {
   RangeOptions,
   RangeResult,
   ReadOptions,
+  Staleness,
   Store,
   StoreStatus,
   Txn,
@@ -25,7 +26,7 @@ import type {ClusterOptions} from './clusterOptions.ts';
 import {type Disk, realDisk} from './disk.ts';
 import {LeaseKeeper} from './leaseKeeper.ts';
 import {type ClusterControl, Membership} from './membership.ts';
-import {type OpenedReplica, openReplica} from './openReplica.ts';
+import {type OpenedReplica, openReplica, type ReplicaProbe} from './openReplica.ts';
 import {PeerNetwork} from './peers/peerNetwork.ts';
 import {DEFAULT_PEER_SETTINGS} from './peers/peerSettings.ts';
 import type {Transport} from './peers/transport.ts';
@@ -47,6 +48,7 @@ export interface EmbeddedStoreOptions {
   readonly cluster?: ClusterOptions | undefined;
   /** How a member reaches the others; default: sockets. */
   readonly transport?: Transport | undefined;
+  readonly probe?: ReplicaProbe | undefined;
   /** Ends the wait for a majority. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -71,6 +73,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     endOfTurn: options.endOfTurn ?? setImmediate,
     settings,
     cluster: options.cluster,
+    probe: options.probe,
   };
   const store = new EmbeddedStore({...parts, transport: options.transport ?? networkOf(parts)});
   const stop = (): void => void store.close();
@@ -103,6 +106,7 @@ export interface EmbeddedParts {
   readonly endOfTurn: (run: () => void) => void;
   readonly settings: EmbeddedSettings;
   readonly cluster: ClusterOptions | undefined;
+  readonly probe: ReplicaProbe | undefined;
   readonly transport?: Transport | undefined;
 }
 
@@ -135,21 +139,34 @@ class EmbeddedStore implements OpenedStore {
   }
 
   async open(): Promise<void> {
-    const {clock, random, settings} = this.parts;
+    const {clock, settings} = this.parts;
     const opened = await openReplica(this.parts, this.listener());
     const working = this.assemble(opened);
     this.working = working;
     this.lifetime.add(every(clock, settings.tickMs, () => this.tick()));
     try {
       await opened.replica.start();
-      if (opened.replica.machine.incarnation === '')
-        await opened.replica.propose({kind: 'create', incarnation: random.hex(8)});
+      await this.create(opened);
     } catch (error) {
       await this.close();
       throw error;
     }
     working.leases.restart();
     working.membership?.tick();
+  }
+
+  /** Once in the life of the store, by whoever comes first. */
+  private async create({replica}: OpenedReplica): Promise<void> {
+    const {clock, logger, random, settings} = this.parts;
+    while (replica.machine.incarnation === '')
+      try {
+        await replica.propose({kind: 'create', incarnation: random.hex(8)});
+      } catch (error) {
+        // The majority that was there a moment ago is waited for again.
+        if (!isCoordinatorError(error, 'timeout') && !isCoordinatorError(error, 'unavailable')) throw error;
+        logger.warn('waiting for a majority of the cluster', {error});
+        await delay(clock, settings.resendMs);
+      }
   }
 
   async get(key: string, options: ReadOptions = {}): Promise<KeyValue | undefined> {
@@ -241,6 +258,11 @@ class EmbeddedStore implements OpenedStore {
       members: membership?.members() ?? [{id: raft.id, address, role: 'voter'}],
       degraded: replica.degraded,
     };
+  }
+
+  staleness(): Staleness {
+    const {replica} = this.live().opened;
+    return {revision: replica.machine.revision, ageMs: replica.ageMs};
   }
 
   close(): Promise<void> {

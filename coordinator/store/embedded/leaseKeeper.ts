@@ -21,7 +21,8 @@ export class LeaseKeeper {
   private readonly deadlines: LeaseDeadlines;
   /** Leases whose end is in the log but not applied. */
   private readonly expiring = new Map<string, Promise<unknown>>();
-  private wasLeader = false;
+  /** The lead has begun, and every lease has its whole time. */
+  private leads = false;
 
   constructor(
     private readonly replica: Replica,
@@ -39,9 +40,8 @@ export class LeaseKeeper {
 
   /** The lead has begun or ended, or the state is another one. */
   roleChanged(): void {
-    const {isLeader} = this.replica;
-    if (isLeader && !this.wasLeader) this.restart();
-    this.wasLeader = isLeader;
+    this.leads = this.replica.isLeader;
+    if (this.leads) this.restart();
   }
 
   /** Gives every lease its whole time. */
@@ -60,7 +60,7 @@ export class LeaseKeeper {
   }
 
   endDue(): void {
-    if (!this.replica.isLeader) return;
+    if (!this.leads || !this.replica.isLeader) return;
     for (const id of this.deadlines.due(this.parts.clock.now())) this.expire(id);
   }
 
@@ -97,7 +97,8 @@ export class LeaseKeeper {
       return;
     }
     const ended = Promise.resolve()
-      .then(() => this.replica.propose({kind: 'endLease', id, expired: true}))
+      // Whoever leads next gives it its whole time again: it must not be told of the end that was due here.
+      .then(() => this.replica.propose({kind: 'endLease', id, expired: true}, 'whileLeading'))
       .catch((error: unknown) => this.parts.logger.warn('a lease could not be ended', {error}))
       .finally(() => this.expiring.delete(id));
     this.expiring.set(id, ended);

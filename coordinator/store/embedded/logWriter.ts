@@ -60,6 +60,7 @@ export class LogWriter {
   private nextIndex: number;
   private lastState: HardState;
   private busy = false;
+  private deleting: Promise<void> = Promise.resolve();
   private total = 0;
   /** End of the bytes that a failed append may have left behind the last frame. */
   private dirtyTo = 0;
@@ -152,8 +153,14 @@ export class LogWriter {
     }
   }
 
-  /** Deletes segments whose entries are all at or below `index`. */
-  async deleteTo(index: number): Promise<void> {
+  /** Deletes segments whose entries are all at or below `index`. A snapshot that was written and one that was received may both ask at a time. */
+  deleteTo(index: number): Promise<void> {
+    const deleted = this.deleting.then(() => this.deleteSegments(index));
+    this.deleting = deleted.catch(() => undefined);
+    return deleted;
+  }
+
+  private async deleteSegments(index: number): Promise<void> {
     for (;;) {
       const oldest = this.closed[0];
       if (!oldest || oldest.lastIndex > index) break;

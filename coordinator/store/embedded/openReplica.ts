@@ -3,6 +3,7 @@ import path from 'node:path';
 import type {Logger} from '../../observability/logger.ts';
 import {initialConfiguration} from '../../raft/configuration.ts';
 import {RaftNode} from '../../raft/raftNode.ts';
+import type {RaftConfig} from '../../raft/types.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import type {DirectoryLock} from '../../runtime/directoryLock.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
@@ -37,6 +38,14 @@ export interface OpenedReplica {
   close(): Promise<void>;
 }
 
+/** For who watches a replica from within, as a simulation does. */
+export interface ReplicaProbe {
+  /** Makes the Raft node. */
+  newNode(config: RaftConfig): RaftNode;
+  /** Before the replica starts. */
+  opened(replica: OpenedReplica): void;
+}
+
 export interface ReplicaEnvironment {
   readonly directory: string;
   readonly disk: Disk;
@@ -48,6 +57,7 @@ export interface ReplicaEnvironment {
   readonly cluster?: ClusterOptions | undefined;
   /** Of a member of a cluster; absent for a node that is alone. */
   readonly transport?: Transport | undefined;
+  readonly probe?: ReplicaProbe | undefined;
 }
 
 export async function openReplica(
@@ -94,7 +104,7 @@ async function openLocked(
       {hint: RESTORE},
     );
   const {raftTickMs, heartbeatMs, electionMs} = settings;
-  const raft = new RaftNode({
+  const config: RaftConfig = {
     id: version.node,
     hardState: recovered.hardState,
     start,
@@ -102,7 +112,8 @@ async function openLocked(
     random,
     electionTicks: Math.max(2, Math.round(electionMs / raftTickMs)),
     heartbeatTicks: Math.max(1, Math.round(heartbeatMs / raftTickMs)),
-  });
+  };
+  const raft = environment.probe?.newNode(config) ?? new RaftNode(config);
   let changing: Promise<void> = Promise.resolve();
   const change = (part: Partial<Pick<typeof version, 'segment' | 'removed'>>): Promise<void> => {
     const write = async (): Promise<void> => {
@@ -127,7 +138,7 @@ async function openLocked(
   const received = new ReceivedSnapshot(disk, logger);
   const parts = {...environment, raft, log, snapshots, machine, client, received, transport};
   const replica = new Replica(parts, start, listener);
-  return {
+  const opened: OpenedReplica = {
     raft,
     log,
     replica,
@@ -145,4 +156,6 @@ async function openLocked(
       await lock.release();
     },
   };
+  environment.probe?.opened(opened);
+  return opened;
 }

@@ -5,10 +5,14 @@ import type {Origin} from '../proposals.ts';
 import type {Outcome} from '../stateMachine.ts';
 import {SequenceWindow} from './sequenceWindow.ts';
 
+/** `whileLeading`: only for the log of this node, in the term of now. */
+export type Validity = 'always' | 'whileLeading';
+
 export interface Proposal {
   readonly origin: Origin;
   readonly command: Command;
   readonly data: Uint8Array;
+  readonly validity: Validity;
   /** Monotonic ms. */
   readonly since: number;
   resolve(outcome: Outcome): void;
@@ -47,11 +51,12 @@ export class PendingProposals {
   }
 
   add(proposal: Proposal): Waiting {
-    const {origin, command, data, since, resolve, reject} = proposal;
+    const {origin, command, data, validity, since, resolve, reject} = proposal;
     const waiting: Waiting = {
       origin,
       command,
       data,
+      validity,
       since,
       resolve,
       reject,

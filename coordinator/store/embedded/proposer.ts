@@ -10,7 +10,7 @@ import {BinaryWriter} from '../binary.ts';
 import type {Command} from '../commands.ts';
 import {decodeProposal, encodeProposal, type Proposed} from '../proposals.ts';
 import type {Outcome, StateMachine} from '../stateMachine.ts';
-import {PendingProposals, type WaitingProposal} from './pendingProposals.ts';
+import {PendingProposals, type Validity, type WaitingProposal} from './pendingProposals.ts';
 import type {EmbeddedSettings} from './settings.ts';
 
 export interface ProposerParts {
@@ -30,7 +30,7 @@ export class Proposer {
 
   constructor(private readonly parts: ProposerParts) {}
 
-  propose(command: Command): Promise<Outcome> {
+  propose(command: Command, validity: Validity): Promise<Outcome> {
     const {clock, client, settings} = this.parts;
     if (this.pending.size >= settings.maxPendingProposals || this.pending.bytes >= settings.maxPendingBytes)
       throw new CoordinatorError(
@@ -40,13 +40,17 @@ export class Proposer {
     const origin = this.pending.nextOrigin(client);
     const data = encodeProposal(this.encoder, origin, command);
     return new Promise((resolve, reject) => {
-      const proposal = {origin, command, data, since: clock.now(), resolve, reject};
+      const proposal = {origin, command, data, validity, since: clock.now(), resolve, reject};
       this.submit(this.pending.add(proposal));
     });
   }
 
   private submit(proposal: WaitingProposal): void {
     const {raft, clock} = this.parts;
+    if (proposal.validity === 'whileLeading' && raft.role !== 'leader') {
+      this.giveUp(proposal, 'the lead has ended');
+      return;
+    }
     const outcome = raft.propose(proposal.data);
     if (outcome.kind === 'appended') this.pending.appended(proposal, outcome);
     else if (outcome.kind === 'forwarded') this.pending.forwarded(proposal, clock.now());
@@ -74,6 +78,8 @@ export class Proposer {
   /** Another leader or term. */
   roleChanged(): void {
     this.pending.forgetPlaces();
+    for (const waiting of this.pending.olderThan(Number.POSITIVE_INFINITY))
+      if (waiting.validity === 'whileLeading') this.giveUp(waiting, 'the lead has ended');
     this.resend(Number.POSITIVE_INFINITY);
   }
 
@@ -105,14 +111,17 @@ export class Proposer {
     const what = this.parts.isAlone
       ? 'the disk did not finish the write in time'
       : 'no majority acknowledged the write in time';
-    for (const waiting of this.pending.olderThan(time)) {
-      this.pending.settle(waiting);
-      waiting.reject(
-        waiting.mayApply
-          ? new CoordinatorError('timeout', `${what}; it may yet be applied`)
-          : new CoordinatorError('unavailable', 'there was no leader to take the write: it is not applied'),
-      );
-    }
+    for (const waiting of this.pending.olderThan(time))
+      this.giveUp(waiting, waiting.mayApply ? what : 'there was no leader to take the write');
+  }
+
+  private giveUp(waiting: WaitingProposal, why: string): void {
+    this.pending.settle(waiting);
+    waiting.reject(
+      waiting.mayApply
+        ? new CoordinatorError('timeout', `${why}; it may yet be applied`)
+        : new CoordinatorError('unavailable', `${why}: it is not applied`),
+    );
   }
 
   /** Gives up everything. Alone, what is not on this disk is nowhere; with others, what was sent may be applied. */

@@ -9,11 +9,13 @@ import {assert} from '../../runtime/assert.ts';
 import {every} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {type Disposable, noDisposable} from '../../runtime/disposable.ts';
+import {ElapsedClock} from '../../runtime/elapsedClock.ts';
 import {CoordinatorError, describeError, isCoordinatorError, systemErrorCode} from '../../runtime/errors.ts';
 import type {Command} from '../commands.ts';
 import type {Outcome, StateMachine} from '../stateMachine.ts';
 import {LogWindow} from './logWindow.ts';
 import type {TransportListener} from './peers/transport.ts';
+import type {Validity} from './pendingProposals.ts';
 import {Proposer} from './proposer.ts';
 import type {ReplicaListener, ReplicaParts} from './replicaParts.ts';
 import {deliverSnapshot} from './snapshotDelivery.ts';
@@ -36,6 +38,7 @@ export class Replica {
   private readonly proposer: Proposer;
   private readonly reads: StrongReads;
   private readonly window: LogWindow;
+  private readonly elapsed: ElapsedClock;
   private current: StateMachine;
   private position: Position;
   private bytes = 0;
@@ -60,6 +63,7 @@ export class Replica {
     this.reads = new StrongReads(parts.raft);
     this.window = new LogWindow(parts.settings.followerLagBytes);
     this.leaderless = parts.clock.now();
+    this.elapsed = new ElapsedClock(parts.clock);
   }
 
   /** The state; another one after a snapshot was installed. */
@@ -79,6 +83,11 @@ export class Replica {
 
   get isLeader(): boolean {
     return this.parts.raft.role === 'leader';
+  }
+
+  /** All that was acknowledged anywhere so many milliseconds ago is applied here: a read index that was asked for then has been reached. */
+  get ageMs(): number {
+    return this.isSoleVoter ? 0 : this.elapsed.now() - this.reads.shownAt;
   }
 
   /** Why writes are refused or do not end, for a person. */
@@ -122,11 +131,14 @@ export class Replica {
     if (this.state.kind === 'closed') throw new CoordinatorError('closed', 'the store is closed');
   }
 
-  /** Resolves once the command is durable on a majority and applied here. Sent again by itself when a leader is lost; applied once. */
-  propose(command: Command): Promise<Outcome> {
+  /**
+   * Resolves once the command is durable on a majority and applied here. Sent again by itself when a leader is lost; applied once. `whileLeading`: it
+   * holds only as long as this node leads, and is given up with the lead.
+   */
+  propose(command: Command, validity: Validity = 'always'): Promise<Outcome> {
     this.checkOpen();
     if (this.state.kind === 'degraded') throw new CoordinatorError('diskFull', this.state.reason);
-    const outcome = this.proposer.propose(command);
+    const outcome = this.proposer.propose(command, validity);
     this.schedule();
     return outcome;
   }
@@ -266,7 +278,7 @@ export class Replica {
   }
 
   private async readIndex(): Promise<void> {
-    const {done, isFirst} = this.reads.join(this.parts.clock.now());
+    const {done, isFirst} = this.reads.join(this.parts.clock.now(), this.elapsed.now());
     if (isFirst) this.schedule();
     await done;
   }

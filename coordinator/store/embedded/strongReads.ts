@@ -6,6 +6,8 @@ import {type Deferred, deferred} from '../../runtime/deferred.ts';
 interface Batch {
   readonly done: Deferred<void>;
   readonly since: number;
+  /** The same moment, by the clock of ages. */
+  readonly askedAt: number;
 }
 
 interface Confirmed extends Batch {
@@ -17,13 +19,19 @@ export class StrongReads {
   private gathering: Batch | undefined;
   private readonly asked = new Map<string, Batch>();
   private confirmed: Confirmed[] = [];
+  private shown = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly raft: RaftNode) {}
 
+  /** The state shows everything that was acknowledged anywhere at this moment, by the clock of ages. */
+  get shownAt(): number {
+    return this.shown;
+  }
+
   /** Resolves once the state is at least as new as the moment of the call. `isFirst`: somebody must call `ask` at the end of the turn. */
-  join(now: number): {readonly done: Promise<void>; readonly isFirst: boolean} {
+  join(now: number, askedAt: number): {readonly done: Promise<void>; readonly isFirst: boolean} {
     const isFirst = this.gathering === undefined;
-    this.gathering ??= {done: deferred(), since: now};
+    this.gathering ??= {done: deferred(), since: now, askedAt};
     return {done: this.gathering.done.promise, isFirst};
   }
 
@@ -48,7 +56,11 @@ export class StrongReads {
 
   applied(index: number): void {
     if (this.confirmed.length === 0) return;
-    for (const batch of this.confirmed) if (batch.index <= index) batch.done.resolve();
+    for (const batch of this.confirmed) {
+      if (batch.index > index) continue;
+      this.shown = Math.max(this.shown, batch.askedAt);
+      batch.done.resolve();
+    }
     this.confirmed = this.confirmed.filter(batch => batch.index > index);
   }
 

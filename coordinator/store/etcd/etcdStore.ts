@@ -3,6 +3,7 @@ import type {IEvent, IResponseHeader} from 'etcd3';
 import {type Logger, silentLogger} from '../../observability/logger.ts';
 import {type Clock, every} from '../../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
+import {ElapsedClock} from '../../runtime/elapsedClock.ts';
 import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {Random} from '../../runtime/random.ts';
 import type {RevisionEvents} from '../revisionLog.ts';
@@ -12,6 +13,7 @@ import type {
   RangeOptions,
   RangeResult,
   ReadOptions,
+  Staleness,
   Store,
   StoreStatus,
   Txn,
@@ -46,14 +48,6 @@ export interface EtcdStoreOptions {
   readonly endOfTurn?: ((run: () => void) => void) | undefined;
   /** The last thing that closing does. */
   readonly closed?: (() => Promise<void>) | undefined;
-}
-
-/** How far what the watches have shown is behind the etcd. */
-export interface Staleness {
-  /** The watches have shown everything up to here. */
-  readonly revision: number;
-  /** And everything that was there so many milliseconds ago. */
-  readonly ageMs: number;
 }
 
 /** Rejects with `unavailable` (no member with a majority answers), `unauthorized` or `corrupt` (the prefix holds something else). */
@@ -93,6 +87,7 @@ export class EtcdStore implements Store {
   private readonly renewals: LeaseRenewals;
   private readonly members: MemberStatus;
   private readonly freshness: Freshness;
+  private readonly elapsed: ElapsedClock;
   private watches: EtcdWatches | undefined;
   private identity: Incarnation | undefined;
   private newest = 0;
@@ -109,7 +104,8 @@ export class EtcdStore implements Store {
     const {requestTimeoutMs, pageKeys} = settings;
     const space = new KeySpace(address.prefix);
     this.space = space;
-    this.freshness = new Freshness(clock.now());
+    this.elapsed = new ElapsedClock(clock);
+    this.freshness = new Freshness(this.elapsed.now());
     const probeKey = space.incarnation;
     const endpoints = this.owned.add(new EtcdEndpoints({address, tls, probeKey, clock, logger, settings}));
     this.endpoints = endpoints;
@@ -120,7 +116,9 @@ export class EtcdStore implements Store {
     const beat: StallsParts['beat'] = (client, options) => client.kv.put(heartbeat, options);
     const stalls = new Stalls({endpoints, clock, settings, beat});
     this.calls = new EtcdCalls({endpoints, clock, requestTimeoutMs, stalls, answered, known});
-    this.reads = new EtcdReads({calls: this.calls, space, pageKeys, known});
+    // What the watches have shown was there, whoever is asked.
+    const shown = (): number => this.revision;
+    this.reads = new EtcdReads({calls: this.calls, space, pageKeys, known: shown});
     this.renewals = this.owned.add(new LeaseRenewals({endpoints, clock, requestTimeoutMs}));
     this.members = new MemberStatus(this.calls, logger);
   }
@@ -183,7 +181,7 @@ export class EtcdStore implements Store {
       const answer = await calls.read((client, options) => client.kv.txn(request, options));
       return txnResult(own, answer, space);
     }
-    const sentAt = this.parts.clock.now();
+    const sentAt = this.elapsed.now();
     const answer = await calls.write((client, options) => client.kv.txn(request, options));
     const result = txnResult(own, answer, space);
     // Where nothing changed, the revision may be of others, and the feed does not come by it.
@@ -249,7 +247,7 @@ export class EtcdStore implements Store {
   }
 
   staleness(): Staleness {
-    return {revision: this.live().revision, ageMs: this.freshness.ageMs(this.parts.clock.now())};
+    return {revision: this.live().revision, ageMs: this.freshness.ageMs(this.elapsed.now())};
   }
 
   close(): Promise<void> {
@@ -279,7 +277,7 @@ export class EtcdStore implements Store {
     if (this.ended) return this.ended.message;
     if (lostSince !== undefined && now - lostSince > staleAfterMs)
       return this.endpoints.unavailable().message;
-    const ageMs = this.freshness.ageMs(now);
+    const ageMs = this.freshness.ageMs(this.elapsed.now());
     if (ageMs <= Math.max(staleAfterMs, this.settings.heartbeatMs * 2)) return undefined;
     return `what the etcd has is shown as it was ${Math.round(ageMs / 1000)} s ago`;
   }
@@ -318,9 +316,9 @@ export class EtcdStore implements Store {
   }
 
   private tick(): void {
-    const {clock, logger} = this.parts;
+    const {logger} = this.parts;
     const {heartbeatMs, staleAfterMs} = this.settings;
-    const now = clock.now();
+    const now = this.elapsed.now();
     const missing = this.freshness.missingSince;
     if (missing !== undefined && now - missing > staleAfterMs)
       this.watches?.renew(new Error('its watch does not show what was written'));
@@ -337,8 +335,7 @@ export class EtcdStore implements Store {
 
   /** Resolves to the heartbeat's revision. */
   private async beat(): Promise<number> {
-    const {clock} = this.parts;
-    const sentAt = clock.now();
+    const sentAt = this.elapsed.now();
     const request = {key: this.space.heartbeat, value: Buffer.from('')};
     // One that was written twice does no harm.
     const {header} = await this.calls.read((client, options) => client.kv.put(request, options));

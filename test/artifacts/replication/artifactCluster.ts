@@ -87,7 +87,8 @@ export class ArtifactCluster {
 
   async close(): Promise<void> {
     for (const member of this.members.values()) await member.stop();
-    await rm(this.folder, {recursive: true, force: true});
+    // What was under way ends a moment later.
+    await rm(this.folder, {recursive: true, force: true, maxRetries: 5});
   }
 }
 

@@ -1,8 +1,11 @@
 /** Artifacts of a cluster: what is acknowledged is on a majority of disks, and every coordinator serves every artifact. */
 import assert from 'node:assert/strict';
 import {createHash, randomBytes} from 'node:crypto';
+import {once} from 'node:events';
 import {readFile, writeFile} from 'node:fs/promises';
+import * as net from 'node:net';
 import path from 'node:path';
+import {blobsOf} from '../../../coordinator/artifacts/textArtifacts.ts';
 import {isCoordinatorError} from '../../../coordinator/runtime/errors.ts';
 import {found} from '../../support/waiting.ts';
 import {cuttingProxy} from '../cuttingProxy.ts';
@@ -102,6 +105,35 @@ describe('artifacts of several coordinators', () => {
       assert.equal(parts.length, Math.ceil(500_000 / (64 * 1024)));
     });
 
+    it('does not wait for one that hangs, nor does reading', async () => {
+      await start();
+      const hanging = net.createServer().listen(0, '127.0.0.1');
+      await once(hanging, 'listening');
+      const sockets: net.Socket[] = [];
+      hanging.on('connection', socket => sockets.push(socket));
+      const address = hanging.address();
+      assert.ok(address && typeof address === 'object');
+      cluster.member('c').seenPort = address.port;
+      const content = randomBytes(1000);
+      const sha256 = await put('a', content);
+      assert.deepEqual(await cluster.having(sha256), ['a', 'b']);
+      const {sha256: elsewhere} = await cluster.member('b').store.tenant(TENANT).put(randomBytes(10));
+      assert.ok(await cluster.member('a').read(elsewhere));
+      assert.ok(sockets.length > 0, 'it was asked');
+      for (const socket of sockets) socket.destroy();
+      hanging.close();
+    });
+
+    it('sets aside what went bad here, and takes it anew from a sender who still has it', async () => {
+      await start();
+      const content = randomBytes(200_000);
+      const {sha256} = await cluster.member('a').store.tenant(TENANT).put(content);
+      await writeFile(cluster.member('a').store.tenant(TENANT).blobFile(sha256), randomBytes(200_000));
+      await cluster.member('a').client().upload(content);
+      assert.equal(await cluster.member('a').store.tenant(TENANT).verify(sha256), 'sound');
+      assert.ok((await cluster.having(sha256)).length >= 2);
+    });
+
     it('may take long as long as it gets on', async () => {
       const transfer = {maxTries: 2, minBackoffMs: 200, maxBackoffMs: 200, partBytes: 64 * 1024};
       await start({settings: {patienceMs: 800, transfer}});
@@ -174,6 +206,25 @@ describe('artifacts of several coordinators', () => {
       const sha256 = sha(content);
       await writeFile(cluster.member('b').store.tenant(TENANT).blobFile(sha256), randomBytes(5000));
       assert.deepEqual(await cluster.member('a').read(sha256), content);
+    });
+
+    it('replaces a copy of its own that is broken', async () => {
+      await start();
+      const content = randomBytes(500);
+      const sha256 = await only('a', content);
+      await only('b', content);
+      const blobs = blobsOf(cluster.member('a').replicated.tenant(TENANT));
+      const breakIt = () =>
+        writeFile(cluster.member('a').store.tenant(TENANT).blobFile(sha256), randomBytes(500));
+      await breakIt();
+      assert.deepEqual(Buffer.from(await blobs.get(sha256)), content);
+      await breakIt();
+      const file = path.join(cluster.folder, 'y');
+      await cluster.member('a').client().download(sha256, file);
+      assert.deepEqual(await readFile(file), content);
+      await cluster.member('b').stop();
+      await breakIt();
+      await assert.rejects(blobs.get(sha256), code('corrupt'));
     });
 
     it('is sure that there is none when a majority lacks it, and does not know with fewer', async () => {

@@ -3,9 +3,9 @@ import type {Disposable} from '../../../coordinator/runtime/disposable.ts';
 import type {HistoryEvent} from '../checker/history.ts';
 import type {StoreInput, StoreOutput} from '../checker/storeModel.ts';
 import type {Chance} from './chance.ts';
+import type {Member} from './member.ts';
+import type {Answer} from './memberService.ts';
 import type {Network} from './network.ts';
-import type {Replica} from './replica.ts';
-import type {Answer} from './replicaService.ts';
 import {Requests} from './requests.ts';
 import type {Scheduler} from './scheduler.ts';
 
@@ -15,7 +15,7 @@ export interface ClusterView {
   readonly network: Network;
   /** Addresses that a client knows. */
   readonly ids: readonly string[];
-  replica(id: string): Replica | undefined;
+  member(id: string): Member | undefined;
   record(event: HistoryEvent): void;
 }
 
@@ -101,10 +101,10 @@ export class Client {
       name,
       to,
       () => {
-        const replica = cluster.replica(to);
-        replica?.process.run(() =>
-          replica.service.request(input, answer => network.send(to, name, () => hear(answer), true)),
-        );
+        const answer = (said: Answer): void => network.send(to, name, () => hear(said), true);
+        const member = cluster.member(to);
+        if (member) member.process.run(() => member.service.request(input, answer));
+        else answer({kind: 'refused', leader: undefined});
       },
       true,
     );
@@ -119,7 +119,7 @@ export class Client {
   private readLocally(): void {
     const {cluster, chance, name} = this;
     const node = chance.pick(cluster.ids);
-    const found = cluster.replica(node)?.service.local();
+    const found = cluster.member(node)?.service.local();
     if (!found) return;
     const {revision, kvs} = found;
     cluster.record({type: 'local', at: cluster.scheduler.now, process: name, node, revision, kvs});
@@ -135,7 +135,7 @@ export class Client {
 export class Watcher {
   private from = 1;
   private life = 0;
-  private at: Replica | undefined;
+  private at: Member | undefined;
   private subscription: Disposable | undefined;
 
   constructor(
@@ -157,14 +157,14 @@ export class Watcher {
 
   private attach(): void {
     const {cluster, chance, prefix} = this;
-    const replica = cluster.replica(chance.pick(cluster.ids));
-    if (!replica?.isLive) return;
+    const member = cluster.member(chance.pick(cluster.ids));
+    if (!member?.isOpen) return;
     const watcher = `${this.name}.${this.life}`;
     const {now} = cluster.scheduler;
     cluster.record({type: 'watch', at: now, watcher, prefix, from: this.from});
-    this.at = replica;
-    this.subscription = replica.service.watch(prefix, this.from, message => {
-      if (this.at !== replica) return;
+    this.at = member;
+    this.subscription = member.service.watch(prefix, this.from, message => {
+      if (this.at !== member) return;
       const at = cluster.scheduler.now;
       if (message.kind === 'events') {
         this.from = message.revision + 1;

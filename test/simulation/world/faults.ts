@@ -14,6 +14,7 @@ export const FAULT_KINDS = [
   'succession',
   'powerLoss',
   'kill',
+  'shutDown',
   'restartStorm',
   'pause',
   'slowDisk',
@@ -95,6 +96,9 @@ export class Faults {
       case 'powerLoss':
       case 'kill':
         this.fell(machine, kind === 'powerLoss' ? 'lost' : 'kept');
+        break;
+      case 'shutDown':
+        world.shutDown(machine);
         break;
       case 'restartStorm':
         for (const one of chance.some(world.machines, 1 + chance.whole(world.machines.length)))

@@ -5,6 +5,7 @@
 import {decodeConfiguration} from '../../../coordinator/raft/configuration.ts';
 import type {AppendReply, Message} from '../../../coordinator/raft/messages.ts';
 import {majority} from '../../../coordinator/raft/quorum.ts';
+import type {RaftNode} from '../../../coordinator/raft/raftNode.ts';
 import {
   type Configuration,
   type Entry,
@@ -15,7 +16,6 @@ import {
 } from '../../../coordinator/raft/types.ts';
 import {hashBytes, hashNumber, hashText} from './digest.ts';
 import {LogMirror} from './logMirror.ts';
-import type {Replica} from './replica.ts';
 
 export class Violation extends Error {
   override readonly name = 'Violation';
@@ -48,8 +48,6 @@ interface Account {
 interface Committed {
   readonly term: number;
   readonly hash: number;
-  /** Of outcomes and revisions up to here. */
-  readonly state: number;
   /** The lowest term in which it is known to be committed. */
   readonly knownIn: number;
   readonly configuration: Configuration;
@@ -63,6 +61,7 @@ export class Ledger {
   /** By index; the first ones come from index 1. */
   private readonly committed: Committed[] = [];
   private readonly stateHashes = new Map<string, number>();
+  private readonly counts = new Map<number, string>();
 
   constructor(private readonly first: Configuration) {}
 
@@ -80,9 +79,10 @@ export class Ledger {
   }
 
   recovered(
-    {id, node}: Replica,
+    node: RaftNode,
     found: {hardState: HardState; start: SnapshotMark; entries: readonly Entry[]},
   ): void {
+    const {id} = node;
     const account = this.account(id);
     const {durable, hardState} = account;
     const what = `${id} found term ${found.hardState.term} with vote '${found.hardState.vote}'`;
@@ -121,7 +121,8 @@ export class Ledger {
     account.term = node.currentTerm;
   }
 
-  handedOut({id, node}: Replica, ready: Ready): void {
+  handedOut(node: RaftNode, ready: Ready): void {
+    const {id} = node;
     const account = this.account(id);
     if (ready.hardState) account.writing = ready;
     if (ready.snapshot) account.handed.reset(ready.snapshot.index, this.hashAt(ready.snapshot));
@@ -137,7 +138,7 @@ export class Ledger {
     }
   }
 
-  persisted({id}: Replica, ready: Ready): void {
+  persisted({id}: RaftNode, ready: Ready): void {
     const account = this.account(id);
     account.writing = undefined;
     account.abandoned = [];
@@ -171,7 +172,8 @@ export class Ledger {
   }
 
   /** As after a restart, what is not on disk is forgotten. */
-  abandoned({id, node}: Replica, ready: Ready): void {
+  abandoned(node: RaftNode, ready: Ready): void {
+    const {id} = node;
     const account = this.account(id);
     account.committed = node.committed;
     account.term = node.currentTerm;
@@ -181,7 +183,7 @@ export class Ledger {
   }
 
   /** Nothing may leave a node that follows from what is not on its disk. */
-  sent({id}: Replica, message: Message): void {
+  sent(id: string, message: Message): void {
     const {hardState, durable} = this.account(id);
     if (!('term' in message) || message.kind === 'preVote' || message.kind === 'preVoteReply') return;
     const says = `${id} sent ${message.kind} of term ${message.term} to ${message.to}`;
@@ -214,19 +216,17 @@ export class Ledger {
       );
   }
 
-  applied({id, machine, node}: Replica, entry: Entry, outcome: object | undefined): void {
+  applied({id, currentTerm}: RaftNode, entry: Entry): void {
     const account = this.account(id);
     if (entry.index !== account.applied + 1)
       throw new Violation('applied once, in order', `${id} applied ${entry.index} after ${account.applied}`);
     account.applied = entry.index;
     const hash = chain(this.committed[entry.index - 2]?.hash ?? 0, entry);
-    const before = this.committed[entry.index - 2]?.state ?? 0;
-    const state = hashNumber(machine.revision, hashText(outcome ? JSON.stringify(outcome) : '', before));
     const known = this.committed[entry.index - 1];
     if (!known) {
       const configuration =
         entry.kind === 'configuration' ? decodeConfiguration(entry.data) : this.configuration;
-      this.committed.push({term: entry.term, hash, state, knownIn: node.currentTerm, configuration});
+      this.committed.push({term: entry.term, hash, knownIn: currentTerm, configuration});
       this.checkQuorum(entry.index, hash);
       return;
     }
@@ -235,10 +235,17 @@ export class Ledger {
         'state machine safety',
         `${id} applied another entry ${entry.index} (term ${entry.term}, known ${known.term})`,
       );
-    if (known.state !== state)
+  }
+
+  /** Equal entries give equal states: as far as these numbers tell. */
+  countsAt(id: string, index: number, counts: readonly number[]): void {
+    const text = counts.join();
+    const known = this.counts.get(index);
+    if (known === undefined) this.counts.set(index, text);
+    else if (known !== text)
       throw new Violation(
         'deterministic state machine',
-        `${id} came to another outcome at entry ${entry.index}`,
+        `${id} came to ${text} at entry ${index}, another to ${known}`,
       );
   }
 
@@ -251,7 +258,8 @@ export class Ledger {
       throw new Violation('equal states', `${id} has another state at entry ${index}`);
   }
 
-  stepped({id, node}: Replica): void {
+  stepped(node: RaftNode): void {
+    const {id} = node;
     const account = this.account(id);
     const {committed, applied, currentTerm, role, lastIndex} = node;
     if (currentTerm < account.term)

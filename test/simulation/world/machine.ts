@@ -28,6 +28,7 @@ export class Machine {
   private wallJumped = 0;
   private process: Process | undefined;
   private lives = 0;
+  private retired = false;
   private powerLost = false;
   /** Steps of the process that wait for the end of a pause. */
   private held: (() => void)[] | undefined;
@@ -43,6 +44,15 @@ export class Machine {
 
   get isUp(): boolean {
     return this.process !== undefined;
+  }
+
+  /** It is never started again. */
+  get isRetired(): boolean {
+    return this.retired;
+  }
+
+  retire(): void {
+    this.retired = true;
   }
 
   get isPaused(): boolean {
@@ -99,8 +109,13 @@ export class Machine {
     const isAlive = (): boolean => this.lives === life;
     const run = (step: () => void): void => {
       if (!isAlive()) return;
-      if (this.held) this.held.push(() => run(step));
-      else step();
+      if (this.held) {
+        this.held.push(() => run(step));
+        return;
+      }
+      // Whatever promises it settles, their continuations belong to it.
+      scheduler.settled = true;
+      step();
     };
     const after = (delayMs: number, step: () => void): void =>
       scheduler.after(delayMs / this.rate, () => run(step));

@@ -26,6 +26,8 @@ export const FAIR: Readonly<NetworkWeather> = {
 
 /** Shortest way from one machine to another. */
 const FLOOR_MS = 0.1;
+/** A stream sends again what was not acknowledged for so long. */
+const RESEND_MS = 30;
 
 export class Network {
   weather: NetworkWeather = {...FAIR};
@@ -63,6 +65,19 @@ export class Network {
     if (once) return;
     if (chance.happens(weather.repeat)) this.deliverLater(from, to, this.delay(), deliver);
     if (chance.happens(weather.replay)) this.deliverLater(from, to, chance.between(200, 5000), deliver);
+  }
+
+  /**
+   * As a stream does it: behind what arrives at `after`, and what is lost on the way goes again. `done` hears whether it got there or the link was cut.
+   * Returns when.
+   */
+  sendInOrder(from: string, to: string, after: number, done: (arrives: boolean) => void): number {
+    this.sent += 1;
+    const again = this.chance.happens(this.weather.loss) ? RESEND_MS : 0;
+    const clog = this.clogged.get(`${from}>${to}`) ?? 0;
+    const arrival = Math.max(after, this.scheduler.now + this.delay() + again + clog);
+    this.scheduler.at(arrival, () => done(!this.isCut(from, to)));
+    return arrival;
   }
 
   private deliverLater(from: string, to: string, delayMs: number, deliver: () => void): void {

@@ -1,10 +1,8 @@
 /** One simulated cluster with its clients, its faults and its books, from one seed. */
 
-import {isJoint, membersOf, NO_CONFIGURATION} from '../../../coordinator/raft/configuration.ts';
+import {isJoint, membersOf} from '../../../coordinator/raft/configuration.ts';
 import type {Message} from '../../../coordinator/raft/messages.ts';
-import type {RaftNode} from '../../../coordinator/raft/raftNode.ts';
-import type {Configuration, Entry, RaftConfig, SnapshotMark} from '../../../coordinator/raft/types.ts';
-import type {Outcome} from '../../../coordinator/store/stateMachine.ts';
+import type {Configuration} from '../../../coordinator/raft/types.ts';
 import {encodeState} from '../../../coordinator/store/stateSnapshot.ts';
 import type {HistoryEvent} from '../checker/history.ts';
 import {Chance} from './chance.ts';
@@ -13,17 +11,17 @@ import {hashBytes, hashNumber, hashText} from './digest.ts';
 import {drawFaultKinds, Faults} from './faults.ts';
 import {Ledger, Violation} from './ledger.ts';
 import {Machine} from './machine.ts';
+import {addressOf, FOLDER, Member, type MemberLimits, type MemberObserver} from './member.ts';
 import {drawChanges} from './membershipChanges.ts';
 import {Network} from './network.ts';
-import {FOLDER, Replica, type ReplicaObserver} from './replica.ts';
+import type {NodeObserver} from './observedNode.ts';
 import {Scheduler} from './scheduler.ts';
-import type {SentSnapshot} from './snapshotTransfer.ts';
+import type {SimulatedTransport, TransportWorld} from './simulatedTransport.ts';
 
 export interface WorldOptions {
   readonly seed: number;
   readonly voters: number;
   readonly clients: number;
-  readonly newNode: (config: RaftConfig) => RaftNode;
 }
 
 /** Events that a failure shows. */
@@ -32,8 +30,10 @@ const REMEMBERED = 60;
 const SPARES = 2;
 /** Reads of the curious in one run. */
 const MOST_PEEKS = 80;
+/** A member that does not end by itself when it is told to is killed. */
+const SHUT_DOWN_MS = 2500;
 
-export class World implements ClusterView, ReplicaObserver {
+export class World implements ClusterView, MemberObserver, TransportWorld {
   readonly scheduler = new Scheduler();
   readonly network: Network;
   readonly machines: readonly Machine[];
@@ -42,21 +42,24 @@ export class World implements ClusterView, ReplicaObserver {
   readonly history: HistoryEvent[] = [];
   readonly faults: Faults;
   readonly clients: readonly Client[];
-  readonly counts = {steps: 0, boots: 0, snapshots: 0, installs: 0, changes: 0, deaths: 0};
+  readonly counts = {steps: 0, boots: 0, installs: 0, changes: 0, deaths: 0};
   /** What an invariant says against this run. */
   violation: Error | undefined;
   private readonly configuration: Configuration;
   /** Small ones split what would go at once. */
-  private readonly limits;
-  private readonly replicas = new Map<string, Replica>();
+  private readonly limits: MemberLimits;
+  private readonly members = new Map<string, Member>();
   private readonly recent: string[] = [];
   private digest: number;
   private operations = 0;
   /** The last term whose leader was asked at once. */
   private peekedAt = 0;
   private readonly rotten = new Map<Machine, {path: string; offset: number; mask: number}>();
+  /** To leave for good: their names are not used again. */
+  private readonly leavers = new Set<string>();
+  private readonly watchers: readonly Watcher[];
 
-  constructor(private readonly options: WorldOptions) {
+  constructor(options: WorldOptions) {
     const chance = new Chance(options.seed);
     this.digest = options.seed;
     this.network = new Network(this.scheduler, chance.fork());
@@ -68,17 +71,16 @@ export class World implements ClusterView, ReplicaObserver {
       (_, n) => new Machine(`n${n + 1}`, this.scheduler, chance.fork(), durableWrites),
     );
     this.ids = this.machines.map(({id}) => id);
-    this.configuration = {
-      voters: this.ids.slice(0, options.voters),
-      outgoing: [],
-      learners: [],
-      learnersNext: [],
-    };
+    const voters = this.ids.slice(0, options.voters);
+    this.configuration = {voters, outgoing: [], learners: [], learnersNext: []};
     this.limits = {
       maxMessageBytes: chance.pick([1, 200, 1000, 100_000]),
       maxReadyBytes: chance.pick([1, 500, 2000, 100_000]),
       maxInFlight: chance.pick([1, 2, 8]),
       snapshotEntries: chance.pick([10, 25, 80]),
+      followerLagBytes: chance.pick([1, 2000, 20_000]),
+      snapshotChunkBytes: chance.pick([200, 1000, 4000]),
+      snapshotWindow: chance.pick([1, 3, 8]),
     };
     this.ledger = new Ledger(this.configuration);
     this.faults = new Faults(this, kinds, chance.fork());
@@ -89,8 +91,6 @@ export class World implements ClusterView, ReplicaObserver {
     );
     this.watchers = ['', 'a', 'l/'].map((prefix, n) => new Watcher(`w${n + 1}`, prefix, this, chance.fork()));
   }
-
-  private readonly watchers: readonly Watcher[];
 
   get trace(): number {
     return this.digest;
@@ -108,12 +108,13 @@ export class World implements ClusterView, ReplicaObserver {
   private peekAtLeaders(left: number): void {
     const latest = this.leader();
     let done = 0;
-    for (const replica of this.replicas.values()) {
-      if (!replica.isLive || replica.node.role !== 'leader') continue;
-      const isNew = replica === latest && this.peekedAt !== replica.node.currentTerm;
-      if (isNew) this.peekedAt = replica.node.currentTerm;
-      if (!isNew && replica === latest) continue;
-      this.clients[0]?.peek(replica.id);
+    for (const member of this.members.values()) {
+      if (!member.isLeader) continue;
+      const term = member.node?.currentTerm ?? 0;
+      const isNew = member === latest && this.peekedAt !== term;
+      if (isNew) this.peekedAt = term;
+      if (!isNew && member === latest) continue;
+      this.clients[0]?.peek(member.id);
       done += 1;
     }
     if (left > 0) this.scheduler.after(5, () => this.peekAtLeaders(left - done));
@@ -128,16 +129,20 @@ export class World implements ClusterView, ReplicaObserver {
     }
   }
 
-  replica(id: string): Replica | undefined {
-    const replica = this.replicas.get(id);
-    return replica?.process.alive ? replica : undefined;
+  member(id: string): Member | undefined {
+    const member = this.members.get(id);
+    return member?.process.alive ? member : undefined;
   }
 
-  leader(): Replica | undefined {
-    let found: Replica | undefined;
-    for (const replica of this.replicas.values())
-      if (replica.isLive && replica.node.role === 'leader')
-        if (!found || found.node.currentTerm < replica.node.currentTerm) found = replica;
+  transport(id: string): SimulatedTransport | undefined {
+    return this.members.get(id)?.transport;
+  }
+
+  leader(): Member | undefined {
+    let found: Member | undefined;
+    for (const member of this.members.values())
+      if (member.isLeader && (member.node?.currentTerm ?? 0) > (found?.node?.currentTerm ?? -1))
+        found = member;
     return found;
   }
 
@@ -157,33 +162,35 @@ export class World implements ClusterView, ReplicaObserver {
   }
 
   bootIfDown(machine: Machine): void {
-    if (machine.isUp || this.violation) return;
+    if (machine.isUp || machine.isRetired || this.violation) return;
     this.counts.boots += 1;
     this.note(`${machine.id} boots`);
     machine.boot(process => {
-      const {newNode} = this.options;
-      const replica = new Replica(
-        process,
-        {
-          configuration: this.configuration.voters.includes(machine.id)
-            ? this.configuration
-            : NO_CONFIGURATION,
-          snapshotEntries: this.limits.snapshotEntries,
-          limits: this.limits,
-          newNode,
-          send: (from, message) => this.send(from, message),
-          sendSnapshot: (from, to, snapshot, arrived) => this.sendSnapshot(from.id, to, snapshot, arrived),
-        },
-        this,
-      );
-      this.replicas.set(machine.id, replica);
-      replica.start();
+      const settings = {founders: this.configuration.voters, limits: this.limits};
+      const member = new Member(process, settings, this, this);
+      this.members.set(machine.id, member);
+      member.start();
     });
   }
 
   fell(machine: Machine, power: 'kept' | 'lost'): void {
     this.note(`${machine.id} ${power === 'lost' ? 'loses power' : 'is killed'}`);
     machine.kill(power);
+  }
+
+  /** As a person stops it; it ends by itself, or is killed after a while. */
+  shutDown(machine: Machine): void {
+    const member = this.member(machine.id);
+    if (!member?.isOpen) return;
+    this.note(`${machine.id} is shut down`);
+    const end = (): void => {
+      if (!member.process.alive) return;
+      this.note(`${machine.id} has ended`);
+      machine.kill('kept');
+      this.scheduler.after(50, () => this.bootIfDown(machine));
+    };
+    member.process.run(() => member.shutDown(end));
+    this.scheduler.after(SHUT_DOWN_MS, end);
   }
 
   /** Flips a bit of the log of a machine that is down: it may refuse to start until the bit is back, but must not lose anything. */
@@ -203,83 +210,115 @@ export class World implements ClusterView, ReplicaObserver {
 
   transfer(to: string): void {
     const leader = this.leader();
-    if (!leader) return;
-    const {kind} = leader.node.transfer(to);
-    this.note(`transfer from ${leader.id} to ${to}: ${kind}`);
-    leader.pump();
+    const outcome = leader?.node?.transfer(to);
+    if (!leader || !outcome) return;
+    this.note(`transfer from ${leader.id} to ${to}: ${outcome.kind}`);
+    leader.process.run(() => leader.schedule());
   }
 
+  /** What the product asks of the node, one step at a time, or what it could ask of it: several steps at once. */
   changeMembership(chance: Chance): void {
     const leader = this.leader();
-    if (!leader) return;
-    const changes = drawChanges(leader.node.configuration, this.ids, chance);
+    if (!leader?.node) return;
+    if (chance.happens(0.4)) {
+      this.askForChange(leader, chance);
+      return;
+    }
+    const ids = this.ids.filter(id => !this.leavers.has(id));
+    const changes = drawChanges(leader.node.configuration, ids, chance);
     const outcome = leader.node.changeMembership(changes);
     const what = changes.map(({action, node}) => `${action} ${node}`).join(', ');
     this.note(
       `${leader.id} ${what}: ${outcome.kind === 'refused' ? outcome.reason : `entry ${outcome.index}`}`,
     );
     if (outcome.kind === 'proposed') this.counts.changes += 1;
-    leader.pump();
+    leader.process.run(() => leader.schedule());
   }
 
-  recovered(replica: Replica, found: Parameters<ReplicaObserver['recovered']>[1]): void {
-    this.rotten.delete(replica.process.machine);
+  /** As by `mcpx cluster add` and `remove`, on any member. */
+  private askForChange(leader: Member, chance: Chance): void {
+    const {voters = []} = leader.node?.configuration ?? {};
+    const asked = this.member(chance.pick(this.ids));
+    const cluster = asked?.isOpen ? asked.store?.cluster : undefined;
+    if (!asked || !cluster) return;
+    const staying = voters.filter(id => !this.leavers.has(id));
+    const outside = this.ids.filter(id => !voters.includes(id) && !this.leavers.has(id));
+    const adds = outside.length > 0 && chance.happens(0.6);
+    if (!adds && staying.length <= 2) return;
+    const id = chance.pick(adds ? outside : staying);
+    this.note(`${asked.id} is asked to ${adds ? 'add' : 'remove'} ${id}`);
+    if (!adds) this.leavers.add(id);
+    this.counts.changes += 1;
+    asked.process.run(() => {
+      const done = adds ? cluster.add(id, addressOf(id)) : cluster.remove(id);
+      done.then(
+        () => this.note(`${asked.id} has ${adds ? 'added' : 'removed'} ${id}`),
+        (error: unknown) => this.note(`${asked.id}: ${String(error)}`),
+      );
+    });
+  }
+
+  recovered(member: Member, found: Parameters<MemberObserver['recovered']>[1]): void {
+    this.rotten.delete(member.process.machine);
     this.note(
-      `${replica.id} recovered term ${found.hardState.term} entries ${found.start.index}+${found.entries.length}`,
+      `${member.id} recovered term ${found.hardState.term} entries ${found.start.index}+${found.entries.length}`,
     );
-    this.guard(() => this.ledger.recovered(replica, found));
+    const {node} = member;
+    if (node) this.guard(() => this.ledger.recovered(node, found));
   }
 
-  handedOut(replica: Replica, ready: Parameters<ReplicaObserver['handedOut']>[1]): void {
-    this.ledger.handedOut(replica, ready);
+  nodeObserver(member: Member): NodeObserver {
+    const {ledger} = this;
+    return {
+      handedOut: (node, ready) => this.guard(() => ledger.handedOut(node, ready)),
+      persisted: (node, ready) => {
+        const {hardState, entries, snapshot} = ready;
+        this.note(
+          `${node.id} persisted ${hardState?.term}/${hardState?.vote} ${entries.length} to ${entries.at(-1)?.index ?? '-'}`,
+        );
+        this.guard(() => ledger.persisted(node, ready));
+        if (snapshot) this.installed(member, snapshot.index);
+      },
+      abandoned: (node, ready) => {
+        this.note(`${node.id} abandoned a write`);
+        this.guard(() => ledger.abandoned(node, ready));
+      },
+      applied: (node, entries) => {
+        this.fold(node.id, entries.at(-1)?.index ?? 0);
+        this.guard(() => {
+          for (const entry of entries) ledger.applied(node, entry);
+          const {machine} = member;
+          if (!machine) return;
+          const {revision, compactRevision, keys, leases, members} = machine;
+          const counts = [revision, compactRevision, keys.size, leases.size, members.size];
+          ledger.countsAt(node.id, entries.at(-1)?.index ?? 0, counts);
+        });
+      },
+      stepped: node => this.guard(() => ledger.stepped(node)),
+    };
   }
 
-  persisted(replica: Replica, ready: Parameters<ReplicaObserver['persisted']>[1]): void {
-    const {hardState, entries} = ready;
-    this.note(
-      `${replica.id} persisted ${hardState?.term}/${hardState?.vote} ${entries.length} to ${entries.at(-1)?.index ?? '-'}`,
-    );
-    this.guard(() => this.ledger.persisted(replica, ready));
-  }
-
-  abandoned(replica: Replica, ready: Parameters<ReplicaObserver['abandoned']>[1]): void {
-    this.note(`${replica.id} abandoned a write`);
-    this.ledger.abandoned(replica, ready);
-  }
-
-  applied(replica: Replica, entry: Entry, outcome: Outcome | undefined): void {
-    this.fold(replica.id, entry.index);
-    this.ledger.applied(replica, entry, outcome);
-  }
-
-  snapshotWritten(replica: Replica, mark: SnapshotMark): void {
-    this.counts.snapshots += 1;
-    this.note(`${replica.id} wrote a snapshot of ${mark.index}`);
-  }
-
-  installed(replica: Replica, mark: SnapshotMark): void {
+  private installed(member: Member, index: number): void {
     this.counts.installs += 1;
-    this.note(`${replica.id} installed the snapshot of ${mark.index}`);
-    let digest = 0;
-    for (const chunk of encodeState(replica.machine)) digest = hashBytes(chunk, digest);
-    this.guard(() => this.ledger.stateAt(replica.id, mark.index, digest));
+    this.note(`${member.id} installed the snapshot of ${index}`);
+    this.compareState(member, index);
   }
 
-  stepped(replica: Replica): void {
-    this.ledger.stepped(replica);
-  }
-
-  died(replica: Replica, why: string, expected: boolean): void {
-    const {machine} = replica.process;
+  died(member: Member, why: string, cause: 'disk' | 'removed' | undefined): void {
+    const {machine} = member.process;
     const rotten = this.rotten.get(machine);
     this.counts.deaths += 1;
-    this.note(`${replica.id} died: ${why.split('\n')[0]}`);
+    this.note(`${member.id} died: ${why.split('\n')[0]}`);
     machine.kill('kept');
+    if (cause === 'removed' && this.leavers.has(member.id)) {
+      machine.retire();
+      return;
+    }
     if (rotten) {
       machine.disk.damage(rotten.path, rotten.offset, rotten.mask);
       this.rotten.delete(machine);
-    } else if (!expected) {
-      this.violation ??= new Violation('keeps running', `${replica.id} died: ${why}`);
+    } else if (cause !== 'disk') {
+      this.violation ??= new Violation('keeps running', `${member.id} died: ${why}`);
       return;
     }
     this.scheduler.after(200, () => this.bootIfDown(machine));
@@ -290,47 +329,38 @@ export class World implements ClusterView, ReplicaObserver {
     const {configuration} = this.ledger;
     if (isJoint(configuration)) return false;
     return membersOf(configuration).every(id => {
-      const replica = this.replicas.get(id);
-      return replica?.isLive && replica.node.applied === this.ledger.lastCommitted;
+      const member = this.member(id);
+      return member?.isOpen && member.node?.applied === this.ledger.lastCommitted;
     });
   }
 
   /** Equal logs applied give equal states, byte by byte. */
   compareStates(): void {
-    for (const replica of this.replicas.values()) {
-      if (!replica.isLive) continue;
-      let digest = 0;
-      replica.machine.trim(Number.POSITIVE_INFINITY);
-      for (const chunk of encodeState(replica.machine)) digest = hashBytes(chunk, digest);
-      this.guard(() => this.ledger.stateAt(replica.id, replica.node.applied, digest));
+    for (const member of this.members.values()) {
+      if (!member.isOpen) continue;
+      member.machine?.trim(Number.POSITIVE_INFINITY);
+      this.compareState(member, member.opened?.replica.applied.index ?? 0);
     }
   }
 
-  private send(from: Replica, message: Message): void {
-    this.ledger.sent(from, message);
+  private compareState({machine, id}: Member, index: number): void {
+    if (!machine) return;
+    let digest = 0;
+    for (const chunk of encodeState(machine)) digest = hashBytes(chunk, digest);
+    this.guard(() => this.ledger.stateAt(id, index, digest));
+  }
+
+  sent(from: string, message: Message): void {
     this.note(brief(message));
-    // Proposals that are passed on carry no number that would tell a repetition apart.
-    this.network.send(
-      from.id,
-      message.to,
-      () => {
-        const to = this.replicas.get(message.to);
-        to?.process.run(() => to.step(message));
-      },
-      message.kind === 'propose',
-    );
+    this.guard(() => this.ledger.sent(from, message));
   }
 
-  private sendSnapshot(from: string, to: string, snapshot: SentSnapshot, arrived: () => void): void {
-    this.note(`${from}>${to} sends the snapshot of ${snapshot.mark.index}`);
-    this.network.send(from, to, () => {
-      const replica = this.replicas.get(to);
-      const answer = (): void => this.network.send(to, from, arrived, true);
-      replica?.process.run(() => replica.transfer.receive(snapshot, answer));
-    });
+  stopped(transport: SimulatedTransport): void {
+    const member = this.members.get(transport.id);
+    if (member?.transport === transport) member.stopped();
   }
 
-  /** For calls from within promises. */
+  /** The product must not see what the checks throw. */
   private guard(check: () => void): void {
     try {
       check();

@@ -1,9 +1,6 @@
 /** Runs one trial in a program with a network and mounts of its own, and gives back its outcome. */
-import {spawn} from 'node:child_process';
+import {type ChildProcessWithoutNullStreams, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdtempSync, rmdirSync} from 'node:fs';
-import {tmpdir} from 'node:os';
-import path from 'node:path';
 import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import type {Enclosure} from './support.ts';
@@ -11,33 +8,26 @@ import type {Outcome, TrialOptions} from './trial.ts';
 
 const PROGRAM = fileURLToPath(new URL('inside.ts', import.meta.url));
 
-/** What it says on the way goes to `tell`. Rejects with that when it ends without an outcome. */
-export async function runEnclosed(
-  enclosure: Extract<Enclosure, {kind: 'possible'}>,
-  asked: Omit<TrialOptions, 'folder'>,
-  tell: (line: string) => void = () => undefined,
-): Promise<Outcome> {
-  // Its disks are mounted there where only it sees them: the folder stays empty.
-  const folder = mkdtempSync(path.join(tmpdir(), 'mcpx-partitions-'));
-  const options: TrialOptions = {...asked, folder};
-  const [program = '', ...args] = [...enclosure.through, process.execPath, '--import', 'tsx', PROGRAM];
-  // Its input is our life: it ends when this process does, however that comes.
-  const child = spawn(program, [...args, JSON.stringify(options)], {stdio: ['pipe', 'pipe', 'pipe']});
+type Possible = Extract<Enclosure, {kind: 'possible'}>;
+
+/** Its input is our life: it ends when this process does, however that comes. On its standard error it says what it does. */
+export function startEnclosed({through}: Possible, options: TrialOptions): ChildProcessWithoutNullStreams {
+  const [program = '', ...args] = [...through, process.execPath, '--import', 'tsx', PROGRAM];
+  const child = spawn(program, [...args, JSON.stringify(options)], {stdio: 'pipe'});
   child.stdin.on('error', () => undefined);
+  return child;
+}
+
+/** Rejects with what it said when it ends without an outcome. */
+export async function runEnclosed(enclosure: Possible, options: TrialOptions): Promise<Outcome> {
+  const child = startEnclosed(enclosure, options);
   const said: string[] = [];
-  createInterface({input: child.stderr}).on('line', line => {
-    said.push(line);
-    tell(line);
-  });
+  createInterface({input: child.stderr}).on('line', line => said.push(line));
   let outcome: Outcome | undefined;
   createInterface({input: child.stdout}).on('line', line => {
     outcome = JSON.parse(line);
   });
-  try {
-    await once(child, 'close');
-  } finally {
-    rmdirSync(folder);
-  }
+  await once(child, 'close');
   if (!outcome) throw new Error(`the run of seed ${options.seed} ended early:\n${said.join('\n')}`);
   return outcome;
 }

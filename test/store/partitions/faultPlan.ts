@@ -37,6 +37,8 @@ export interface Step {
   readonly faults: readonly Fault[];
   readonly durationMs: number;
   readonly quietMs: number;
+  /** The quiet begins when the cluster answers again, rather than with the healing. */
+  readonly recovers: boolean;
 }
 
 const STEPS = 6;
@@ -44,6 +46,8 @@ const DURATION_MS = [1500, 3500] as const;
 const QUIET_MS = [300, 1200] as const;
 /** Part of the steps with a second fault, of the process where the first is of the network. */
 const DOUBLE = 0.35;
+/** Part of the steps after which the next waits until the cluster has recovered. */
+const RECOVERS = 0.75;
 const ON_LEADER = 0.6;
 
 /** Different kinds; each comes first in turn as seeds count up. */
@@ -61,6 +65,7 @@ export function drawPlan(seed: number, steps = STEPS): Step[] {
       faults: chance.happens(DOUBLE) ? [{kind, victim}, second] : [{kind, victim}],
       durationMs: Math.round(chance.between(...DURATION_MS)),
       quietMs: Math.round(chance.between(...QUIET_MS)),
+      recovers: chance.happens(RECOVERS),
     };
   });
 }

@@ -14,7 +14,7 @@ export interface Verdict {
 
 /** How much faster than the recorder's clock a member's may run, as a part of a lease's time. */
 const CLOCK_DRIFT = 0.03;
-const MAX_CHECK_STEPS = 3_000_000;
+const MAX_CHECK_STEPS = 500_000;
 
 export function judge({hashes, changes, history}: Findings): Verdict {
   const failed = (failure: string): Verdict => ({failure, undecided: false, steps: 0});

@@ -6,7 +6,7 @@ import {findOnPath} from '../../vscode/standIn/parts.ts';
 const PROGRAMS = {ip: 'iproute2', unshare: 'util-linux', nsenter: 'util-linux', setpriv: 'util-linux'};
 /** What has to work: another network with a bridge and a pair of devices, and a file system in memory. */
 const PROBE =
-  'ip link add bridge0 type bridge && ip link add port1 type veth peer name port2 && mount -t tmpfs none /mnt';
+  'ip link add bridge0 type bridge && ip link add port1 type veth peer name port2 && mount -t tmpfs none /dev/shm';
 
 export type Enclosure =
   | {readonly kind: 'possible'; readonly through: readonly string[]}
@@ -23,7 +23,9 @@ export function findEnclosure(install: boolean): Enclosure {
   const lacking = lacks();
   if (lacking) return missing(`need ${lacking[0]}, of the package ${lacking[1]}`);
   const asUser = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
-  const through = ['unshare', ...asUser, '--net', '--mount'];
+  const own = ['unshare', ...asUser, '--net', '--mount'];
+  // Whatever it is at: it ends with whoever started it.
+  const through = [...own, 'setpriv', '--pdeathsig', 'KILL', '--'];
   const [program = '', ...args] = [...through, 'sh', '-c', PROBE];
   const {status, stderr} = spawnSync(program, args, {encoding: 'utf8'});
   return status === 0 ? {kind: 'possible', through} : missing(stderr.trim());

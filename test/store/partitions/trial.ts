@@ -20,8 +20,6 @@ import {type Wrong, wronged} from './wrongDoors.ts';
 export interface TrialOptions {
   readonly seed: number;
   readonly store: 'embedded' | 'etcd';
-  /** Empty; what is put there goes with this process. */
-  readonly folder: string;
   /** Fewer faults than the plan of the seed has. */
   readonly steps?: number | undefined;
   /** What clients get is wrong on purpose. */
@@ -50,6 +48,9 @@ export interface Outcome {
   readonly seconds: number;
 }
 
+/** Every Linux has it. Mounted over where only this process and its children see it: it goes with them. */
+const GROUND = '/dev/shm';
+
 const CLIENTS = 6;
 const PREFIXES = ['', 'a', 'l/'] as const;
 /** Healed, every door must answer a write within this; a member's start is part of it. */
@@ -59,14 +60,14 @@ const WATCH_MS = 20_000;
 const FULL = /disk is full|no space left/i;
 
 export async function runTrial(options: TrialOptions): Promise<Outcome> {
-  const {seed, store, keep, folder} = options;
+  const {seed, store, keep} = options;
   const started = performance.now();
-  mountMemory(folder, '1g');
+  mountMemory(GROUND, '1g');
   const network = await Network.create(NODES);
   const recorder = new Recorder();
   let cluster: Cluster | undefined;
   try {
-    cluster = await (store === 'etcd' ? EtcdCluster : EmbeddedCluster).start(network, folder);
+    cluster = await (store === 'etcd' ? EtcdCluster : EmbeddedCluster).start(network, GROUND);
     const played = await play(options, cluster, network, recorder);
     const {machines} = cluster;
     const outcome: Outcome = {
@@ -108,18 +109,20 @@ async function play(
       new Watcher(`watcher${at + 1}`, prefix, cluster.base + 1, doors(), chance.fork(), recorder),
   );
   const running = Promise.all(clients.map(client => client.run()));
+  let healed = 0;
   for (const step of planOf(options)) {
     note(describeStep(step));
     await inflict(step.faults, cluster, network);
     await pause(step.durationMs);
     heal(cluster, network);
+    healed = performance.now();
+    if (step.recovers) await before(recorder.nextAnswer(), RECOVERY_MS);
     await pause(step.quietMs);
   }
-  await Promise.all(clients.map(client => client.stop()));
-  await running;
-  const healed = performance.now();
   await Promise.all(doors().map(door => written(door, recorder, {then: [put('probe')]})));
   const recoveryMs = performance.now() - healed;
+  await Promise.all(clients.map(client => client.stop()));
+  await running;
   const [door] = doors();
   const revision = await written(door, recorder, {then: ['probe', 'a', 'l/1'].map(put)});
   await found(

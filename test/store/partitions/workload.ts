@@ -1,5 +1,6 @@
 /** Clients of a real store and watchers of its changes, with one recorder for all: what they ask, hear and are given, in the order in which it happened. */
 import {setTimeout as pause} from 'node:timers/promises';
+import {deferred} from '../../../coordinator/runtime/deferred.ts';
 import type {Disposable} from '../../../coordinator/runtime/disposable.ts';
 import type {KeyValue, WatchMessage} from '../../../coordinator/store/store.ts';
 import type {HistoryEvent} from '../../simulation/checker/history.ts';
@@ -22,6 +23,12 @@ const MOVE = 0.02;
 export class Recorder {
   readonly history: HistoryEvent[] = [];
   private last = 0;
+  private answer = deferred<void>();
+
+  /** Resolves when a client is next answered. */
+  nextAnswer(): Promise<void> {
+    return this.answer.promise;
+  }
 
   record(event: HistoryEvent): void {
     this.history.push(event);
@@ -37,8 +44,11 @@ export class Recorder {
     const id = this.last;
     this.record({type: 'call', at: this.now(), id, process, input});
     const reply = await door.ask(input);
-    if (reply.kind === 'answer') this.record({type: 'answer', at: this.now(), id, output: reply.output});
-    else if (reply.kind === 'refused') this.record({type: 'refused', at: this.now(), id});
+    if (reply.kind === 'answer') {
+      this.record({type: 'answer', at: this.now(), id, output: reply.output});
+      this.answer.resolve();
+      this.answer = deferred<void>();
+    } else if (reply.kind === 'refused') this.record({type: 'refused', at: this.now(), id});
     return reply;
   }
 }

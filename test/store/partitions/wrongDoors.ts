@@ -1,26 +1,35 @@
 /** Doors that are wrong on purpose, each in a way that stores have been wrong in: the test must find them out. */
-import type {Door, Reply} from './door.ts';
+import type {Door, LocalState, Reply} from './door.ts';
 
 export const WRONGS = ['staleReads', 'forgottenWrites', 'repeatedWrites', 'droppedEvents'] as const;
 export type Wrong = (typeof WRONGS)[number];
 
 /** One in so many is treated wrongly, where not all are. */
-const EVERY = 40;
+const EVENT = 40;
+const WRITE = 5;
+const STALE_MS = 1000;
 
 export function wronged(doors: Door[], wrong: Wrong | undefined): Door[] {
   return wrong === undefined ? doors : doors.map(door => ({...plain(door), ...WAYS[wrong](door)}));
 }
 
 const WAYS: Readonly<Record<Wrong, (door: Door) => Partial<Door>>> = {
-  /** Reads are answered with what the member has applied. */
-  staleReads: door => ({
-    async ask(input) {
-      if (input.kind !== 'get') return door.ask(input);
-      const state = await door.local();
-      if (!state) return {kind: 'refused', why: `${door.name} is lost`};
-      return {kind: 'answer', output: {kind: 'got', kv: state.kvs.find(({key}) => key === input.key)}};
-    },
-  }),
+  /** Reads are answered from what was read a while ago. */
+  staleReads: door => {
+    let known: {readonly at: number; readonly state: LocalState} | undefined;
+    return {
+      async ask(input) {
+        if (input.kind !== 'get') return door.ask(input);
+        if (!known || performance.now() - known.at > STALE_MS) {
+          const state = await door.local();
+          if (!state) return {kind: 'refused', why: `${door.name} is lost`};
+          known = {at: performance.now(), state};
+        }
+        const kv = known.state.kvs.find(({key}) => key === input.key);
+        return {kind: 'answer', output: {kind: 'got', kv}};
+      },
+    };
+  },
   /** A write is acknowledged while it is only tried. */
   forgottenWrites: door => ({
     async ask(input) {
@@ -41,7 +50,7 @@ const WAYS: Readonly<Record<Wrong, (door: Door) => Partial<Door>>> = {
         const first = await door.ask(input);
         if (input.kind !== 'txn' || first.kind !== 'answer') return first;
         writes += 1;
-        return writes % EVERY === 0 ? await again(door, input, first) : first;
+        return writes % WRITE === 0 ? await again(door, input, first) : first;
       },
     };
   },
@@ -52,7 +61,7 @@ const WAYS: Readonly<Record<Wrong, (door: Door) => Partial<Door>>> = {
       watch: (prefix, from, listener) =>
         door.watch(prefix, from, message => {
           seen += 1;
-          if (message.kind !== 'events' || seen % EVERY !== 0) listener(message);
+          if (message.kind !== 'events' || seen % EVENT !== 0) listener(message);
         }),
     };
   },

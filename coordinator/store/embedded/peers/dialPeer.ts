@@ -1,7 +1,7 @@
 /** Opens an authenticated connection to a peer. */
 import {type ClientOptions, WebSocket} from 'ws';
 import {type Deferred, deferred} from '../../../runtime/deferred.ts';
-import {CoordinatorError, isCoordinatorError} from '../../../runtime/errors.ts';
+import {CoordinatorError, isCoordinatorError, systemErrorCode} from '../../../runtime/errors.ts';
 import {
   confirmationProof,
   HANDSHAKE_VERSION,
@@ -64,7 +64,7 @@ export async function dialPeer(
   });
   socket.once('close', () => {
     closed.resolve();
-    outcome.reject(new CoordinatorError('unavailable', `cannot reach ${address}`, {cause: failure}));
+    outcome.reject(notReached(address, failure));
   });
   socket.once('open', () => socket.send(JSON.stringify(hello)));
   socket.once('message', data => greet(identity, hello, socket, String(data), outcome));
@@ -73,12 +73,34 @@ export async function dialPeer(
     return {socket, closed: closed.promise};
   } catch (error) {
     socket.terminate();
-    throw isCoordinatorError(error)
-      ? error
-      : new CoordinatorError('unavailable', `cannot reach ${address}`, {cause: error});
+    throw isCoordinatorError(error) ? error : notReached(address, error);
   } finally {
     late.dispose();
   }
+}
+
+/** Codes of Node for an end that does not understand us. */
+const HUNG_UP = /ECONNRESET|EPROTO|HPE_/;
+/** Codes for a certificate that is not the one that it should be. */
+const CERTIFICATE = /CERT|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|ALTNAME/;
+
+function notReached(address: string, cause: unknown): CoordinatorError {
+  const code = systemErrorCode(cause) ?? '';
+  if (CERTIFICATE.test(code))
+    return new CoordinatorError('unauthorized', `${address} has no certificate of this cluster's authority`, {
+      cause,
+      hint: 'Start every member with --tls and a copy of the same authority.pem in its data directory.',
+    });
+  const speaks = address.startsWith('wss:') ? ['may not speak TLS', 'does'] : ['may speak TLS', 'does not'];
+  if (HUNG_UP.test(code))
+    return new CoordinatorError(
+      'unavailable',
+      `${address} hangs up; it ${speaks[0]}, and this member ${speaks[1]}`,
+      {
+        cause,
+      },
+    );
+  return new CoordinatorError('unavailable', `cannot reach ${address}`, {cause});
 }
 
 function greet(

@@ -4,6 +4,8 @@ import type {Message} from '../../../raft/messages.ts';
 import {assert} from '../../../runtime/assert.ts';
 import {type Deferred, deferred} from '../../../runtime/deferred.ts';
 import {CoordinatorError, describeError} from '../../../runtime/errors.ts';
+import {dialPeer} from './dialPeer.ts';
+import {bytesOf, channelOf, type FrameChannel} from './frameChannel.ts';
 import type {Hello} from './handshake.ts';
 import {decodeFrame, type PeerFrame} from './peerFrame.ts';
 import type {PeerEnvironment, PeerIdentity} from './peerIdentity.ts';
@@ -74,7 +76,11 @@ export class PeerNetwork implements Transport {
     const {identity, environment} = this.options;
     const address = this.links.get(to)?.address;
     if (address === undefined) throw new CoordinatorError('unavailable', `the address of ${to} is not known`);
-    await sendSnapshot(identity, environment, {id: to, address}, source, this.stopping.signal);
+    const dial = async (): Promise<FrameChannel> => {
+      const {socket} = await dialPeer(identity, environment, to, address, 'snapshots');
+      return channelOf(socket);
+    };
+    await sendSnapshot(environment, {from: identity.node, to, dial}, source, this.stopping.signal);
   }
 
   setPeers(addresses: ReadonlyMap<string, string>): void {
@@ -124,7 +130,7 @@ export class PeerNetwork implements Transport {
   private connected(hello: Hello, socket: WebSocket, receiver: SnapshotReceiver): void {
     const {from, address, channel} = hello;
     if (channel === 'snapshots') {
-      receiver.accept(from, socket);
+      receiver.accept(from, channelOf(socket));
       return;
     }
     if (address !== '' && this.callers.get(from) !== address) {
@@ -159,10 +165,4 @@ export class PeerNetwork implements Transport {
       );
     } else throw new CoordinatorError('corrupt', `a ${frame.kind} came over the wrong connection`);
   }
-}
-
-/** One buffer that nobody else writes to: what is decoded are views of it. */
-function bytesOf(data: Buffer | ArrayBuffer | Buffer[]): Buffer {
-  if (Array.isArray(data)) return Buffer.concat(data);
-  return Buffer.isBuffer(data) ? data : Buffer.from(data);
 }

@@ -4,7 +4,7 @@
  */
 import * as http from 'node:http';
 import * as https from 'node:https';
-import type {AddressInfo} from 'node:net';
+import {type AddressInfo, Socket} from 'node:net';
 import {type WebSocket, WebSocketServer} from 'ws';
 import {deferred} from '../../../runtime/deferred.ts';
 import {CoordinatorError} from '../../../runtime/errors.ts';
@@ -24,6 +24,8 @@ import type {PeerEnvironment, PeerIdentity} from './peerIdentity.ts';
 const NONCE_BYTES = 32;
 /** Of all members, with what they may leave behind. */
 const MAX_SOCKETS = 256;
+const WARN_MS = 60_000;
+const NO_MEMBER = 'somebody came to the door for members who is none';
 
 export interface PeerServerListener {
   isRemoved(id: string): boolean;
@@ -35,6 +37,8 @@ export class PeerServer {
   private readonly server: http.Server | https.Server;
   private readonly sockets: WebSocketServer;
   private readonly open = new Map<WebSocket, string>();
+  /** By address. */
+  private readonly warnedAt = new Map<string, number>();
 
   constructor(
     private readonly identity: PeerIdentity,
@@ -46,14 +50,22 @@ export class PeerServer {
       ? https.createServer({cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2'}, refuse)
       : http.createServer(refuse);
     this.server.maxConnections = MAX_SOCKETS;
-    this.server.on('clientError', (_error, socket) => socket.destroy());
+    this.server.on('clientError', (error, socket) => {
+      this.turnedAway(error, socket instanceof Socket ? socket.remoteAddress : undefined);
+      socket.destroy();
+    });
+    this.server.on('tlsClientError', (error: Error, socket: Socket) =>
+      this.turnedAway(error, socket.remoteAddress),
+    );
     this.sockets = new WebSocketServer({
       server: this.server,
       path: PEER_PATH,
       perMessageDeflate: false,
       maxPayload: environment.settings.maxFrameBytes,
     });
-    this.sockets.on('connection', socket => this.greet(socket));
+    // The server's own; it has listeners where somebody waits for them.
+    this.sockets.on('error', () => undefined);
+    this.sockets.on('connection', (socket, {socket: {remoteAddress}}) => this.greet(socket, remoteAddress));
   }
 
   async listen(host: string, port: number): Promise<number> {
@@ -70,7 +82,6 @@ export class PeerServer {
     }
     this.server.off('error', listening.reject);
     this.server.on('error', error => this.environment.logger.error('the door for members failed', {error}));
-    this.sockets.on('error', () => undefined);
     const address = this.server.address() as AddressInfo;
     return address.port;
   }
@@ -89,8 +100,22 @@ export class PeerServer {
     await closed.promise;
   }
 
-  private greet(socket: WebSocket): void {
-    const {clock, logger, random, settings} = this.environment;
+  /** Whoever is turned away comes again at once, for weeks maybe: each address is told of once in a while. */
+  private turnedAway(error: unknown, from = 'unknown'): void {
+    const {clock, logger} = this.environment;
+    const now = clock.now();
+    const last = this.warnedAt.get(from) ?? Number.NEGATIVE_INFINITY;
+    if (now - last < WARN_MS) {
+      logger.debug(NO_MEMBER, {from, error});
+      return;
+    }
+    if (this.warnedAt.size >= MAX_SOCKETS) this.warnedAt.clear();
+    this.warnedAt.set(from, now);
+    logger.warn(NO_MEMBER, {from, error});
+  }
+
+  private greet(socket: WebSocket, from: string | undefined): void {
+    const {clock, random, settings} = this.environment;
     const late = clock.schedule(settings.handshakeTimeoutMs, () => socket.terminate());
     socket.on('error', () => undefined);
     socket.once('close', () => {
@@ -98,7 +123,7 @@ export class PeerServer {
       this.open.delete(socket);
     });
     const fail = (error: unknown): void => {
-      logger.warn('somebody came to the door for members who is none', {error});
+      this.turnedAway(error, from);
       socket.terminate();
     };
     socket.once('message', (data, isBinary) => {

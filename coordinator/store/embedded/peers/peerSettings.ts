@@ -18,7 +18,7 @@ export interface PeerSettings {
   readonly snapshotWindow: number;
   /** Most that one snapshot takes of the network, so that it does not crowd out the log. */
   readonly snapshotBytesPerSecond: number;
-  /** A snapshot that has made no way for this long has failed. */
+  /** A snapshot that has made no way for this long has failed, at either end. */
   readonly snapshotPatienceMs: number;
 }
 

@@ -1,10 +1,11 @@
 /** Takes in a snapshot file chunk by chunk. What is here of it stays when the connection breaks, and over a restart: the next try goes on behind it. */
 import path from 'node:path';
-import type {WebSocket} from 'ws';
+import type {Disposable} from '../../../runtime/disposable.ts';
 import {CoordinatorError, isCoordinatorError} from '../../../runtime/errors.ts';
 import {crc32} from '../crc32.ts';
 import type {DiskFile} from '../disk.ts';
 import {readSnapshot} from '../snapshotFile.ts';
+import type {FrameChannel} from './frameChannel.ts';
 import {decodeFrame, encodeFrame, type PeerFrame, type SnapshotOffer} from './peerFrame.ts';
 import type {PeerEnvironment} from './peerIdentity.ts';
 import type {TransportListener} from './transport.ts';
@@ -21,7 +22,7 @@ interface Incoming {
 
 export class SnapshotReceiver {
   /** The connection whose snapshot is being written: one at a time. */
-  private current: WebSocket | undefined;
+  private current: FrameChannel | undefined;
 
   constructor(
     private readonly environment: PeerEnvironment,
@@ -30,27 +31,35 @@ export class SnapshotReceiver {
   ) {}
 
   /** A peer has opened a connection for a snapshot. */
-  accept(from: string, socket: WebSocket): void {
+  accept(from: string, channel: FrameChannel): void {
     let incoming: Incoming | undefined;
     let work = Promise.resolve();
+    const {clock, settings} = this.environment;
+    // A sender that vanished never says so, and while it is waited for nobody else's snapshot is taken in.
+    const expectMore = (): Disposable =>
+      clock.schedule(settings.snapshotPatienceMs, () => channel.terminate(), {background: true});
+    let patience = expectMore();
     const fail = async (error: unknown): Promise<void> => {
       this.environment.logger.warn('a snapshot was not taken in', {from, error});
       const reason = error instanceof Error ? error.message : String(error);
-      if (socket.readyState === socket.OPEN) socket.send(encodeFrame({kind: 'refused', reason}));
-      socket.close();
+      channel.send(encodeFrame({kind: 'refused', reason}));
+      channel.close();
     };
-    socket.on('message', data => {
+    channel.onFrame(data => {
+      patience.dispose();
+      patience = expectMore();
       work = work
         .then(async () => {
-          const frame = decodeFrame(Buffer.from(data as Buffer), from, this.node);
-          incoming = await this.take(socket, incoming, frame);
+          const frame = decodeFrame(data, from, this.node);
+          incoming = await this.take(channel, incoming, frame);
         })
         .catch(fail);
     });
-    socket.once('close', () => {
+    channel.onceClosed(() => {
+      patience.dispose();
       work = work
         .then(async () => {
-          if (this.current === socket) this.current = undefined;
+          if (this.current === channel) this.current = undefined;
           await incoming?.file.close();
         })
         .catch((error: unknown) => this.environment.logger.warn('a snapshot file did not close', {error}));
@@ -58,11 +67,11 @@ export class SnapshotReceiver {
   }
 
   private async take(
-    socket: WebSocket,
+    channel: FrameChannel,
     incoming: Incoming | undefined,
     frame: PeerFrame,
   ): Promise<Incoming | undefined> {
-    if (frame.kind === 'offer' && !incoming) return this.begin(socket, frame.offer);
+    if (frame.kind === 'offer' && !incoming) return this.begin(channel, frame.offer);
     if (frame.kind !== 'chunk' || !incoming)
       throw new CoordinatorError('corrupt', `a ${frame.kind} out of place`);
     const {offset, crc, data} = frame;
@@ -71,18 +80,18 @@ export class SnapshotReceiver {
     await incoming.file.write(data, offset);
     incoming.have += data.length;
     if (incoming.have < incoming.offer.bytes) {
-      socket.send(encodeFrame({kind: 'have', offset: incoming.have}));
+      channel.send(encodeFrame({kind: 'have', offset: incoming.have}));
       return incoming;
     }
-    await this.finish(socket, incoming);
+    await this.finish(channel, incoming);
     return undefined;
   }
 
-  private async begin(socket: WebSocket, offer: SnapshotOffer): Promise<Incoming> {
+  private async begin(channel: FrameChannel, offer: SnapshotOffer): Promise<Incoming> {
     const {disk, folder} = this.environment;
     if (this.current || !this.listener.wantsSnapshot(offer.mark))
       throw new CoordinatorError('unavailable', 'no snapshot is wanted now');
-    this.current = socket;
+    this.current = channel;
     const name = `incoming-${offer.mark.index}-${offer.mark.term}-${offer.bytes}-${offer.crc}.part`;
     for (const other of await disk.list(folder))
       if (PART.test(other) && other !== name) await disk.remove(path.join(folder, other));
@@ -90,11 +99,11 @@ export class SnapshotReceiver {
     const file = await disk.open(path.join(folder, name), isHere ? {} : {create: true});
     // The end is always sent again, so that finishing follows from a chunk.
     const have = Math.min(await file.size(), Math.max(0, offer.bytes - 1));
-    socket.send(encodeFrame({kind: 'have', offset: have}));
+    channel.send(encodeFrame({kind: 'have', offset: have}));
     return {offer, file, have};
   }
 
-  private async finish(socket: WebSocket, {offer, file}: Incoming): Promise<void> {
+  private async finish(channel: FrameChannel, {offer, file}: Incoming): Promise<void> {
     const {disk, folder} = this.environment;
     await file.sync();
     await file.close();
@@ -112,6 +121,6 @@ export class SnapshotReceiver {
       throw new CoordinatorError('unavailable', 'the snapshot is not wanted any more');
     }
     this.listener.snapshotArrived({mark: offer.mark, file: file.path});
-    socket.send(encodeFrame({kind: 'have', offset: offer.bytes}));
+    channel.send(encodeFrame({kind: 'have', offset: offer.bytes}));
   }
 }

@@ -8,13 +8,21 @@ import {deferred} from '../../../runtime/deferred.ts';
 import {CoordinatorError} from '../../../runtime/errors.ts';
 import {crc32} from '../crc32.ts';
 import type {DiskFile} from '../disk.ts';
-import {dialPeer} from './dialPeer.ts';
+import type {FrameChannel} from './frameChannel.ts';
 import {decodeFrame, encodeFrame, type PeerFrame} from './peerFrame.ts';
-import type {PeerEnvironment, PeerIdentity} from './peerIdentity.ts';
+import type {PeerEnvironment} from './peerIdentity.ts';
 import type {SnapshotSource} from './transport.ts';
 
 /** Where a snapshot file keeps the checksum over all of it, from its end. */
 const CRC_FROM_END = 12;
+
+/** Where a snapshot goes, and how to get there. */
+export interface SnapshotRoute {
+  readonly from: string;
+  readonly to: string;
+  /** Rejects with `unavailable` or `timeout`. */
+  dial(): Promise<FrameChannel>;
+}
 
 /** What the other end has said, for those who wait for it. */
 class Answers {
@@ -49,9 +57,8 @@ class Answers {
 
 /** Resolves when the other end has it whole on its disk. Rejects with `unavailable`, `timeout` or the signal's reason. */
 export async function sendSnapshot(
-  identity: PeerIdentity,
   environment: PeerEnvironment,
-  to: {readonly id: string; readonly address: string},
+  {from, to, dial}: SnapshotRoute,
   {mark, file}: SnapshotSource,
   signal: AbortSignal,
 ): Promise<void> {
@@ -59,27 +66,27 @@ export async function sendSnapshot(
   try {
     const bytes = await handle.size();
     const crc = (await handle.read(bytes - CRC_FROM_END, 4)).readUInt32LE(0);
-    const {socket, closed} = await dialPeer(identity, environment, to.id, to.address, 'snapshots');
+    const channel = await dial();
     const answers = new Answers();
-    const stop = (): void => socket.terminate();
+    const stop = (): void => channel.terminate();
     signal.addEventListener('abort', stop, {once: true});
-    void closed.then(() =>
-      answers.fail(new CoordinatorError('unavailable', `${to.id} hung up during a snapshot`)),
+    channel.onceClosed(() =>
+      answers.fail(new CoordinatorError('unavailable', `${to} hung up during a snapshot`)),
     );
-    socket.on('message', data => {
+    channel.onFrame(frame => {
       try {
-        answers.take(decodeFrame(Buffer.from(data as Buffer), to.id, identity.node));
+        answers.take(decodeFrame(frame, to, from));
       } catch {
-        socket.terminate();
+        channel.terminate();
       }
     });
     try {
       signal.throwIfAborted();
-      socket.send(encodeFrame({kind: 'offer', offer: {mark, bytes, crc}}));
-      await sendChunks(environment, handle, bytes, socket, answers, signal);
+      channel.send(encodeFrame({kind: 'offer', offer: {mark, bytes, crc}}));
+      await sendChunks(environment, handle, bytes, channel, answers, signal);
     } finally {
       signal.removeEventListener('abort', stop);
-      socket.terminate();
+      channel.terminate();
     }
   } finally {
     await handle.close();
@@ -90,7 +97,7 @@ async function sendChunks(
   {clock, settings}: PeerEnvironment,
   handle: DiskFile,
   bytes: number,
-  socket: {send(data: Uint8Array): void; terminate(): void},
+  channel: FrameChannel,
   answers: Answers,
   signal: AbortSignal,
 ): Promise<void> {
@@ -113,7 +120,7 @@ async function sendChunks(
     const aheadMs = ((offset - from) * 1000) / snapshotBytesPerSecond - (clock.now() - startedAt);
     if (aheadMs > 0) await delay(clock, aheadMs, signal);
     const data = await handle.read(offset, Math.min(snapshotChunkBytes, bytes - offset));
-    socket.send(encodeFrame({kind: 'chunk', offset, crc: crc32(data), data}));
+    channel.send(encodeFrame({kind: 'chunk', offset, crc: crc32(data), data}));
   }
   await until(have => have >= bytes);
 }
