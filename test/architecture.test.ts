@@ -47,6 +47,7 @@ const ARROWS: Readonly<Record<string, readonly string[] | 'all'>> = {
   'dataDirectory.ts': ['runtime'],
   'version.ts': [],
   'coordinator.ts': 'all',
+  'coordinatorOptions.ts': 'all',
   'main.ts': 'all',
   extension: ['client', 'artifacts', 'protocol', 'observability', 'runtime', 'webview'],
   webview: ['client', 'protocol', 'observability', 'runtime'],

@@ -1,9 +1,9 @@
 /** The embedded driver of the store's contract: one replica in this process, its leases, watches, snapshots and retention, alone or in a cluster. */
 import {type Logger, silentLogger} from '../../observability/logger.ts';
 import type {Clock} from '../../runtime/clock.ts';
-import {delay, every} from '../../runtime/clock.ts';
+import {every} from '../../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
-import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
+import {CoordinatorError} from '../../runtime/errors.ts';
 import type {Random} from '../../runtime/random.ts';
 import type {Outcome, StateMachine} from '../stateMachine.ts';
 import type {
@@ -23,6 +23,7 @@ import type {
 import {checkKey, checkLimit, checkPrefix, checkTtl, checkTxn, isReadOnly} from '../txnLimits.ts';
 import {WatchHub} from '../watchHub.ts';
 import type {ClusterOptions} from './clusterOptions.ts';
+import {create} from './creation.ts';
 import {type Disk, realDisk} from './disk.ts';
 import {LeaseKeeper} from './leaseKeeper.ts';
 import {type ClusterControl, Membership} from './membership.ts';
@@ -146,27 +147,13 @@ class EmbeddedStore implements OpenedStore {
     this.lifetime.add(every(clock, settings.tickMs, () => this.tick()));
     try {
       await opened.replica.start();
-      await this.create(opened);
+      await create(opened.replica, this.parts);
     } catch (error) {
       await this.close();
       throw error;
     }
     working.leases.restart();
     working.membership?.tick();
-  }
-
-  /** Once in the life of the store, by whoever comes first. */
-  private async create({replica}: OpenedReplica): Promise<void> {
-    const {clock, logger, random, settings} = this.parts;
-    while (replica.machine.incarnation === '')
-      try {
-        await replica.propose({kind: 'create', incarnation: random.hex(8)});
-      } catch (error) {
-        // The majority that was there a moment ago is waited for again.
-        if (!isCoordinatorError(error, 'timeout') && !isCoordinatorError(error, 'unavailable')) throw error;
-        logger.warn('waiting for a majority of the cluster', {error});
-        await delay(clock, settings.resendMs);
-      }
   }
 
   async get(key: string, options: ReadOptions = {}): Promise<KeyValue | undefined> {
