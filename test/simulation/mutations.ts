@@ -45,12 +45,15 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${RAFT}/raftCore.ts`,
     find: "this.vote = this.term === hardState.term ? hardState.vote : '';",
     replace: "this.vote = '';",
+    seeds: [2],
   },
   {
     name: 'a candidate with a shorter log is elected',
     file: `${RAFT}/election.ts`,
     find: 'return message.lastIndex >= log.lastIndex;',
     replace: 'return true;',
+    schedule: {faults: ['succession'], voters: 3},
+    seeds: [2],
   },
   {
     name: 'a candidate with an older last entry is elected',
@@ -71,12 +74,15 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${RAFT}/follower.ts`,
     find: 'known === 0 && log.term(message.previousIndex) !== message.previousTerm',
     replace: 'known === 0 && log.term(message.previousIndex) === undefined',
+    schedule: {faults: ['succession'], voters: 3},
   },
   {
     name: 'a late copy of an old append cuts off what came after it',
     file: `${RAFT}/follower.ts`,
     find: 'if (own === entry.term) continue;',
     replace: '',
+    schedule: {faults: ['weather'], voters: 3},
+    seeds: [6],
   },
   {
     name: 'a heartbeat commits what the follower may not have',
@@ -104,6 +110,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${RAFT}/leaderReads.ts`,
     find: 'if (!limits.leaseReads || leading.leaseBroken) return false;',
     replace: 'if (leading.ticks >= 0) return true;',
+    schedule: {faults: ['sleepingLeader'], voters: 3},
   },
   {
     name: 'a read is confirmed by a round of heartbeats that began before it',
@@ -127,6 +134,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'if (index <= before || log.term(index) !== core.term) return;',
     replace: 'if (index <= before) return;',
     schedule: {faults: ['figure8'], voters: 5},
+    seeds: [12],
   },
   {
     name: 'a new leader changes the members before anything of its term is committed',
@@ -134,6 +142,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'this.leading = new Leadership(log.lastIndex + 1, limits);',
     replace: 'this.leading = new Leadership(0, limits);',
     schedule: {faults: ['membership', 'slowDisk', 'succession'], voters: 3},
+    seeds: [15],
   },
   {
     name: 'of a joint configuration only the majority of the new voters counts',
@@ -168,6 +177,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${LOG}/logWriter.ts`,
     find: "if (!this.durable && this.parts.settings.sync !== 'unsafeNone') await segment.file.sync();",
     replace: '',
+    seeds: [2],
   },
   {
     name: 'a damaged frame is taken for a torn one',
@@ -175,7 +185,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: '    const later = findLaterFrame(',
     replace: `    if (frame.kind === 'bad') return {offset, truncated: 'taken for torn'};
     const later = findLaterFrame(`,
-    seeds: [6],
+    schedule: {faults: ['bitRot'], voters: 3},
   },
   {
     name: 'an entry that the snapshot covers is applied again',
@@ -260,7 +270,6 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${STORE}/watchHub.ts`,
     find: 'if (from > this.delivered) this.join(watcher);',
     replace: 'if (from >= this.delivered) this.join(watcher);',
-    seeds: [18],
   },
   {
     name: 'a watch gets a revision twice after a replay',
