@@ -3,7 +3,7 @@ import {blobsOf, plansIn} from './artifacts/textArtifacts.ts';
 import {ClusterWays} from './cluster/clusterWays.ts';
 import {CoordinatorDirectory} from './cluster/coordinatorDirectory.ts';
 import {LOCAL_AGENT, LOCAL_USER} from './cluster/sharedTokens.ts';
-import type {Settings} from './config.ts';
+import type {Coordinator, CoordinatorOptions} from './coordinatorOptions.ts';
 import {DataDirectory} from './dataDirectory.ts';
 import {Approvals} from './effects/approvals.ts';
 import {AttemptEffects} from './effects/attemptEffects.ts';
@@ -14,7 +14,6 @@ import {UsageReports} from './effects/usageReports.ts';
 import {clusterRequests} from './handlers/clusterRequests.ts';
 import {CoordinatorArtifacts} from './handlers/coordinatorArtifacts.ts';
 import {memoryPast} from './handlers/memoryPast.ts';
-import type {CoordinatorCluster} from './handlers/openCluster.ts';
 import {openStore} from './handlers/openStore.ts';
 import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
@@ -28,14 +27,12 @@ import {MCPXProtocol} from './hub/mcpxProtocol.ts';
 import {pageFiles, webFolder} from './hub/pageFiles.ts';
 import {WatchService} from './hub/watch/watchService.ts';
 import {SharedMemory} from './memory/sharedMemory.ts';
-import type {Logger} from './observability/logger.ts';
 import {AccountPauses} from './pool/accountPauses.ts';
 import {AgentDirectory} from './pool/agentDirectory.ts';
 import {AgentRegistry} from './pool/agentRegistry.ts';
 import {DEFAULT_TENANT} from './protocol/ids.ts';
-import {type Clock, every} from './runtime/clock.ts';
+import {every} from './runtime/clock.ts';
 import {DisposableStore} from './runtime/disposable.ts';
-import type {Random} from './runtime/random.ts';
 import {AuditLog} from './security/audit.ts';
 import {type ClusterAuthority, openClusterAuthority} from './security/clusterAuthority.ts';
 import {checkListenAddress} from './security/listenPolicy.ts';
@@ -43,54 +40,11 @@ import type {Principal} from './security/principal.ts';
 import {ServerTls} from './security/serverTls.ts';
 import {TokenExpiry} from './security/tokenExpiry.ts';
 import {TokenRegistry, withFixedTokens} from './security/tokenRegistry.ts';
-import type {EtcdTls} from './store/etcd/endpoints.ts';
-import type {EtcdAddress} from './store/etcd/etcdAddress.ts';
 import type {Store} from './store/store.ts';
 import {Lead} from './tasks/lead.ts';
 import type {LeadDuty} from './tasks/leadDuty.ts';
 import {TranscriptService} from './transcripts/transcriptService.ts';
 import {VERSION} from './version.ts';
-
-export interface CoordinatorOptions {
-  readonly directory: string;
-  /** Port 0 takes the one of last time, or a free one that is kept. */
-  readonly address: {readonly host: string; readonly port: number};
-  readonly tls: boolean;
-  readonly publicNames: readonly string[];
-  /** Agents that listen, and the token that they want to see. */
-  readonly dial?: {
-    readonly urls: readonly string[];
-    readonly token: string;
-    readonly ca?: string | undefined;
-  };
-  /** Keeps the facts in this etcd instead of in the directory. */
-  readonly etcd?: {readonly address: EtcdAddress; readonly tls: EtcdTls} | undefined;
-  /** Keeps them together with other coordinators. */
-  readonly cluster?: CoordinatorCluster | undefined;
-  readonly settings: Settings;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-}
-
-export interface Coordinator {
-  readonly id: string;
-  /** `ws(s)://host:port` for clients and agents. */
-  readonly url: string;
-  /** Full rights for this machine's user. */
-  readonly clientToken: string;
-  readonly agentToken: string;
-  /** PEM, when there is TLS. */
-  readonly authority: string | undefined;
-  /** Commands to instances, for who embeds a coordinator. */
-  readonly protocol: MCPXProtocol;
-  /** Shared memory, for who embeds a coordinator: its resolver takes merges of their own. */
-  readonly memory: SharedMemory;
-  busyness(): {clients: number; unfinishedSessions: number};
-  /** The store cannot go on: nothing is acknowledged any more. */
-  onFailed(listener: (error: Error) => void): void;
-  stop(graceMs: number): Promise<void>;
-}
 
 const HOUSEKEEPING_MS = 3_600_000;
 

@@ -1,6 +1,6 @@
 /** The store that a coordinator keeps its facts in: embedded, alone or with other coordinators, or an etcd. */
 import {mkdir} from 'node:fs/promises';
-import type {CoordinatorOptions} from '../coordinator.ts';
+import type {CoordinatorOptions} from '../coordinatorOptions.ts';
 import type {DataDirectory} from '../dataDirectory.ts';
 import {lockDirectory} from '../runtime/directoryLock.ts';
 import type {ClusterAuthority} from '../security/clusterAuthority.ts';

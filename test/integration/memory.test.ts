@@ -7,7 +7,8 @@ import type {MemoryWriter} from '../../coordinator/agent/memory/memoryReplica.ts
 import type {McpxClient} from '../../coordinator/client/mcpxClient.ts';
 import {snapshotRows} from '../../coordinator/commands/local/connect.ts';
 import {DEFAULT_SETTINGS} from '../../coordinator/config.ts';
-import {type Coordinator, startCoordinator} from '../../coordinator/coordinator.ts';
+import {startCoordinator} from '../../coordinator/coordinator.ts';
+import type {Coordinator} from '../../coordinator/coordinatorOptions.ts';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {systemRandom} from '../../coordinator/runtime/random.ts';

@@ -6,7 +6,8 @@ import {Connection, type ConnectionOptions} from '../../coordinator/client/conne
 import {connectClient, type McpxClient} from '../../coordinator/client/mcpxClient.ts';
 import {nodeSocket} from '../../coordinator/client/nodeSocket.ts';
 import {Settings} from '../../coordinator/config.ts';
-import {type Coordinator, startCoordinator} from '../../coordinator/coordinator.ts';
+import {startCoordinator} from '../../coordinator/coordinator.ts';
+import type {Coordinator} from '../../coordinator/coordinatorOptions.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {systemRandom} from '../../coordinator/runtime/random.ts';

@@ -12,7 +12,7 @@ import {nodeSocket} from '../../coordinator/client/nodeSocket.ts';
 import {artifactClient} from '../../coordinator/commands/local/connect.ts';
 import {type Endpoint, readEndpoint} from '../../coordinator/commands/local/endpoint.ts';
 import type {Settings} from '../../coordinator/config.ts';
-import type {Coordinator} from '../../coordinator/coordinator.ts';
+import type {Coordinator} from '../../coordinator/coordinatorOptions.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
 import type {AgentRecord} from '../../coordinator/protocol/model/agent.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';

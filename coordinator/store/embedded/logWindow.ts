@@ -27,4 +27,11 @@ export class LogWindow {
     const first = this.places[0];
     return first && this.bytes - first.bytes >= this.limitBytes ? first.index : 0;
   }
+
+  /** Of the entries up to `covered`, which a snapshot has, the last that no follower within the limit lacks. */
+  endOfUnneeded(covered: number, followers: Iterable<{readonly match: number}>): number {
+    let end = covered;
+    for (const {match} of followers) if (match >= this.start) end = Math.min(end, match);
+    return end;
+  }
 }

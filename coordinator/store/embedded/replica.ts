@@ -10,13 +10,22 @@ import {every} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {type Disposable, noDisposable} from '../../runtime/disposable.ts';
 import {ElapsedClock} from '../../runtime/elapsedClock.ts';
-import {CoordinatorError, describeError, isCoordinatorError, systemErrorCode} from '../../runtime/errors.ts';
+import {CoordinatorError, describeError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {Command} from '../commands.ts';
 import type {Outcome, StateMachine} from '../stateMachine.ts';
 import {LogWindow} from './logWindow.ts';
 import type {TransportListener} from './peers/transport.ts';
 import type {Validity} from './pendingProposals.ts';
 import {Proposer} from './proposer.ts';
+import {
+  describeFullDisk,
+  describeWaiting,
+  failedApply,
+  failedWrite,
+  isOutOfSpace,
+  removedFromCluster,
+  unknownOutcome,
+} from './replicaFaults.ts';
 import type {ReplicaListener, ReplicaParts} from './replicaParts.ts';
 import {deliverSnapshot} from './snapshotDelivery.ts';
 import {StrongReads} from './strongReads.ts';
@@ -95,13 +104,13 @@ export class Replica {
     if (this.state.kind === 'degraded') return this.state.reason;
     if (this.state.kind === 'failed') return describeError(this.state.error);
     const {clock, settings, raft} = this.parts;
-    const stuckMs = clock.now() - (this.flushSince ?? Number.POSITIVE_INFINITY);
-    if (stuckMs > settings.writeTimeoutMs)
-      return `the disk has not finished a write for ${Math.round(stuckMs / 1000)} s`;
-    const aloneMs = clock.now() - this.leaderless;
-    return raft.leader === undefined && aloneMs > settings.resendMs * 2
-      ? `no majority of the cluster has had a leader for ${Math.round(aloneMs / 1000)} s: nothing is lost, writes wait`
-      : undefined;
+    const now = clock.now();
+    return describeWaiting({
+      flushMs: this.flushSince === undefined ? 0 : now - this.flushSince,
+      flushLimitMs: settings.writeTimeoutMs,
+      leaderlessMs: raft.leader === undefined ? now - this.leaderless : 0,
+      leaderlessLimitMs: settings.resendMs * 2,
+    });
   }
 
   /** Joins the others, and resolves when everything that was acknowledged before is applied here. */
@@ -177,11 +186,7 @@ export class Replica {
     this.retry.dispose();
     this.ticks.dispose();
     this.parts.logger.error('the store has stopped', {error});
-    const unknown = new CoordinatorError(
-      'timeout',
-      'the store failed during the write; it may have been applied',
-      {cause: error},
-    );
+    const unknown = unknownOutcome('the store failed during the write; it may have been applied', error);
     this.rejectAll(lastWritten, unknown, error);
     void this.parts.transport?.stop();
     this.listener.failed(error);
@@ -191,10 +196,7 @@ export class Replica {
   wasRemoved(): void {
     if (this.leaving) return;
     this.leaving = true;
-    const error = new CoordinatorError('closed', `${this.parts.raft.id} was removed from the cluster`, {
-      hint: 'Nothing acknowledged is lost: the others have it. To come back, start with an empty data directory and a new name.',
-    });
-    void this.listener.removed().then(() => this.fail(error));
+    void this.listener.removed().then(() => this.fail(removedFromCluster(this.parts.raft.id)));
   }
 
   /** Lets what was proposed finish, then refuses everything. */
@@ -207,7 +209,7 @@ export class Replica {
     if (this.state.kind !== 'failed') this.state = {kind: 'closed'};
     await this.writing?.promise;
     await this.parts.transport?.stop();
-    const unknown = new CoordinatorError('timeout', 'the store was closed; the write may yet be applied');
+    const unknown = unknownOutcome('the store was closed; the write may yet be applied');
     this.rejectAll(0, unknown, new CoordinatorError('closed', 'the store is closed'));
   }
 
@@ -258,7 +260,7 @@ export class Replica {
       if (message.kind === 'installSnapshot' && raft.installing?.index !== message.mark.index)
         received.drop();
     } catch (error) {
-      this.fail(asFault(error));
+      this.fail(failedApply(error));
       return;
     }
     this.schedule();
@@ -270,7 +272,7 @@ export class Replica {
     try {
       raft.tick();
     } catch (error) {
-      this.fail(asFault(error));
+      this.fail(failedApply(error));
       return;
     }
     this.proposer.resendDue();
@@ -295,7 +297,7 @@ export class Replica {
       }
       transport?.flush();
     } catch (error) {
-      this.fail(asFault(error));
+      this.fail(failedApply(error));
     } finally {
       this.pumping = false;
     }
@@ -391,12 +393,10 @@ export class Replica {
       raft.compactTo(raft.applied);
       return;
     }
-    let to = Math.min(raft.applied, snapshots.newest?.mark.index ?? 0);
+    const to = Math.min(raft.applied, snapshots.newest?.mark.index ?? 0);
     if (to === 0) return;
-    if (this.isLeader)
-      for (const {match} of raft.status().progress.values())
-        if (match >= this.window.start) to = Math.min(to, match);
-    raft.compactTo(to);
+    const followers = this.isLeader ? raft.status().progress.values() : [];
+    raft.compactTo(this.window.endOfUnneeded(to, followers));
   }
 
   private async sendSnapshot(to: string, index: number): Promise<void> {
@@ -409,34 +409,19 @@ export class Replica {
   }
 
   private writeFailed(ready: Ready, error: unknown): void {
-    const code = systemErrorCode(error);
     const lastWritten = this.parts.log.maybeWritten ? (ready.entries.at(-1)?.index ?? 0) : 0;
     // A node cannot take back a snapshot that is half installed: it has to start again.
-    if ((code === 'ENOSPC' || code === 'EDQUOT') && !ready.snapshot) {
-      this.degrade(ready, lastWritten, error);
-      return;
-    }
-    // After a failed flush the kernel may have dropped the data, and a second one would report success: never retry.
-    const fault =
-      code === undefined
-        ? asFault(error)
-        : new CoordinatorError('corrupt', 'the disk failed a write of the log', {
-            cause: error,
-            hint: 'Nothing acknowledged is lost as far as the disk kept it. Check the disk, then start the coordinator again.',
-          });
-    this.fail(fault, lastWritten);
+    if (isOutOfSpace(error) && !ready.snapshot) this.degrade(ready, lastWritten, error);
+    else this.fail(failedWrite(error), lastWritten);
   }
 
   private degrade(ready: Ready, lastWritten: number, error: unknown): void {
     const {raft, logger} = this.parts;
-    const reason = `the disk is full (${describeError(error)}): nothing acknowledged is lost, free some space to go on`;
+    const reason = describeFullDisk(error);
     if (this.state.kind === 'running') logger.error('the disk is full', {error});
     this.state = {kind: 'degraded', reason};
     raft.abandon(ready);
-    const unknown = new CoordinatorError(
-      'timeout',
-      'the disk became full during the write; it may have been applied',
-    );
+    const unknown = unknownOutcome('the disk became full during the write; it may have been applied');
     const full = new CoordinatorError('diskFull', reason);
     this.rejectAll(lastWritten, unknown, full);
     this.reads.reject(Number.POSITIVE_INFINITY, () => full);
@@ -458,8 +443,7 @@ export class Replica {
     try {
       await this.parts.log.reserve();
     } catch (error) {
-      const code = systemErrorCode(error);
-      if (code === 'ENOSPC' || code === 'EDQUOT') this.retryLater();
+      if (isOutOfSpace(error)) this.retryLater();
       else this.fail(new CoordinatorError('corrupt', 'the disk failed', {cause: error}));
       return;
     }
@@ -469,10 +453,4 @@ export class Replica {
     this.parts.logger.info('the disk has space again: writes go on');
     this.pump();
   }
-}
-
-function asFault(error: unknown): CoordinatorError {
-  return isCoordinatorError(error)
-    ? error
-    : new CoordinatorError('internal', 'applying the log failed', {cause: error});
 }
