@@ -2,9 +2,8 @@
  * Planted bugs, each of a kind that some consensus system has had: one change to one source file. The checkers must find every one; a change whose
  * text is no longer there fails, so that the list follows the code.
  *
- * Not here, because a second defence hides them: a campaign with a configuration that is committed and not applied (the driver applies what is committed in
- * the turn in which it is on disk, before a vote could come), and a single missing flush of the folder after a new segment, a written snapshot or the VERSION
- * file (the next of these flushes the same folder before anything depends on it).
+ * Not here, because these schedules do not find them: a campaign with a configuration that is committed and not applied, and a single missing flush of the
+ * folder after a new segment, a written snapshot or the VERSION file.
  */
 import type {SimulationOptions} from './simulate.ts';
 
@@ -46,20 +45,23 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${RAFT}/raftCore.ts`,
     find: "this.vote = this.term === hardState.term ? hardState.vote : '';",
     replace: "this.vote = '';",
+    seeds: [2],
   },
   {
     name: 'a candidate with a shorter log is elected',
     file: `${RAFT}/election.ts`,
     find: 'return message.lastIndex >= log.lastIndex;',
     replace: 'return true;',
-    seeds: [4],
+    schedule: {faults: ['succession'], voters: 3},
+    seeds: [2],
   },
   {
     name: 'a candidate with an older last entry is elected',
     file: `${RAFT}/election.ts`,
     find: 'if (message.lastTerm !== log.lastTerm) return message.lastTerm > log.lastTerm;',
     replace: '',
-    seeds: [13],
+    schedule: {faults: ['succession'], voters: 5},
+    seeds: [14],
   },
   {
     name: 'half of the voters are a majority',
@@ -72,13 +74,15 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${RAFT}/follower.ts`,
     find: 'known === 0 && log.term(message.previousIndex) !== message.previousTerm',
     replace: 'known === 0 && log.term(message.previousIndex) === undefined',
-    seeds: [3],
+    schedule: {faults: ['succession'], voters: 3},
   },
   {
     name: 'a late copy of an old append cuts off what came after it',
     file: `${RAFT}/follower.ts`,
     find: 'if (own === entry.term) continue;',
     replace: '',
+    schedule: {faults: ['weather'], voters: 3},
+    seeds: [6],
   },
   {
     name: 'a heartbeat commits what the follower may not have',
@@ -91,19 +95,22 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${RAFT}/raftLog.ts`,
     find: 'if (this.writing !== undefined) this.writing = Math.min(this.writing, index - 1);',
     replace: '',
-    seeds: [4],
+    schedule: {faults: ['succession', 'slowDisk', 'weather'], voters: 3},
+    seeds: [2],
   },
   {
     name: 'a new leader answers reads before its first entry is committed',
     file: `${RAFT}/leaderReads.ts`,
     find: 'if (core.log.term(core.log.committed) !== core.term) leading.early.push(read);',
     replace: 'if (false) return false;',
+    schedule: {faults: ['succession', 'clog'], voters: 5},
   },
   {
     name: 'reads are answered without asking whether this node still leads',
     file: `${RAFT}/leaderReads.ts`,
     find: 'if (!limits.leaseReads || leading.leaseBroken) return false;',
     replace: 'if (leading.ticks >= 0) return true;',
+    schedule: {faults: ['sleepingLeader'], voters: 3},
   },
   {
     name: 'a read is confirmed by a round of heartbeats that began before it',
@@ -127,6 +134,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'if (index <= before || log.term(index) !== core.term) return;',
     replace: 'if (index <= before) return;',
     schedule: {faults: ['figure8'], voters: 5},
+    seeds: [12],
   },
   {
     name: 'a new leader changes the members before anything of its term is committed',
@@ -134,6 +142,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'this.leading = new Leadership(log.lastIndex + 1, limits);',
     replace: 'this.leading = new Leadership(0, limits);',
     schedule: {faults: ['membership', 'slowDisk', 'succession'], voters: 3},
+    seeds: [15],
   },
   {
     name: 'of a joint configuration only the majority of the new voters counts',
@@ -168,6 +177,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${LOG}/logWriter.ts`,
     find: "if (!this.durable && this.parts.settings.sync !== 'unsafeNone') await segment.file.sync();",
     replace: '',
+    seeds: [2],
   },
   {
     name: 'a damaged frame is taken for a torn one',
@@ -175,19 +185,79 @@ export const MUTATIONS: readonly Mutation[] = [
     find: '    const later = findLaterFrame(',
     replace: `    if (frame.kind === 'bad') return {offset, truncated: 'taken for torn'};
     const later = findLaterFrame(`,
-    seeds: [6],
+    schedule: {faults: ['bitRot'], voters: 3},
   },
   {
     name: 'an entry that the snapshot covers is applied again',
     file: `${LOG}/logRecovery.ts`,
-    find: 'if (entry.index > snapshotIndex) scan.entries.push(entry);',
-    replace: 'if (entry.index >= snapshotIndex) scan.entries.push(entry);',
+    find: 'if (entry.index > covered) scan.entries.push(entry);',
+    replace: 'if (entry.index >= covered) scan.entries.push(entry);',
   },
   {
     name: 'the log before a received snapshot comes back after a restart',
     file: `${LOG}/logRecovery.ts`,
-    find: 'if (index > snapshotIndex) return;',
-    replace: 'if (index > 0) return;',
+    find: `  scan.entries.length = 0;
+  scan.nextIndex = index + 1;
+`,
+    replace: '',
+  },
+  {
+    name: 'a received snapshot that cannot be read is taken for one that never came',
+    file: `${LOG}/logRecovery.ts`,
+    find: 'if (snapshots.named.has(index))',
+    replace: 'if (index === 0)',
+    schedule: {faults: ['bitRot', 'powerLoss', 'succession'], voters: 3},
+    seeds: [2],
+  },
+  {
+    name: 'a segment is deleted while its entries are needed',
+    file: `${LOG}/logWriter.ts`,
+    find: 'if (!oldest || oldest.lastIndex > index) break;',
+    replace: 'if (!oldest) break;',
+    schedule: {faults: ['bitRot'], voters: 3},
+  },
+  {
+    name: 'the name of a received snapshot is not flushed',
+    file: `${LOG}/snapshots.ts`,
+    find: `    await this.disk.syncFolder(this.folder);
+    this.keep({mark, bytes});
+    await this.removeOld();
+    return {mark, machine};`,
+    replace: `    this.keep({mark, bytes});
+    await this.removeOld();
+    return {mark, machine};`,
+    schedule: {faults: ['lateSnapshot'], voters: 3},
+    seeds: [2],
+  },
+  {
+    name: 'a snapshot forgets which keys belong to a lease',
+    file: `${STORE}/stateSnapshot.ts`,
+    find: "if (lease !== '') machine.leases.get(lease)?.keys.add(key);",
+    replace: '',
+    schedule: {faults: ['restartStorm'], voters: 3},
+  },
+  {
+    name: 'a lease ends early after the machine slept',
+    file: `${LOG}/leaseDeadlines.ts`,
+    find: 'this.deadlines.set(id, deadline + pause)',
+    replace: 'this.deadlines.set(id, deadline)',
+    schedule: {faults: ['clock'], voters: 3},
+  },
+  {
+    name: 'the next leader is told to end a lease that was due at the last one',
+    file: `${LOG}/leaseKeeper.ts`,
+    find: "expired: true}, 'whileLeading')",
+    replace: "expired: true}, 'always')",
+    schedule: {faults: ['dueLease'], voters: 3},
+  },
+  {
+    name: 'a write that was given up is called refused',
+    file: `${LOG}/pendingProposals.ts`,
+    find: `    waiting.sentAt = now;
+    waiting.mayApply = true;`,
+    replace: '    waiting.sentAt = now;',
+    schedule: {faults: ['oneWay'], voters: 3},
+    seeds: [5],
   },
   {
     name: 'a comparison fails and the transaction goes on',
@@ -200,7 +270,6 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${STORE}/watchHub.ts`,
     find: 'if (from > this.delivered) this.join(watcher);',
     replace: 'if (from >= this.delivered) this.join(watcher);',
-    seeds: [18],
   },
   {
     name: 'a watch gets a revision twice after a replay',

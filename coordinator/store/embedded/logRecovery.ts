@@ -18,6 +18,7 @@ import {
   segmentName,
   segmentNumber,
 } from './segment.ts';
+import {snapshotIndex} from './snapshotFile.ts';
 
 export interface SegmentInfo {
   readonly number: number;
@@ -45,6 +46,14 @@ export interface RecoveredLog {
 export const RESTORE =
   'Restore the data directory from a backup, or start this node empty and let it rejoin.';
 
+/** What of the log the snapshots stand for. */
+interface Snapshots {
+  /** Last entry that the state covers. */
+  readonly index: number;
+  /** Of all that have their name, also of those that cannot be read. */
+  readonly named: ReadonlySet<number | undefined>;
+}
+
 interface Scan {
   readonly entries: Entry[];
   hardState: HardState;
@@ -59,7 +68,9 @@ export async function recoverLog(
   snapshot: {readonly index: number; readonly term: number},
   logger: Logger,
 ): Promise<RecoveredLog> {
-  const numbers = await listSegments(disk, folder);
+  const names = await disk.list(folder);
+  const numbers = segmentsIn(names, folder);
+  const snapshots = {index: snapshot.index, named: new Set(names.map(snapshotIndex))};
   const scan: Scan = {
     entries: [],
     hardState: NO_HARD_STATE,
@@ -83,7 +94,7 @@ export async function recoverLog(
     if (at === 0) scan.nextIndex = header.nextIndex;
     if (header.firstSequence !== scan.sequence || header.nextIndex > scan.nextIndex)
       throw damaged(file, 0, `frames ${scan.sequence} to ${header.firstSequence - 1} are missing before it`);
-    const end = scanSegment(bytes, header, file, scan, at === numbers.length - 1, snapshot.index);
+    const end = scanSegment(bytes, header, file, scan, at === numbers.length - 1, snapshots);
     if (end.truncated) {
       truncated = end.truncated;
       await clearTail(disk, file, end.offset, bytes.length);
@@ -113,8 +124,8 @@ export async function recoverLog(
   };
 }
 
-async function listSegments(disk: Disk, folder: string): Promise<number[]> {
-  const numbers = (await disk.list(folder))
+function segmentsIn(names: readonly string[], folder: string): number[] {
+  const numbers = names
     .map(segmentNumber)
     .filter(number => number !== undefined)
     .sort((a, b) => a - b);
@@ -148,7 +159,7 @@ function scanSegment(
   file: string,
   scan: Scan,
   last: boolean,
-  snapshotIndex: number,
+  snapshots: Snapshots,
 ): {offset: number; truncated?: string} {
   let sequence = scan.sequence ?? 0;
   let offset = SEGMENT_HEADER_BYTES;
@@ -157,8 +168,8 @@ function scanSegment(
     if (frame.kind === 'frame' && frame.header.sequence === sequence) {
       for (const record of parseRecords(frame.body)) {
         if (record.kind === 'hardState') scan.hardState = record.hardState;
-        else if (record.kind === 'restart') restart(scan, record.index, snapshotIndex);
-        else addEntry(scan, record.entry, snapshotIndex, file, offset);
+        else if (record.kind === 'restart') restart(scan, record.index, snapshots, file, offset);
+        else addEntry(scan, record.entry, snapshots.index, file, offset);
       }
       offset = frame.next;
       sequence += 1;
@@ -181,21 +192,28 @@ function scanSegment(
   }
 }
 
-/** Void while the snapshot that it announces is not there: then the log is what it was before. */
-function restart(scan: Scan, index: number, snapshotIndex: number): void {
-  if (index > snapshotIndex) return;
+/**
+ * Void when the snapshot that it announces never got its name: then the log is what it was before. When that snapshot is there and cannot be read, what
+ * the log was before does not lead to what follows.
+ */
+function restart(scan: Scan, index: number, snapshots: Snapshots, file: string, offset: number): void {
+  if (index > snapshots.index) {
+    if (snapshots.named.has(index))
+      throw damaged(file, offset, `the log goes on behind the snapshot of ${index}, which cannot be read`);
+    return;
+  }
   scan.entries.length = 0;
   scan.nextIndex = index + 1;
 }
 
-function addEntry(scan: Scan, entry: Entry, snapshotIndex: number, file: string, offset: number): void {
+function addEntry(scan: Scan, entry: Entry, covered: number, file: string, offset: number): void {
   if (entry.index > scan.nextIndex)
     throw damaged(file, offset, `entry ${entry.index} follows entry ${scan.nextIndex - 1}`);
   scan.nextIndex = entry.index + 1;
   // A leader of a later term may have replaced the end of the log.
   const keep = entry.index - (scan.entries[0]?.index ?? entry.index);
   if (scan.entries.length > keep) scan.entries.length = Math.max(0, keep);
-  if (entry.index > snapshotIndex) scan.entries.push(entry);
+  if (entry.index > covered) scan.entries.push(entry);
 }
 
 async function clearTail(disk: Disk, file: string, from: number, to: number): Promise<void> {

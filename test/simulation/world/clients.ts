@@ -66,13 +66,39 @@ export class Client {
     this.ask({kind: 'txn', txn: {then: [{kind: 'range', prefix: ''}]}}, () => undefined, node);
   }
 
+  /** Takes a lease on one node, beside its own: it is renewed by `renew` only. */
+  take(node: string, ttlSeconds: number, taken: (lease: string) => void): void {
+    this.ask(
+      {kind: 'grantLease', ttlSeconds},
+      () => undefined,
+      node,
+      output => {
+        if (output.kind === 'granted') taken(output.lease);
+      },
+    );
+  }
+
+  renew(node: string, lease: string): void {
+    this.ask(
+      {kind: 'keepAlive', lease},
+      () => undefined,
+      node,
+      () => undefined,
+    );
+  }
+
   private next(): void {
     if (this.stopped) return;
     if (this.chance.happens(0.03)) this.readLocally();
     this.ask(this.requests.draw(this.leases[0]), () => this.start());
   }
 
-  private ask(input: StoreInput, done: (answered: boolean) => void, node?: string): void {
+  private ask(
+    input: StoreInput,
+    done: (answered: boolean) => void,
+    node?: string,
+    heed: (output: StoreOutput) => void = output => this.learn(input, output),
+  ): void {
     const {cluster, name} = this;
     const {scheduler, network} = cluster;
     const id = this.nextId();
@@ -88,7 +114,7 @@ export class Client {
       if (answer.kind === 'answer') {
         this.status.answered += 1;
         cluster.record({type: 'answer', at: scheduler.now, id, output: answer.output});
-        this.learn(input, answer.output);
+        heed(answer.output);
         end(true);
       } else if (answer.kind === 'refused') {
         this.status.refused += 1;

@@ -2,7 +2,7 @@
 import type {Chance} from './chance.ts';
 import type {Machine} from './machine.ts';
 import {FAIR} from './network.ts';
-import {figure8, jointSplit, sleepingLeader} from './scenarios.ts';
+import {dueLease, figure8, jointSplit, lateSnapshot, sleepingLeader} from './scenarios.ts';
 import type {World} from './world.ts';
 
 export const FAULT_KINDS = [
@@ -29,6 +29,8 @@ export const FAULT_KINDS = [
   'figure8',
   'jointSplit',
   'sleepingLeader',
+  'dueLease',
+  'lateSnapshot',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -136,6 +138,12 @@ export class Faults {
         break;
       case 'sleepingLeader':
         sleepingLeader(world, chance);
+        break;
+      case 'dueLease':
+        dueLease(world);
+        break;
+      case 'lateSnapshot':
+        lateSnapshot(world, chance);
         break;
       default:
         this.troubleDisk(machine, kind);

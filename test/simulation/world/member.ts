@@ -75,6 +75,8 @@ export class Member {
   opened: OpenedReplica | undefined;
   /** Undefined until a majority was there. */
   store: OpenedStore | undefined;
+  /** Snapshots of others that it took in. */
+  installs = 0;
   private leaving = false;
 
   constructor(

@@ -71,6 +71,62 @@ export function sleepingLeader(world: World, chance: Chance): void {
   );
 }
 
+const LEASE_MS = 1000;
+
+/** A lease becomes due at a leader that reaches nobody, while its owner renews it at the next one. */
+export function dueLease(world: World): void {
+  const leader = world.leader();
+  const [owner] = world.clients;
+  if (!leader || !owner) return;
+  owner.take(leader.id, LEASE_MS / 1000, lease => {
+    world.scheduler.after(LEASE_MS - 80, () => {
+      if (!leader.isLeader || world.faults.isOver) return;
+      const links = new Links(world);
+      links.allow(world.ids.filter(id => id !== leader.id));
+      soon(
+        world,
+        () => {
+          const next = world.leader();
+          return next === leader ? undefined : next;
+        },
+        next => {
+          world.scheduler.after(30, () => owner.renew(next.id, lease));
+          world.scheduler.after(80, () => links.heal());
+          world.scheduler.after(400, () => owner.renew(next.id, lease));
+        },
+        () => links.heal(),
+      );
+    });
+  });
+}
+
+/** A member that was away gets a snapshot, and loses power as soon as it counts on it. */
+export function lateSnapshot(world: World, chance: Chance): void {
+  const leader = world.leader();
+  if (!leader) return;
+  const late = chance.pick(world.ids.filter(id => id !== leader.id));
+  const links = new Links(world);
+  links.allow(world.ids.filter(id => id !== late));
+  world.scheduler.after(chance.between(600, 1500), () => {
+    links.heal();
+    const member = world.member(late);
+    if (!member) return;
+    const {machine} = member.process;
+    const {installs} = member;
+    soon(
+      world,
+      () => (member.installs > installs ? member : undefined),
+      () =>
+        world.scheduler.after(chance.pick([0, 5, 20]), () => {
+          if (!member.process.alive || world.faults.isOver) return;
+          world.fell(machine, 'lost');
+          world.scheduler.after(50, () => world.bootIfDown(machine));
+        }),
+      () => undefined,
+    );
+  });
+}
+
 /** A leader in a joint configuration that reaches the new voters only decides nothing (§4.3 of the dissertation). */
 export function jointSplit(world: World): void {
   const leader = world.leader();

@@ -3,6 +3,7 @@
 import {isJoint, membersOf} from '../../../coordinator/raft/configuration.ts';
 import type {Message} from '../../../coordinator/raft/messages.ts';
 import type {Configuration} from '../../../coordinator/raft/types.ts';
+import {snapshotName} from '../../../coordinator/store/embedded/snapshotFile.ts';
 import {encodeState} from '../../../coordinator/store/stateSnapshot.ts';
 import type {HistoryEvent} from '../checker/history.ts';
 import {Chance} from './chance.ts';
@@ -17,6 +18,14 @@ import {Network} from './network.ts';
 import type {NodeObserver} from './observedNode.ts';
 import {Scheduler} from './scheduler.ts';
 import type {SimulatedTransport, TransportWorld} from './simulatedTransport.ts';
+
+interface Rot {
+  readonly path: string;
+  readonly offset: number;
+  readonly mask: number;
+  /** An older snapshot and the log hold the same, so that it must start all the same. */
+  readonly isBacked: boolean;
+}
 
 export interface WorldOptions {
   readonly seed: number;
@@ -60,7 +69,9 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
   private peekedAt = 0;
   private newest = 0;
   private readonly eager: Chance;
-  private readonly rotten = new Map<Machine, {path: string; offset: number; mask: number}>();
+  private readonly rotten = new Map<Machine, Rot>();
+  /** Snapshots of others, by machine and path: the log before such a one does not lead to what follows it. */
+  private readonly received = new Set<string>();
   /** To leave for good: their names are not used again. */
   private readonly leavers = new Set<string>();
   private readonly watchers: readonly Watcher[];
@@ -211,16 +222,17 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
     this.scheduler.after(SHUT_DOWN_MS, end);
   }
 
-  /** Flips a bit of the log of a machine that is down: it may refuse to start until the bit is back, but must not lose anything. */
+  /** Flips a bit of the log, or of the newest snapshot, of a machine that is down: it may refuse to start until the bit is back, but must not lose anything. */
   rot(machine: Machine, chance: Chance): void {
-    const paths = machine.disk.paths().filter(name => name.startsWith(`${FOLDER}/log-`));
-    if (machine.isUp || this.rotten.has(machine) || paths.length === 0) return;
-    const path = paths.at(-1) ?? '';
+    const kind = chance.happens(0.4) ? /\/snapshot-\d+\.snap$/ : /\/log-/;
+    const path = machine.disk.paths().findLast(name => kind.test(name));
+    if (machine.isUp || this.rotten.has(machine) || path === undefined) return;
     const content = machine.disk.content(path);
     let offset = chance.whole(content.length);
     // Most of a segment is zeros that nobody reads.
     for (let tries = 0; tries < 30 && !content[offset]; tries++) offset = chance.whole(content.length);
-    const damage = {path, offset, mask: 1 << chance.whole(8)};
+    const isBacked = path.endsWith('.snap') && !this.received.has(machine.id + path);
+    const damage = {path, offset, mask: 1 << chance.whole(8), isBacked};
     machine.disk.damage(path, damage.offset, damage.mask);
     this.rotten.set(machine, damage);
     this.note(`${machine.id} ${path} rots at ${damage.offset}`);
@@ -288,7 +300,10 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
   nodeObserver(member: Member): NodeObserver {
     const {ledger} = this;
     return {
-      handedOut: (node, ready) => this.guard(() => ledger.handedOut(node, ready)),
+      handedOut: (node, ready) => {
+        if (ready.snapshot) this.received.add(`${node.id}${FOLDER}/${snapshotName(ready.snapshot.index)}`);
+        this.guard(() => ledger.handedOut(node, ready));
+      },
       persisted: (node, ready) => {
         const {hardState, entries, snapshot} = ready;
         this.note(
@@ -308,7 +323,8 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
           const {machine} = member;
           if (!machine) return;
           const {revision, compactRevision, keys, leases, members} = machine;
-          const counts = [revision, compactRevision, keys.size, leases.size, members.size];
+          const leased = [...leases.values()].reduce((sum, lease) => sum + lease.keys.size, 0);
+          const counts = [revision, compactRevision, keys.size, leases.size, leased, members.size];
           ledger.countsAt(node.id, entries.at(-1)?.index ?? 0, counts);
         });
       },
@@ -328,6 +344,7 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
 
   private installed(member: Member, index: number): void {
     this.counts.installs += 1;
+    member.installs += 1;
     this.note(`${member.id} installed the snapshot of ${index}`);
     this.compareState(member, index);
   }
@@ -342,7 +359,7 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
       machine.retire();
       return;
     }
-    if (rotten) {
+    if (rotten && !rotten.isBacked) {
       machine.disk.damage(rotten.path, rotten.offset, rotten.mask);
       this.rotten.delete(machine);
     } else if (cause !== 'disk') {

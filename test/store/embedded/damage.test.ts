@@ -1,8 +1,13 @@
 /** Damage to the files: a torn tail is cut off and said; anything else that is wrong stops the start. Never a silently different state. */
 import assert from 'node:assert/strict';
+import type {Entry} from '../../../coordinator/raft/types.ts';
 import {isCoordinatorError} from '../../../coordinator/runtime/errors.ts';
+import {seededRandom} from '../../../coordinator/runtime/random.ts';
 import {SECTOR} from '../../../coordinator/store/embedded/frame.ts';
+import {recoverLog} from '../../../coordinator/store/embedded/logRecovery.ts';
+import {LogWriter} from '../../../coordinator/store/embedded/logWriter.ts';
 import type {SimulatedDisk} from '../../../coordinator/store/embedded/simulatedDisk.ts';
+import {snapshotName} from '../../../coordinator/store/embedded/snapshotFile.ts';
 import {
   countWrites,
   FOLDER,
@@ -186,6 +191,44 @@ describe('damaged snapshots and missing files', function () {
     await assert.rejects(
       openOn(disk),
       error => isCoordinatorError(error, 'corrupt') && snapshots.every(file => error.message.includes(file)),
+    );
+  });
+
+  it('refuses to start when a received snapshot cannot be read, for the log before it does not lead on', async () => {
+    const {logger} = recordingLogger();
+    const disk = newDisk();
+    const hardState = {term: 1, vote: '', commit: 0};
+    const entry = (index: number, term: number): Entry => ({
+      index,
+      term,
+      kind: 'empty',
+      data: new Uint8Array(0),
+    });
+    const none = {index: 0, term: 0};
+    const log = await LogWriter.open({
+      disk,
+      folder: FOLDER,
+      settings: {sync: 'auto', segmentBytes: 64 * 1024, firstSegmentBytes: 64 * 1024},
+      random: seededRandom(1),
+      logger,
+      recovered: await recoverLog(disk, FOLDER, none, logger),
+      begun: async () => undefined,
+    });
+    // Entries 2 and 3 were never committed, and the snapshot holds others.
+    await log.append(hardState, [entry(1, 1), entry(2, 1), entry(3, 1)]);
+    await log.restartAfter({index: 3, term: 2});
+    assert.equal((await recoverLog(disk, FOLDER, none, logger)).entries.length, 3);
+    await log.append({term: 2, vote: '', commit: 3}, [entry(4, 2)]);
+    await log.close();
+    const snapshot = await disk.open(`${FOLDER}/${snapshotName(3)}`, {create: true});
+    await snapshot.close();
+    await assert.rejects(recoverLog(disk, FOLDER, none, logger), error =>
+      isCoordinatorError(error, 'corrupt'),
+    );
+    const covered = await recoverLog(disk, FOLDER, {index: 3, term: 2}, logger);
+    assert.deepEqual(
+      covered.entries.map(({index}) => index),
+      [4],
     );
   });
 
