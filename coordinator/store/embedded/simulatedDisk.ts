@@ -90,9 +90,10 @@ export class SimulatedDisk implements Disk {
     return next;
   }
 
-  /** Flips bits of one byte behind everybody's back. */
+  /** Flips bits of one byte behind everybody's back. What was in memory only is on the medium by then, so that flipping them again is the way back. */
   damage(path: string, offset: number, mask: number): void {
     const inode = this.need(path);
+    inode.flush();
     for (const bytes of [inode.view, inode.durable]) bytes[offset] = (bytes[offset] ?? 0) ^ mask;
   }
 

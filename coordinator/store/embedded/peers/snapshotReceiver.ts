@@ -11,6 +11,8 @@ import type {PeerEnvironment} from './peerIdentity.ts';
 import type {TransportListener} from './transport.ts';
 
 const PART = /^incoming-.*\.part$/;
+/** Whole, and its owner's: whoever sends another one must not find it. */
+const WHOLE = /^received-.*\.part$/;
 
 type Listener = Pick<TransportListener, 'snapshotArrived' | 'wantsSnapshot'>;
 
@@ -23,6 +25,7 @@ interface Incoming {
 export class SnapshotReceiver {
   /** The connection whose snapshot is being written: one at a time. */
   private current: FrameChannel | undefined;
+  private arrivals = 0;
 
   constructor(
     private readonly environment: PeerEnvironment,
@@ -93,8 +96,11 @@ export class SnapshotReceiver {
       throw new CoordinatorError('unavailable', 'no snapshot is wanted now');
     this.current = channel;
     const name = `incoming-${offer.mark.index}-${offer.mark.term}-${offer.bytes}-${offer.crc}.part`;
-    for (const other of await disk.list(folder))
-      if (PART.test(other) && other !== name) await disk.remove(path.join(folder, other));
+    for (const other of await disk.list(folder)) {
+      // Of an earlier process: until the first one of this process has arrived.
+      const isLeft = this.arrivals === 0 && WHOLE.test(other);
+      if (isLeft || (PART.test(other) && other !== name)) await disk.remove(path.join(folder, other));
+    }
     const isHere = (await disk.list(folder)).includes(name);
     const file = await disk.open(path.join(folder, name), isHere ? {} : {create: true});
     // The end is always sent again, so that finishing follows from a chunk.
@@ -115,12 +121,15 @@ export class SnapshotReceiver {
       if (isCoordinatorError(error, 'corrupt')) await disk.remove(file.path);
       throw error;
     }
+    this.arrivals += 1;
+    const whole = path.join(folder, `received-${offer.mark.index}-${offer.mark.term}-${this.arrivals}.part`);
+    await disk.rename(file.path, whole);
     await disk.syncFolder(folder);
     if (!this.listener.wantsSnapshot(offer.mark)) {
-      await disk.remove(file.path);
+      await disk.remove(whole);
       throw new CoordinatorError('unavailable', 'the snapshot is not wanted any more');
     }
-    this.listener.snapshotArrived({mark: offer.mark, file: file.path});
+    this.listener.snapshotArrived({mark: offer.mark, file: whole});
     channel.send(encodeFrame({kind: 'have', offset: offer.bytes}));
   }
 }
