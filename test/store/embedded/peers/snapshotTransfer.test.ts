@@ -108,6 +108,25 @@ describe('a snapshot that is sent to another member', function () {
     assert.ok(written > 0 && written < total * 0.75, `${written} of ${total} bytes were sent again`);
     assert.equal((await readdir(path.join(folder, 'b'))).length, 1);
   });
+
+  it('stays for its owner while the next one comes in', async () => {
+    const ports = new Map([
+      ['a', await freePort()],
+      ['b', await freePort()],
+    ]);
+    const sender = await join('a', ports);
+    const arrived = deferred<SnapshotSource>();
+    await join('b', ports, realDisk, arrived);
+    for (const index of [9, 10])
+      await writeSnapshot(realDisk, path.join(folder, 'a'), {...MARK, index}, [
+        Buffer.from(`up to ${index}`),
+      ]);
+    const fileOf = (index: number): string => path.join(folder, 'a', snapshotName(index));
+    await sender.sendSnapshot('b', {mark: MARK, file: fileOf(9)});
+    const first = await arrived.promise;
+    await sender.sendSnapshot('b', {mark: {...MARK, index: 10}, file: fileOf(10)});
+    assert.ok((await readFile(first.file)).equals(await readFile(fileOf(9))));
+  });
 });
 
 /** The disk of this machine; `wrote` hears how many bytes were written in all. */
