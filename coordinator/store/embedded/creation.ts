@@ -26,4 +26,6 @@ export async function create(
       logger.warn('waiting for a majority of the cluster', {error});
       await delay(clock, settings.resendMs);
     }
+  // Somebody else may have named it while this replica failed.
+  replica.checkOpen();
 }
