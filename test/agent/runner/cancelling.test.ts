@@ -139,8 +139,9 @@ describe('attempt that is stopped', function () {
   });
 
   it('may finish after its agent was told to stop, however long it takes', async () => {
-    await start({settings: {stopTimeoutMs: 50}});
-    const assign = assignment('long', run('sleep 1.5; echo done'));
+    // The hub, which is there, has so long to take the report; the work has no limit.
+    await start({settings: {stopTimeoutMs: 1000}});
+    const assign = assignment('long', run('sleep 2.5; echo done'));
     await hub.send('mcpx.orchestrate.task.assign', assign);
     await agent.stop('told to');
     assert.equal(hub.completed.get(assign.attemptId)?.report.outcome, 'succeeded');
