@@ -114,14 +114,14 @@ export class EtcdWatches {
     if (changes.events.length > 0) for (const watcher of [...this.live]) this.deliver(watcher, changes);
   }
 
-  /** What came between is gone, so everybody starts anew; so does the feed, from the first revision that is whole. */
+  /** What came between is gone, so whoever wants any of it starts anew; so does the feed, from the first revision that is whole. */
   private lost(compactRevision: number): void {
     this.logger.warn('the etcd was compacted beyond what was watched', {compactRevision});
     this.delivered = Math.max(this.delivered, compactRevision);
     this.recent = this.remember(this.delivered);
     this.parts.compacted(compactRevision);
     this.feed = this.follow(this.delivered);
-    this.endAll({kind: 'compacted', compactRevision});
+    this.endAll({kind: 'compacted', compactRevision}, this.delivered);
   }
 
   /** A slice of what is in memory, a replay by etcd where that does not reach back far enough, or nothing more to do. */
@@ -180,9 +180,10 @@ export class EtcdWatches {
     if (events.length > 0) this.call(watcher, {kind: 'events', revision: changes.revision, events});
   }
 
-  private endAll(message: WatchMessage): void {
+  /** All that want something up to a revision. */
+  private endAll(message: WatchMessage, upTo = Number.POSITIVE_INFINITY): void {
     for (const watcher of [...this.behind, ...this.live]) {
-      if (watcher.ended) continue;
+      if (watcher.ended || watcher.from > upTo) continue;
       this.end(watcher);
       this.call(watcher, message);
     }

@@ -139,7 +139,7 @@ describe(`an etcd that is shared${missing === undefined ? '' : `: ${missing}`}`,
     assert.equal((await firstOf(store, '', revision + 1)).kind, 'events');
   });
 
-  it('answers `compacted` to watches that were cut off while it was', async () => {
+  it('answers `compacted` to watches that were cut off while it was, unless they want only what came later', async () => {
     const mine = url();
     const proxy = await cuttingProxy(Number(server.endpoints[0]?.split(':')[1]));
     closing.push(() => proxy.close());
@@ -156,6 +156,8 @@ describe(`an etcd that is shared${missing === undefined ? '' : `: ${missing}`}`,
     for (let n = 1; n <= 5; n++) newest = (await writer.txn({then: [put('k', String(n))]})).revision;
     newest = (await writer.txn({then: [put('unseen', '')]})).revision;
     await client.kv.compact({revision: newest});
+    const later: WatchMessage[] = [];
+    reader.watch('k', {fromRevision: newest + 1}, message => later.push(message));
     proxy.cuts.length = 0;
     await found(() => (told.length > 1 ? true : undefined), PATIENCE_MS, 'an answer');
     assert.deepEqual(told.slice(1), [{kind: 'compacted', compactRevision: newest}]);
@@ -166,6 +168,10 @@ describe(`an etcd that is shared${missing === undefined ? '' : `: ${missing}`}`,
     );
     const again = (await writer.txn({then: [put('k', 'again')]})).revision;
     assert.deepEqual(await followed(reader, 'k', newest + 1, again), [`${again}:1`]);
+    assert.deepEqual(
+      later.map(message => (message.kind === 'events' ? message.revision : message.kind)),
+      [again],
+    );
   });
 
   it('keeps an incarnation while it is the same, and gets another one in another cluster', async () => {
