@@ -115,7 +115,9 @@ export class Ledger {
       throw new Violation('durable log', `${id} went back from snapshot ${durable.base} to ${now.last}`);
     durable.become(now);
     account.handed.become(now);
-    account.hardState = found.hardState;
+    // The entries that it speaks of may be in frames that a full disk has refused, while its own was taken.
+    const commit = Math.min(found.hardState.commit, now.last);
+    account.hardState = {...found.hardState, commit};
     account.writing = undefined;
     account.abandoned = [];
     account.applied = found.start.index;
