@@ -61,7 +61,13 @@ async function chooseDependencies(
   if (tasks.length === 0) return [];
   const picked = await vscode.window.showQuickPick(
     tasks.map(({id, state}) => ({label: id, description: taskStateText(state)})),
-    {title, canPickMany: true, placeHolder: vscode.l10n.t('After which tasks? None: at once.')},
+    {
+      title,
+      canPickMany: true,
+      placeHolder: vscode.l10n.t('After which tasks? None: at once.'),
+      // What has been typed by now must not be lost to a page that opens.
+      ignoreFocusOut: true,
+    },
   );
   return given(picked).map(({label}) => label);
 }

@@ -94,8 +94,11 @@ describe('values of shared memory', function () {
   });
 
   it('are not saved by whoever has not looked since somebody wrote, and the two are compared on request', async () => {
+    await put('beside', 'first');
     await put('raced', 'first');
-    const {uri} = await open('raced');
+    const {uri: beside} = await open('beside');
+    // Not open itself: the window would look by itself as soon as it hears of the change.
+    const uri = beside.with({path: beside.path.replace('beside', 'raced')});
     const messages = new Messages(({buttons}) => (buttons.includes('Compare') ? 'Compare' : undefined));
     try {
       await vscode.workspace.fs.stat(uri);
