@@ -138,12 +138,13 @@ export class Team {
     sessionId: string,
     taskId: string,
     fits: (attempt: AttemptRecord) => boolean,
+    limitMs = WAIT_MS,
   ): Promise<AttemptRecord> {
     const fitting = (row: Row): AttemptRecord[] =>
       row.kind === 'attempt' && row.attempt.taskId === taskId && fits(row.attempt) ? [row.attempt] : [];
     return found(
       async () => (await this.rows(sessionId)).flatMap(fitting)[0],
-      WAIT_MS,
+      limitMs,
       `an attempt of ${taskId}`,
     );
   }

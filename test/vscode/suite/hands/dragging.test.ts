@@ -3,12 +3,15 @@ import assert from 'node:assert/strict';
 import {existsSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import * as vscode from 'vscode';
+import {insist} from '../../../support/insist.ts';
 import {found} from '../../../support/waiting.ts';
 import {Messages} from '../answers.ts';
 import {Page} from '../page.ts';
 import {scratchFolder} from '../surroundings.ts';
 import {Team} from '../team.ts';
 import {Tree} from '../views/tree.ts';
+
+const DROP_LIMIT_MS = 60_000;
 
 const plan = (go: string): string => `name: dragged
 agents: 2
@@ -45,7 +48,11 @@ describe('a task in the tree of sessions', function () {
     await page.screenshot('drag');
     const messages = new Messages(() => undefined);
     try {
-      await sessions.drag(await sessions.row(/^moved, running/), agents, onto);
+      // A drop that comes before the editor has asked what is dragged falls beside.
+      await insist(async limitMs => {
+        await sessions.drag(await sessions.row(/^moved, running/), agents, onto);
+        await team.attempt(sessionId, 'moved', ({number}) => number === 2, limitMs);
+      }, DROP_LIMIT_MS);
       const second = await team.attempt(
         sessionId,
         'moved',
