@@ -43,6 +43,8 @@ describe('a task in the tree of sessions', function () {
     await vscode.commands.executeCommand('workbench.view.extension.mcpx');
     const [sessions, agents] = [new Tree(page, 'Sessions'), new Tree(page, 'Agents')];
     await sessions.expand(await sessions.row(/^dragged, /));
+    // Rows change places when it fails.
+    await sessions.row(/^failing, failed/);
     await sessions.row(/^moved, running/);
     const onto = await agents.row(new RegExp(`^${other}, `));
     await page.screenshot('drag');
