@@ -1,9 +1,9 @@
 /** The peer: BullMQ on a Redis that syncs every write, with one worker process. */
 import {mkdir, mkdtemp, rm} from 'node:fs/promises';
 import {createRequire} from 'node:module';
-import {createServer} from 'node:net';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {freePort} from '../support/freePorts.ts';
 import {BenchProcess, cpuMeter} from './processes.ts';
 import type {Measurement, Shape, Subject} from './subject.ts';
 
@@ -141,17 +141,4 @@ export class BullSubject implements Subject {
       });
     });
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
 }

@@ -1,11 +1,9 @@
 /** Three members of an embedded cluster in this process, over real links on loopback. */
 import {mkdtemp, rm} from 'node:fs/promises';
-import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
-import {deferred} from '../../coordinator/runtime/deferred.ts';
 import {systemRandom} from '../../coordinator/runtime/random.ts';
 import {realDisk} from '../../coordinator/store/embedded/disk.ts';
 import {type OpenedStore, openEmbeddedStore} from '../../coordinator/store/embedded/embeddedStore.ts';
@@ -13,6 +11,7 @@ import {PeerNetwork} from '../../coordinator/store/embedded/peers/peerNetwork.ts
 import {DEFAULT_PEER_SETTINGS} from '../../coordinator/store/embedded/peers/peerSettings.ts';
 import type {Transport} from '../../coordinator/store/embedded/peers/transport.ts';
 import {DEFAULT_EMBEDDED_SETTINGS, type EmbeddedSettings} from '../../coordinator/store/embedded/settings.ts';
+import {freePorts} from '../support/freePorts.ts';
 
 const NODES = ['n1', 'n2', 'n3'];
 
@@ -116,18 +115,4 @@ export async function startThree(settings: Partial<EmbeddedSettings> = {}): Prom
       await rm(folder, {recursive: true, force: true});
     },
   };
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({length: count}, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    const listening = deferred<void>();
-    server.listen(0, '127.0.0.1', () => listening.resolve());
-    await listening.promise;
-    const address = server.address();
-    if (typeof address === 'object' && address) ports.push(address.port);
-  }
-  for (const server of servers) server.close();
-  return ports;
 }

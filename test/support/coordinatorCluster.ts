@@ -2,8 +2,8 @@
 import {rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {McpxClient} from '../../coordinator/client/mcpxClient.ts';
-import {freePort} from '../store/cluster/members.ts';
 import {Fleet, type FleetOptions} from './fleet.ts';
+import {freePort} from './freePorts.ts';
 import {found} from './waiting.ts';
 
 const ELECTION_TIMEOUT_MS = 60_000;

@@ -12,7 +12,7 @@ import {silentLogger} from '../../coordinator/observability/logger.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {systemRandom} from '../../coordinator/runtime/random.ts';
 import {openClusterAuthority} from '../../coordinator/security/clusterAuthority.ts';
-import {freePort} from '../store/cluster/members.ts';
+import {freePort} from './freePorts.ts';
 import {found} from './waiting.ts';
 
 const PATIENCE_MS = 60_000;

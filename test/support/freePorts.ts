@@ -18,3 +18,9 @@ export async function freePorts(count: number): Promise<number[]> {
     }),
   );
 }
+
+export async function freePort(): Promise<number> {
+  const [port] = await freePorts(1);
+  if (port === undefined) throw new Error('there is no port');
+  return port;
+}

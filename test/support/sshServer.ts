@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
 import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
-import {createServer} from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import {aptInstall} from './aptInstall.ts';
+import {freePort} from './freePorts.ts';
 import {found, within} from './waiting.ts';
 
 const SSHD = '/usr/sbin/sshd';
@@ -92,13 +92,4 @@ function configuration(folder: string, port: number, env: Readonly<Record<string
       .join(' ')}`,
   ];
   return `${lines.join('\n')}\n`;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>(resolve => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise<void>(resolve => probe.close(() => resolve()));
-  assert.ok(address !== null && typeof address === 'object');
-  return address.port;
 }

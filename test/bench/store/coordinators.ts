@@ -2,17 +2,14 @@
 import {mkdir} from 'node:fs/promises';
 import path from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
-import {connectClient} from '../../../coordinator/client/mcpxClient.ts';
-import {nodeSocket} from '../../../coordinator/client/nodeSocket.ts';
 import {type Endpoint, readEndpoint, removeEndpoint} from '../../../coordinator/commands/local/endpoint.ts';
-import {silentLogger} from '../../../coordinator/observability/logger.ts';
 import {isProtocolError} from '../../../coordinator/protocol/errors.ts';
-import {systemClock} from '../../../coordinator/runtime/clock.ts';
 import {newId, systemRandom} from '../../../coordinator/runtime/random.ts';
 import {freePorts} from '../../support/freePorts.ts';
 import {planOf} from '../mcpxSubject.ts';
 import {BenchProcess} from '../processes.ts';
 import type {ClientOptions} from './clientProcess.ts';
+import {connect} from './connect.ts';
 
 const CONNECT_MS = 30_000;
 const START_TRIES = 100;
@@ -120,15 +117,7 @@ export class Coordinators {
 
 /** Its one task waits for an agent that never comes. False: this coordinator does not lead. */
 async function startSession({url, token}: Endpoint, sessionId: string): Promise<boolean> {
-  const client = connectClient({
-    urls: [url],
-    token: () => token,
-    openSocket: nodeSocket(),
-    clock: systemClock,
-    random: systemRandom,
-    logger: silentLogger,
-    implementation: {name: 'mcpx-bench', version: '0'},
-  });
+  const client = connect(url, token);
   try {
     await client.whenConnected(CONNECT_MS);
     await client.request('mcpx.orchestrate.session.start', {sessionId, plan: planOf('backlog', 1, 1)});

@@ -1,10 +1,7 @@
 /** A client of a coordinator in a process of its own, which uses shared memory. Argument: its options, as JSON. */
-import {connectClient, type McpxClient} from '../../../coordinator/client/mcpxClient.ts';
-import {nodeSocket} from '../../../coordinator/client/nodeSocket.ts';
-import {silentLogger} from '../../../coordinator/observability/logger.ts';
-import {systemClock} from '../../../coordinator/runtime/clock.ts';
-import {systemRandom} from '../../../coordinator/runtime/random.ts';
+import type {McpxClient} from '../../../coordinator/client/mcpxClient.ts';
 import {answerQuestions, type ClientOptions} from './clientProcess.ts';
+import {connect} from './connect.ts';
 import {measureGap} from './gap.ts';
 import {keyOf, runLoad, VALUE} from './load.ts';
 import {Watching} from './watching.ts';
@@ -13,28 +10,16 @@ const CONNECT_MS = 30_000;
 /** A hub takes so many of one connection. */
 const WATCHES_A_CONNECTION = 250;
 
-function connect({url, token = ''}: ClientOptions): McpxClient {
-  return connectClient({
-    urls: [url],
-    token: () => token,
-    openSocket: nodeSocket(),
-    clock: systemClock,
-    random: systemRandom,
-    logger: silentLogger,
-    implementation: {name: 'mcpx-bench', version: '0'},
-  });
-}
-
 async function main(options: ClientOptions): Promise<void> {
   const {sessionId = ''} = options;
-  const client = connect(options);
+  const client = connect(options.url, options.token ?? '');
   await client.whenConnected(CONNECT_MS);
   const put = (key: string) => client.request('mcpx.memory.put', {sessionId, key, value: VALUE});
   const get = (key: string) => client.request('mcpx.memory.get', {sessionId, key, level: 'strong'});
   const watchers: McpxClient[] = [];
   const open = (number: number, onPut: () => void): Promise<void> => {
     const at = Math.floor(number / WATCHES_A_CONNECTION);
-    const over = watchers[at] ?? connect(options);
+    const over = watchers[at] ?? connect(options.url, options.token ?? '');
     watchers[at] = over;
     return new Promise((resolve, reject) => {
       over.watch({view: 'memory', sessionId}, update => {

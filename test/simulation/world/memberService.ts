@@ -1,7 +1,8 @@
 /** What a member does for clients: the product's store asked, and its errors told apart by what they promise. */
 import type {Disposable} from '../../../coordinator/runtime/disposable.ts';
 import {isCoordinatorError} from '../../../coordinator/runtime/errors.ts';
-import type {KeyValue, Store, WatchMessage} from '../../../coordinator/store/store.ts';
+import type {KeyValue, WatchMessage} from '../../../coordinator/store/store.ts';
+import {askStore} from '../checker/askStore.ts';
 import type {StoreInput, StoreOutput} from '../checker/storeModel.ts';
 import type {Member} from './member.ts';
 
@@ -22,7 +23,7 @@ export class MemberService {
       refuse();
       return;
     }
-    perform(store, input).then(
+    askStore(store, input).then(
       output => answer({kind: 'answer', output}),
       (error: unknown) => {
         if (isCoordinatorError(error, 'timeout')) answer({kind: 'unknown'});
@@ -55,24 +56,3 @@ export class MemberService {
 
 /** What the store says of a request that surely has no effect. */
 const REFUSALS = ['unavailable', 'closed', 'diskFull', 'corrupt'] as const;
-
-async function perform(store: Store, input: StoreInput): Promise<StoreOutput> {
-  switch (input.kind) {
-    case 'get':
-      return {kind: 'got', kv: await store.get(input.key)};
-    case 'txn':
-      try {
-        return {kind: 'txn', result: await store.txn(input.txn)};
-      } catch (error) {
-        if (isCoordinatorError(error, 'notFound')) return {kind: 'noLease'};
-        throw error;
-      }
-    case 'grantLease':
-      return {kind: 'granted', lease: (await store.grantLease(input.ttlSeconds)).id};
-    case 'keepAlive':
-      return {kind: 'alive', alive: await store.keepAlive(input.lease)};
-    case 'revokeLease':
-      await store.revokeLease(input.lease);
-      return {kind: 'revoked'};
-  }
-}

@@ -9,7 +9,7 @@ import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import {Endpoint} from '../../../coordinator/commands/local/endpoint.ts';
 import {ClusterStatus} from '../../../coordinator/store/embedded/clusterCalls.ts';
-import {freePort} from './members.ts';
+import {freePort} from '../../support/freePorts.ts';
 
 const MAIN = fileURLToPath(new URL('../../../coordinator/main.ts', import.meta.url));
 const TOKEN = 'the token of this test cluster';

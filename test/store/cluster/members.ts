@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import {type ChildProcess, spawn} from 'node:child_process';
 import {mkdtemp, rm} from 'node:fs/promises';
-import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {createInterface} from 'node:readline';
@@ -20,6 +19,7 @@ import type {
   TxnResult,
   WatchMessage,
 } from '../../../coordinator/store/store.ts';
+import {freePort} from '../../support/freePorts.ts';
 
 export interface MemberOptions {
   readonly node: string;
@@ -300,17 +300,4 @@ export class Members {
     await Promise.all([...this.all.values()].map(member => member.kill()));
     await rm(this.folder, {recursive: true, force: true});
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  const listening = deferred<void>();
-  server.listen(0, '127.0.0.1', () => listening.resolve());
-  await listening.promise;
-  const address = server.address();
-  assert.ok(typeof address === 'object' && address);
-  const closed = deferred<void>();
-  server.close(() => closed.resolve());
-  await closed.promise;
-  return address.port;
 }

@@ -2,6 +2,7 @@
 import type {Disposable} from '../../../coordinator/runtime/disposable.ts';
 import {isCoordinatorError} from '../../../coordinator/runtime/errors.ts';
 import type {KeyValue, Store, WatchMessage} from '../../../coordinator/store/store.ts';
+import {askStore} from '../../simulation/checker/askStore.ts';
 import type {StoreInput, StoreOutput} from '../../simulation/checker/storeModel.ts';
 
 export type Reply =
@@ -31,31 +32,13 @@ export interface Door {
 /** The contract's word about failures (store.ts), taken literally: that it holds is part of the test. */
 export async function replyOf(store: Store, input: StoreInput): Promise<Reply> {
   try {
-    return {kind: 'answer', output: await carryOut(store, input)};
+    return {kind: 'answer', output: await askStore(store, input)};
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    if (isCoordinatorError(error, 'notFound') && input.kind === 'txn')
-      return {kind: 'answer', output: {kind: 'noLease'}};
     const isRefusal = (['unavailable', 'diskFull', 'closed', 'limit'] as const).some(code =>
       isCoordinatorError(error, code),
     );
     return {kind: isRefusal ? 'refused' : 'unknown', why};
-  }
-}
-
-async function carryOut(store: Store, input: StoreInput): Promise<StoreOutput> {
-  switch (input.kind) {
-    case 'txn':
-      return {kind: 'txn', result: await store.txn(input.txn)};
-    case 'get':
-      return {kind: 'got', kv: await store.get(input.key)};
-    case 'grantLease':
-      return {kind: 'granted', lease: (await store.grantLease(input.ttlSeconds)).id};
-    case 'keepAlive':
-      return {kind: 'alive', alive: await store.keepAlive(input.lease)};
-    case 'revokeLease':
-      await store.revokeLease(input.lease);
-      return {kind: 'revoked'};
   }
 }
 

@@ -3,10 +3,10 @@ import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {createWriteStream} from 'node:fs';
 import {get} from 'node:http';
-import {createServer} from 'node:net';
 import path from 'node:path';
 import {createInterface} from 'node:readline';
 import {setTimeout as pause} from 'node:timers/promises';
+import {freePort} from '../../support/freePorts.ts';
 import type {Environment, Parts} from './parts.ts';
 
 const START_LIMIT_MS = 120_000;
@@ -135,16 +135,6 @@ function serverArguments(parts: Parts, options: ServerOptions, port: number): st
     ...(options.trustsAll ? ['--disable-workspace-trust'] : []),
     ...(options.isDriven ? ['--vscode-option', 'enable-smoke-test-driver'] : []),
   ];
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port is free');
-  return address.port;
 }
 
 function answers(port: number): Promise<boolean> {

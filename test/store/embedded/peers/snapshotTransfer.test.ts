@@ -13,7 +13,7 @@ import {PeerNetwork} from '../../../../coordinator/store/embedded/peers/peerNetw
 import {DEFAULT_PEER_SETTINGS} from '../../../../coordinator/store/embedded/peers/peerSettings.ts';
 import type {SnapshotSource} from '../../../../coordinator/store/embedded/peers/transport.ts';
 import {snapshotName, writeSnapshot} from '../../../../coordinator/store/embedded/snapshotFile.ts';
-import {freePort} from '../../cluster/members.ts';
+import {freePort} from '../../../support/freePorts.ts';
 
 const MARK = {index: 9, term: 2, configuration: initialConfiguration(['a', 'b'])};
 const CHUNK = 32 * 1024;
