@@ -1,10 +1,12 @@
-// Builds the bundles (the mcpx command, the extension with its parts that are loaded when they are needed, the web pages with their layout worker) and the schema of plans.
+// Builds the bundles (the mcpx command, the library for programs with its declarations, the extension with its parts that are loaded when they are needed, the web pages with their layout worker) and the schema of plans.
 
+import {execFile} from 'node:child_process';
 import {existsSync} from 'node:fs';
-import {chmod, mkdir, readFile, rm, writeFile} from 'node:fs/promises';
+import {chmod, mkdir, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {createRequire} from 'node:module';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
 import * as esbuild from 'esbuild';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
@@ -56,6 +58,10 @@ const etcdProtocol = {
   },
 };
 
+/** CommonJS dependencies inside an ES module bundle still call require(). */
+const requireInModules =
+  "import {createRequire as __mcpxCreateRequire} from 'node:module';const require = __mcpxCreateRequire(import.meta.url);";
+
 const builds = [
   {
     ...common,
@@ -66,10 +72,17 @@ const builds = [
     format: 'esm',
     external,
     plugins: [etcdProtocol],
-    // CommonJS dependencies inside an ES module bundle still call require().
-    banner: {
-      js: "#!/usr/bin/env node\nimport {createRequire as __mcpxCreateRequire} from 'node:module';const require = __mcpxCreateRequire(import.meta.url);",
-    },
+    banner: {js: `#!/usr/bin/env node\n${requireInModules}`},
+  },
+  {
+    ...common,
+    entryPoints: {mcpx: 'coordinator/client/orchestrator/mcpx.ts'},
+    outdir: 'dist/client',
+    outExtension: {'.js': '.mjs'},
+    platform: 'node',
+    format: 'esm',
+    external,
+    banner: {js: requireInModules},
   },
   {
     ...common,
@@ -77,6 +90,8 @@ const builds = [
       extension: 'extension/extension.ts',
       window: 'extension/window.ts',
       language: 'extension/plan/language.ts',
+      chat: 'extension/chat/hubInChat.ts',
+      serverFiles: 'coordinator/protocol/servers/importServers.ts',
     },
     outdir: 'dist',
     outExtension: {'.js': '.cjs'},
@@ -88,6 +103,8 @@ const builds = [
     plugins: [
       lazyChunk(/^\.\/window\.ts$/, './window.cjs'),
       lazyChunk(/\/plan\/language\.ts$/, './language.cjs'),
+      lazyChunk(/\/chat\/hubInChat\.ts$/, './chat.cjs'),
+      lazyChunk(/\/protocol\/servers\/importServers\.ts$/, './serverFiles.cjs'),
     ],
   },
   {
@@ -122,11 +139,24 @@ async function writePlanSchema() {
   await writeFile(path.join(root, 'dist/plan.schema.json'), `${JSON.stringify(planJsonSchema())}\n`);
 }
 
+/** For whoever imports the library: declarations of it and of what its types name, without the suffix that only our own build understands. */
+async function writeDeclarations() {
+  const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
+  await promisify(execFile)(process.execPath, [tsc, '-p', '.config/client.tsconfig.json'], {cwd: root});
+  const folder = path.join(root, 'dist/client/types');
+  for (const entry of await readdir(folder, {recursive: true, withFileTypes: true})) {
+    if (!entry.isFile()) continue;
+    const file = path.join(entry.parentPath ?? entry.path, entry.name);
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replace(/((?:from |import\()['"]\.[^'"]*)\.ts(['"])/g, '$1.js$2'));
+  }
+}
+
 if (watch) {
   await writePlanSchema();
   for (const build of builds) await (await esbuild.context(build)).watch();
 } else {
   await rm(path.join(root, 'dist'), {recursive: true, force: true});
-  await Promise.all([...builds.map(build => esbuild.build(build)), writePlanSchema()]);
+  await Promise.all([...builds.map(build => esbuild.build(build)), writePlanSchema(), writeDeclarations()]);
   await chmod(path.join(root, 'dist/mcpx.mjs'), 0o755);
 }

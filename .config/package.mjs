@@ -40,7 +40,9 @@ if (size > MAX_BYTES) stop(`${packagePath} has ${size} bytes, more than ${MAX_BY
 
 /** Of the packages only the SDK goes along; everything else is in the bundles. */
 function packagedManifest() {
-  const {scripts: _scripts, devDependencies: _dev, bin: _bin, private: _private, ...kept} = manifest;
+  const {scripts: _scripts, devDependencies: _dev, bin: _bin, private: _private, ...others} = manifest;
+  // The library is for programs, and .vscodeignore says what goes along.
+  const {types: _types, exports: _exports, files: _files, ...kept} = others;
   const name = '@anthropic-ai/claude-agent-sdk';
   return {...kept, dependencies: {[name]: sdkManifest().version}};
 }

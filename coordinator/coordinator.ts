@@ -1,52 +1,49 @@
 /** The composition root: one coordinator made of its parts, started in order and stopped in reverse. */
-import {blobsOf, plansIn} from './artifacts/textArtifacts.ts';
-import {ClusterWays} from './cluster/clusterWays.ts';
+import {plansIn} from './artifacts/textArtifacts.ts';
+import {AttemptTokens} from './cluster/attemptTokens.ts';
+import {ClusterSecret} from './cluster/clusterSecret.ts';
 import {CoordinatorDirectory} from './cluster/coordinatorDirectory.ts';
 import {LOCAL_AGENT, LOCAL_USER} from './cluster/sharedTokens.ts';
 import type {Coordinator, CoordinatorOptions} from './coordinatorOptions.ts';
 import {DataDirectory} from './dataDirectory.ts';
-import {Approvals} from './effects/approvals.ts';
-import {AttemptEffects} from './effects/attemptEffects.ts';
 import {Fences} from './effects/fences.ts';
-import {LiveAttempts} from './effects/liveAttempts.ts';
-import {PathReports} from './effects/pathReports.ts';
-import {UsageReports} from './effects/usageReports.ts';
 import {clusterRequests} from './handlers/clusterRequests.ts';
 import {CoordinatorArtifacts} from './handlers/coordinatorArtifacts.ts';
-import {memoryPast} from './handlers/memoryPast.ts';
+import type {Ground} from './handlers/ground.ts';
+import {hubSurfaces} from './handlers/hubSurfaces.ts';
+import {makeServices} from './handlers/makeServices.ts';
 import {openStore} from './handlers/openStore.ts';
 import {serveAgents} from './handlers/serveAgents.ts';
 import {serveClients} from './handlers/serveClients.ts';
 import {serveCluster} from './handlers/serveCluster.ts';
+import {followServers, makeGatewayServices, serveGateway} from './handlers/serveGateway.ts';
+import {serveLogins} from './handlers/serveLogins.ts';
+import {serveMcp} from './handlers/serveMcp.ts';
 import {serveMemory} from './handlers/serveMemory.ts';
+import {servePool} from './handlers/servePool.ts';
 import type {Services} from './handlers/services.ts';
+import {openStrategyModule} from './handlers/strategyModule.ts';
 import {watchHealth} from './handlers/watchHealth.ts';
-import {SessionHistory} from './history/sessionHistory.ts';
 import {Hub} from './hub/hub.ts';
-import {MCPXProtocol} from './hub/mcpxProtocol.ts';
 import {pageFiles, webFolder} from './hub/pageFiles.ts';
 import {WatchService} from './hub/watch/watchService.ts';
-import {SharedMemory} from './memory/sharedMemory.ts';
-import {AccountPauses} from './pool/accountPauses.ts';
-import {AgentDirectory} from './pool/agentDirectory.ts';
-import {AgentRegistry} from './pool/agentRegistry.ts';
+import type {McpEndpoint} from './mcp/mcpEndpoint.ts';
 import {DEFAULT_TENANT} from './protocol/ids.ts';
-import {every} from './runtime/clock.ts';
+import {atMost, type Clock, every} from './runtime/clock.ts';
 import {DisposableStore} from './runtime/disposable.ts';
 import {AuditLog} from './security/audit.ts';
 import {type ClusterAuthority, openClusterAuthority} from './security/clusterAuthority.ts';
 import {checkListenAddress} from './security/listenPolicy.ts';
 import type {Principal} from './security/principal.ts';
 import {ServerTls} from './security/serverTls.ts';
-import {TokenExpiry} from './security/tokenExpiry.ts';
 import {TokenRegistry, withFixedTokens} from './security/tokenRegistry.ts';
 import type {Store} from './store/store.ts';
-import {Lead} from './tasks/lead.ts';
-import type {LeadDuty} from './tasks/leadDuty.ts';
-import {TranscriptService} from './transcripts/transcriptService.ts';
 import {VERSION} from './version.ts';
 
 const HOUSEKEEPING_MS = 3_600_000;
+
+/** A store without a majority is not waited for longer: what the others are told at parting their leases tell them too. */
+const PARTING_MS = 5000;
 
 /** Rejects with `config` (address, settings), `conflict` (another process has the directory), `corrupt` or `incompatible`. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
@@ -58,6 +55,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     for (const stop of started.reverse()) await stop();
   };
   try {
+    const strategies = await openStrategyModules(options, started);
     const authority = options.tls ? await openClusterAuthority({directory: data.root, clock}) : undefined;
     const {store, control} = await openStore(options, data, authority, started);
     started.push(() => store.close());
@@ -74,40 +72,47 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     parts.services.hub.addRoute(clusterRequests({control, audit: parts.audit, logger}));
     const address = await listen(parts.services.hub, options, data);
     started.push(() => parts.services.hub.stop({graceMs: 0}));
-    const {dial} = options;
-    for (const url of dial?.urls ?? [])
-      parts.owned.add(parts.services.hub.dial({url, token: dial?.token ?? '', ca: dial?.ca}));
+    await parts.services.dialled.start();
     parts.services.lead.start();
     started.push(() => parts.services.lead.stop());
     const url = `${options.tls ? 'wss' : 'ws'}://${urlHost(options, address.host)}:${address.port}`;
     parts.setUrl(url);
+    parts.services.discovery.start(url);
     await coordinators.announce({url, ca: authority?.cert});
-    return running(data, parts, authority, url);
+    const coordinator = running(data, parts, authority, url, clock);
+    const stop = async (graceMs: number): Promise<void> => {
+      await coordinator.stop(graceMs);
+      await strategies();
+    };
+    return {...coordinator, stop};
   } catch (error) {
     await unwind();
     throw error;
   }
 }
 
+/** Strategies of the user's own are known before there is a session that may name them. */
+async function openStrategyModules(
+  {strategyModules = [], settings, clock, logger}: CoordinatorOptions,
+  started: (() => Promise<void> | void)[],
+): Promise<() => Promise<void>> {
+  const ends: (() => Promise<void>)[] = [];
+  const end = async (): Promise<void> => {
+    for (const each of ends.splice(0)) await each();
+  };
+  started.push(end);
+  for (const file of strategyModules)
+    ends.push(await openStrategyModule({file, clock, logger, timeoutMs: settings.strategyTimeoutMs}));
+  return end;
+}
+
 interface Parts {
   readonly services: Services;
+  readonly mcp: McpEndpoint;
   readonly audit: AuditLog;
   readonly owned: DisposableStore;
   setUrl(url: string): void;
   stop(): Promise<void>;
-}
-
-/** What every part is made from. */
-interface Ground {
-  readonly options: CoordinatorOptions;
-  readonly data: DataDirectory;
-  readonly store: Store;
-  readonly authority: ClusterAuthority | undefined;
-  readonly artifacts: CoordinatorArtifacts;
-  readonly tokens: TokenRegistry;
-  readonly audit: AuditLog;
-  readonly coordinators: CoordinatorDirectory;
-  readonly owned: DisposableStore;
 }
 
 const TENANT = DEFAULT_TENANT;
@@ -129,7 +134,16 @@ async function assemble(
   owned.add(artifacts);
   const audit = new AuditLog({store, tenant: TENANT, clock, logger, writerId: data.identity.coordinator});
   const tokens = new TokenRegistry(store, {clock, random, logger, audit});
-  const ground: Ground = {options, data, store, authority, artifacts, tokens, audit, coordinators, owned};
+  const fences = owned.add(new Fences({store, tenant: TENANT, clock, logger}));
+  const attemptTokens = new AttemptTokens({
+    fences,
+    tenant: TENANT,
+    secret: () => ClusterSecret.open(store, data.identity.coordinator, random),
+  });
+  const ground: Ground = {
+    ...{options, data, store, authority, artifacts, tokens, attemptTokens},
+    ...{fences, audit, coordinators, owned},
+  };
   const hub = await makeHub(ground);
   let url = '';
   const services = makeServices(ground, hub, () => url);
@@ -140,14 +154,29 @@ async function assemble(
   serveClients(services, owned);
   serveMemory(services);
   serveCluster(services);
+  servePool(services, settings);
+  const servers = makeGatewayServices({
+    ...{store, tenant: TENANT, audit, clock, random, logger, settings, attempts, owned},
+    ...{folder: data.root, surroundings: options.pool},
+  });
+  serveGateway(services, servers);
+  serveLogins(services, servers);
+  const readPlan = (sha256: string) => plansIn(artifacts).get(TENANT, sha256);
+  const surfaces = hubSurfaces(services, servers.surface, {readPlan, clock, random, logger, owned});
+  const mcp = serveMcp(services, {...options, surfaces, tenant: TENANT, owned});
   watches.register(hub);
   await Promise.all([attempts.start(), agents.start(), watches.start(), memory.start()]);
   void history.journal.start();
   await approvals.start();
   await registry.adopt();
+  const {coordinator} = data.identity;
+  await followServers(servers, {
+    ...{files: options.serverFiles ?? [], coordinator, tenant: TENANT, clock, logger, owned},
+  });
   keepHouse(ground, services);
   return {
     services,
+    mcp,
     audit,
     owned,
     setUrl: text => {
@@ -155,7 +184,7 @@ async function assemble(
     },
     async stop() {
       await Promise.all([registry.stop(), usage.stop(), transcripts.stop(), approvals.stop()]);
-      await history.journal.stop();
+      await Promise.all([history.journal.stop(), servers.gateway.stop()]);
       owned.dispose();
     },
   };
@@ -163,7 +192,7 @@ async function assemble(
 
 /** The door: TLS, tokens, limits, and the artifacts behind the same door. */
 async function makeHub(ground: Ground): Promise<Hub> {
-  const {options, data, store, authority, artifacts, tokens, coordinators, owned} = ground;
+  const {options, data, store, authority, artifacts, tokens, attemptTokens, coordinators, owned} = ground;
   const {clock, random, logger, settings, publicNames} = options;
   const {coordinator, clientToken, agentToken} = data.identity;
   const fixed = new Map<string, Principal>([
@@ -174,7 +203,11 @@ async function makeHub(ground: Ground): Promise<Hub> {
   const hub = new Hub({
     coordinator,
     version: VERSION,
-    authenticate: withFixedTokens(fixed, async token => coordinators.verify(token) ?? tokens.verify(token)),
+    authenticate: withFixedTokens(
+      fixed,
+      async token =>
+        (await attemptTokens.verify(token)) ?? coordinators.verify(token) ?? tokens.verify(token),
+    ),
     clock,
     random,
     logger: logger.with({part: 'hub'}),
@@ -196,108 +229,16 @@ async function makeHub(ground: Ground): Promise<Hub> {
   return hub;
 }
 
-function makeServices(ground: Ground, hub: Hub, url: () => string): Services {
-  const {options, data, store, authority, artifacts, tokens, audit, coordinators, owned} = ground;
-  const {clock, logger, settings} = options;
-  const {coordinator} = data.identity;
-  const common = {store, tenant: TENANT, clock, logger};
-  const attempts = owned.add(new LiveAttempts(common));
-  const fences = owned.add(new Fences(common));
-  const usage = owned.add(new UsageReports({fences, attempts, clock, logger}));
-  const paths = owned.add(new PathReports({fences, attempts, clock, logger}));
-  const blobs = blobsOf(artifacts.tenant(TENANT));
-  const transcripts = owned.add(
-    new TranscriptService({fences, attempts, blobs, usage, paths, clock, logger}),
-  );
-  const flushTranscript = (attemptId: string) => transcripts.flush(attemptId);
-  const agents = owned.add(new AgentDirectory({...common, attempts}));
-  const pool = {...common, coordinatorId: coordinator, directory: agents, audit};
-  const history = new SessionHistory({
-    ...common,
-    blobs,
-    principal: `coordinator:${coordinator}`,
-    settings: {
-      sealIntervalMs: settings.historySealMs,
-      maxLagRevisions: Math.max(1, Math.floor(settings.historyRevisions / 4)),
-    },
-  });
-  const expiry = new TokenExpiry({tokens, tenant: TENANT, clock, logger, periodMs: HOUSEKEEPING_MS});
-  return {
-    store,
-    hub,
-    protocol: new MCPXProtocol({
-      channel: hub.agentChannel(TENANT),
-      dispatch: (call, caller) => hub.dispatch(call, caller),
-      principal: {id: `coordinator:${coordinator}`, tenant: TENANT, role: 'coordinator'},
-    }),
-    lead: makeLead(ground, hub, [history.journal, expiry]),
-    agents,
-    registry: owned.add(new AgentRegistry({...pool, settings: {leaseSeconds: settings.leaseSeconds}})),
-    pauses: new AccountPauses({...common, directory: agents}),
-    effects: new AttemptEffects({fences, clock, logger, flushTranscript}),
-    memory: owned.add(
-      new SharedMemory({
-        ...{fences, attempts, tenant: TENANT, clock, audit, logger},
-        instanceId: coordinator,
-        readPast: memoryPast(history),
-      }),
-    ),
-    approvals: owned.add(new Approvals({fences, attempts, audit, clock, logger})),
-    usage,
-    transcripts,
-    history,
-    attempts,
-    tokens,
-    coordinators,
-    ways: owned.add(
-      new ClusterWays({
-        ...{...common, coordinator, hub, agents, attempts, random: options.random},
-        ...{directory: coordinators, version: VERSION, maxFrameBytes: settings.maxFrameBytes},
-      }),
-    ),
-    identity: {coordinator, startedAt: clock.wallNow(), authorityPin: authority?.pin, url},
-  };
-}
-
-/** `duties` are what one coordinator of the cluster does; whatever else is in this file each does for what is its own: disk, sockets, agents. */
-function makeLead(
-  {options, data, store, artifacts, audit}: Ground,
-  hub: Hub,
-  duties: readonly LeadDuty[],
-): Lead {
-  const {clock, random, logger, settings} = options;
-  const {dailyBudgetUsd} = settings;
-  return new Lead({
-    store,
-    channel: hub.agentChannel(TENANT),
-    plans: plansIn(artifacts),
-    auditedTxn: (txn, {principal, ...entry}) =>
-      audit.auditedTxn(txn, {
-        ...entry,
-        principal: {id: principal, tenant: entry.tenant, role: 'coordinator'},
-      }),
-    clock,
-    random,
-    logger: logger.with({part: 'lead'}),
-    coordinator: data.identity.coordinator,
-    settings: {
-      lossGraceMs: settings.lossGraceMs,
-      keepSessions: settings.keepSessions,
-      keepSessionsMs: settings.keepSessionsMs,
-      retentionMs: settings.retentionMs,
-      ...(dailyBudgetUsd === undefined ? {} : {fleetBudgetUsdPerDay: dailyBudgetUsd}),
-    },
-    duties,
-  });
-}
-
 /** What goes on beside the commands. */
 function keepHouse({options, artifacts, owned}: Ground, services: Services): void {
   const {clock, logger, settings} = options;
-  const {hub, registry, tokens, history} = services;
+  const {hub, registry, dialled, tokens, history} = services;
   owned.add(registry.onRemoved(agentId => hub.dismissAgent(agentId)));
+  owned.add(registry.onRemoved(agentId => void dialled.forget(agentId)));
   owned.add(tokens.onRevoked(TENANT, id => hub.disconnect(granted => granted.id === id)));
-  owned.add(watchHealth(services, clock, settings.healthCheckMs));
+  owned.add(
+    watchHealth(services, clock, {periodMs: settings.healthCheckMs, timeoutMs: settings.healthTimeoutMs}),
+  );
   artifacts.keepWhole();
   const clean = (): void => {
     artifacts
@@ -334,6 +275,7 @@ function running(
   parts: Parts,
   authority: ClusterAuthority | undefined,
   url: string,
+  clock: Clock,
 ): Coordinator {
   const {services} = parts;
   const {store, hub, lead, coordinators} = services;
@@ -348,7 +290,8 @@ function running(
     memory: services.memory,
     busyness() {
       const status = lead.status();
-      return {clients: hub.clientCount, unfinishedSessions: status.kind === 'leading' ? status.sessions : 1};
+      const clients = hub.clientCount + parts.mcp.clientCount;
+      return {clients, unfinishedSessions: status.kind === 'leading' ? status.sessions : 1};
     },
     onFailed(listener) {
       store.watch('sys/', {}, message => {
@@ -356,7 +299,7 @@ function running(
       });
     },
     async stop(graceMs) {
-      await Promise.all([lead.stop(), coordinators.stop()]);
+      await atMost(clock, PARTING_MS, Promise.all([lead.stop(), coordinators.stop()]));
       await hub.stop({graceMs});
       await parts.stop();
       await store.close();

@@ -9,6 +9,14 @@ import type {Random} from './runtime/random.ts';
 import type {EtcdTls} from './store/etcd/endpoints.ts';
 import type {EtcdAddress} from './store/etcd/etcdAddress.ts';
 
+/** What it starts agents from. */
+export interface PoolSurroundings {
+  /** Of this very program. */
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
 export interface CoordinatorOptions {
   readonly directory: string;
   /** Port 0 takes the one of last time, or a free one that is kept. */
@@ -25,6 +33,12 @@ export interface CoordinatorOptions {
   readonly etcd?: {readonly address: EtcdAddress; readonly tls: EtcdTls} | undefined;
   /** Keeps them together with other coordinators. */
   readonly cluster?: CoordinatorCluster | undefined;
+  /** For a pool of processes on this machine. */
+  readonly pool?: PoolSurroundings | undefined;
+  /** Modules whose strategies plans may name; absolute paths. */
+  readonly strategyModules?: readonly string[] | undefined;
+  /** Absolute paths of files with MCP servers for behind the hub, followed as they change. */
+  readonly serverFiles?: readonly string[] | undefined;
   readonly settings: Settings;
   readonly clock: Clock;
   readonly random: Random;

@@ -1,21 +1,30 @@
 /** The mcpx command: every verb, its options, and the one place where an error becomes text and an exit code. */
 import {Command, CommanderError} from 'commander';
 import {addAgentCommand} from './commands/agent.ts';
+import {addAgentsCommands} from './commands/agents.ts';
 import {asksForJson, errorAnswer} from './commands/answer.ts';
 import {addApprovalCommands} from './commands/approvals.ts';
 import {addAttemptCommands} from './commands/attempts.ts';
+import {addCacheCommands} from './commands/cache.ts';
 import {addClusterCommands} from './commands/cluster.ts';
 import {addContextCommands} from './commands/context.ts';
 import {addCoordinatorCommand} from './commands/coordinator.ts';
+import {addDiscoverCommand} from './commands/discover.ts';
 import {addDoctorCommand} from './commands/doctor.ts';
 import {addDraftCommand} from './commands/draft.ts';
 import {addEndpointCommand} from './commands/endpoint.ts';
+import {addExplainCommand} from './commands/explain.ts';
 import {addHostCommand} from './commands/host.ts';
 import {EXIT, processIo} from './commands/io.ts';
+import {addLeadCommand} from './commands/lead.ts';
 import {addMachineCommands} from './commands/machine.ts';
 import {addMemoryCommands} from './commands/memory.ts';
+import {addModeCommand} from './commands/mode.ts';
 import {addPlanCommands} from './commands/plan.ts';
+import {addPoolCommands} from './commands/pool.ts';
+import {addRollbackCommand} from './commands/rollback.ts';
 import {addRunCommand} from './commands/run.ts';
+import {addServerCommands} from './commands/servers.ts';
 import {addSessionCommands} from './commands/sessions.ts';
 import {addStatusCommand} from './commands/status.ts';
 import {addStopCommand} from './commands/stop.ts';
@@ -40,20 +49,29 @@ async function main(): Promise<number> {
     .exitOverride()
     .configureOutput({writeOut: text => io.stdout(text), writeErr: text => io.stderr(text)});
   addRunCommand(program, io, done);
+  addLeadCommand(program, io, done);
   addDraftCommand(addPlanCommands(program, io, done), io, done);
   addStatusCommand(program, io, done);
   addSessionCommands(program, io, done);
+  addExplainCommand(program, io, done);
   addAttemptCommands(program, io, done);
   addApprovalCommands(program, io, done);
+  addCacheCommands(program, io, done);
+  addRollbackCommand(program, io, done);
   addStopCommand(program, io, done);
   addCoordinatorCommand(program, io, done);
   addClusterCommands(program, io, done);
   addEndpointCommand(program, io, done);
   addAgentCommand(program, io, done);
+  addAgentsCommands(program, io, done);
   addMachineCommands(program, io, done);
+  addModeCommand(program, io, done);
+  addPoolCommands(program, io, done);
+  addServerCommands(program, io, done);
   addTokenCommands(program, io, done);
   addMemoryCommands(program, io, done);
   addContextCommands(program, io, done);
+  addDiscoverCommand(program, io, done);
   addDoctorCommand(program, io, done);
   addSuperviseCommand(program, io, done);
   addHostCommand(program, io, done);
@@ -77,6 +95,7 @@ const GO_ON_UNREAD: ReadonlySet<string | undefined> = new Set([
   'agent',
   'coordinator',
   'host',
+  'lead',
   'run',
   'supervise',
 ]);

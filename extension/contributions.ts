@@ -20,7 +20,10 @@ export const COMMANDS = [
   'pauseSession',
   'resumeSession',
   'cancelSession',
+  'rollBackSession',
   'setBudget',
+  'setStrategy',
+  'rebalanceSession',
   'addTask',
   'releaseSession',
   'exportReport',
@@ -30,6 +33,7 @@ export const COMMANDS = [
   'cancelTask',
   'rerunGates',
   'waiveGate',
+  'explainTask',
   'attach',
   'sendMessage',
   'interrupt',
@@ -45,6 +49,7 @@ export const COMMANDS = [
   'addMachine',
   'drainAgent',
   'undrainAgent',
+  'releaseAgent',
   'removeAgent',
   'stopFleet',
   'showDiff',
@@ -59,6 +64,14 @@ export const COMMANDS = [
   'keepMine',
   'keepTheirs',
   'editStateConflict',
+  'addServer',
+  'importServers',
+  'removeServer',
+  'refreshServer',
+  'allowTool',
+  'denyTool',
+  'copyToolName',
+  'openServerDefinition',
 ] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
@@ -72,6 +85,7 @@ export const VIEWS = {
   approvals: 'mcpx.approvals',
   agents: 'mcpx.agents',
   sharedState: 'mcpx.sharedState',
+  servers: 'mcpx.servers',
 } as const;
 
 /** Set with `setContext`, read by `when` clauses. */
@@ -79,6 +93,9 @@ export const CONTEXT_KEYS = {
   /** `off`, `stopped`, `starting`, `connected`, `reconnecting`, `failed`. */
   state: 'mcpx.state',
 } as const;
+
+/** Who offers the hub to the editor's own chat. */
+export const HUB_PROVIDER = 'mcpx.hub';
 
 /** Type of the web pages' panels. */
 export const PAGE_VIEW_TYPE = 'mcpx.page';
@@ -89,6 +106,10 @@ export const SCHEMES = {
   memory: 'mcpx-memory',
   /** `mcpx-result:/PATH?…`: a file of a result, read only. */
   result: 'mcpx-result',
+  /** `mcpx-placement:/SESSION/TASK.md`: why the attempts of a task ran where they did, read only. */
+  placement: 'mcpx-placement',
+  /** `mcpx-server:/NAME.json`: how an MCP server is registered, read only. */
+  server: 'mcpx-server',
 } as const;
 
 /** Settings below `mcpx.` with their types. */
@@ -105,4 +126,5 @@ export interface Settings {
   readonly 'notifications.sessions': boolean;
   readonly 'notifications.agents': boolean;
   readonly 'notifications.overlaps': boolean;
+  readonly 'chat.offerHub': boolean;
 }

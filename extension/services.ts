@@ -7,6 +7,7 @@ import type {CoordinatorLink} from './connection/coordinatorLink.ts';
 import type {Program} from './connection/program.ts';
 import type {CommandName} from './contributions.ts';
 import type {Fleet} from './fleet/fleet.ts';
+import type {Servers} from './fleet/servers.ts';
 import type {StateConflicts} from './fleet/stateConflicts.ts';
 import type {PagePanels} from './panels/pagePanels.ts';
 
@@ -21,6 +22,7 @@ export interface Services {
   readonly link: CoordinatorLink;
   readonly fleet: Fleet;
   readonly conflicts: StateConflicts;
+  readonly servers: Servers;
   readonly panels: PagePanels;
   readonly log: vscode.LogOutputChannel;
   readonly logger: Logger;

@@ -7,17 +7,20 @@ import {systemClock} from '../coordinator/runtime/clock.ts';
 import {describeError} from '../coordinator/runtime/errors.ts';
 import {systemRandom} from '../coordinator/runtime/random.ts';
 import {channelLogger} from './channelLogger.ts';
+import type {HubInChat} from './chat/hubInChat.ts';
 import {registerCoordinatorCommands} from './commands/coordinatorCommands.ts';
 import {registerFleetCommands} from './commands/fleetCommands.ts';
 import {registerPageCommands} from './commands/pageCommands.ts';
 import {registerPlanCommands} from './commands/planCommands.ts';
 import {runCommand} from './commands/register.ts';
+import {clientToken} from './connection/clientToken.ts';
 import {followConfiguredContext} from './connection/contexts.ts';
 import {CoordinatorLink} from './connection/coordinatorLink.ts';
 import {Program} from './connection/program.ts';
 import {COMMANDS, CONTEXT_KEYS, type CommandName} from './contributions.ts';
 import {type Documents, openDocuments} from './documents/documents.ts';
 import {Fleet} from './fleet/fleet.ts';
+import {Servers} from './fleet/servers.ts';
 import {StateConflicts} from './fleet/stateConflicts.ts';
 import {registerGates} from './gates.ts';
 import {PagePanels} from './panels/pagePanels.ts';
@@ -30,6 +33,8 @@ import {registerViews} from './views/registerViews.ts';
 /** What the editor may ask of it. */
 export interface OpenWindow {
   readonly documents: Documents;
+  /** For the editor's chat, once it asks. */
+  hub(): Promise<HubInChat>;
   readonly logger: Logger;
   run(name: CommandName, args: readonly unknown[]): Promise<unknown>;
   followLink(uri: vscode.Uri): Promise<void>;
@@ -52,6 +57,7 @@ export function openWindow(context: vscode.ExtensionContext): OpenWindow {
   assert(missing.length === 0, `nobody does ${missing.join(', ')}`);
   return {
     documents,
+    hub: hubLater(services),
     logger: services.logger,
     run: (name, args) => runCommand(services, name, args),
     followLink: uri => followLink(services, uri),
@@ -85,6 +91,7 @@ function makeServices(context: vscode.ExtensionContext): Services {
   });
   const fleet = new Fleet(link);
   const conflicts = new StateConflicts(fleet, link);
+  const servers = new Servers({fleet, link, clock, logger});
   const panels = new PagePanels({
     extensionUri: context.extensionUri,
     link,
@@ -93,8 +100,21 @@ function makeServices(context: vscode.ExtensionContext): Services {
     random,
     logger,
   });
-  context.subscriptions.push(log, link, fleet, conflicts, panels);
-  return {context, handlers: new Map(), program, link, fleet, conflicts, panels, log, logger, clock, random};
+  context.subscriptions.push(log, link, fleet, conflicts, servers, panels);
+  return {
+    context,
+    handlers: new Map(),
+    program,
+    link,
+    fleet,
+    conflicts,
+    servers,
+    panels,
+    log,
+    logger,
+    clock,
+    random,
+  };
 }
 
 function followState({context, link}: Services): void {
@@ -102,6 +122,21 @@ function followState({context, link}: Services): void {
     void vscode.commands.executeCommand('setContext', CONTEXT_KEYS.state, link.state.kind);
   context.subscriptions.push(link.onState(tell));
   tell();
+}
+
+/** The import is a bundle of its own: see .config/build.mjs. */
+function hubLater(services: Services): () => Promise<HubInChat> {
+  let made: Promise<HubInChat> | undefined;
+  const make = async (): Promise<HubInChat> => {
+    const chat = await import('./chat/hubInChat.ts');
+    const hub = new chat.HubInChat(services, options => clientToken(services.link, options));
+    services.context.subscriptions.push(hub);
+    return hub;
+  };
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 /** The import is a bundle of its own: see .config/build.mjs. */

@@ -3,9 +3,10 @@ import {mkdir} from 'node:fs/promises';
 import os from 'node:os';
 import {Connection} from '../client/connection.ts';
 import {nodeSocket} from '../client/nodeSocket.ts';
+import type {TaskAssign} from '../protocol/commands/attempt.ts';
 import type {ParamsInput} from '../protocol/commands/table.ts';
 import type {AgentLoad} from '../protocol/instance.ts';
-import {delay, every} from '../runtime/clock.ts';
+import {atMost, delay, every} from '../runtime/clock.ts';
 import {deferred} from '../runtime/deferred.ts';
 import {DisposableStore} from '../runtime/disposable.ts';
 import {agentCommands} from './agentCommands.ts';
@@ -14,6 +15,9 @@ import type {AgentOptions} from './agentOptions.ts';
 import {type AgentParts, acquireParts, releaseParts} from './agentParts.ts';
 import {AgentReports} from './agentReports.ts';
 import {AgentSettings} from './agentSettings.ts';
+import {HUB_SERVER, McpDoor} from './delegation/mcpDoor.ts';
+import {TaskDesk} from './delegation/taskDesk.ts';
+import type {McpEndpoint} from './driver.ts';
 import {KeptReports} from './keptReports.ts';
 import {AgentLink, type LinkHooks, type Registered} from './link/agentLink.ts';
 import {CompletionSender} from './link/completionSender.ts';
@@ -23,8 +27,9 @@ import {MemoryReplica} from './memory/memoryReplica.ts';
 import {AgentCounters} from './runner/agentCounters.ts';
 import {Approvals} from './runner/approvals.ts';
 import {Attempts} from './runner/attempts.ts';
-import {GateRunner} from './runner/gateRunner.ts';
+import {GateRunner} from './runner/gates/gateRunner.ts';
 import {OfflineGuard} from './runner/offlineGuard.ts';
+import {MAX_HUB_FAULTS} from './runner/prepareAttempt.ts';
 import type {RunnerServices} from './runner/runnerServices.ts';
 import {Secrets} from './runner/secrets.ts';
 import {StartGate} from './runner/startGate.ts';
@@ -48,6 +53,7 @@ export class Agent {
   /** Its share of shared memory. */
   readonly memory: MemoryReplica;
   private readonly memoryDoor: MemoryDoor;
+  private readonly mcpDoor: McpDoor;
   private readonly owned = new DisposableStore();
   private readonly counters = new AgentCounters();
   private readonly approvals: Approvals;
@@ -77,7 +83,10 @@ export class Agent {
         maxPendingBytes: settings.memoryPendingBytes,
       }),
     );
-    this.memoryDoor = new MemoryDoor({memory: this.memory, random, logger});
+    const desk = new TaskDesk({link, clock});
+    this.memoryDoor = new MemoryDoor({memory: this.memory, desk, random, logger});
+    const hub = () => ({url: hubUrl(), ca: options.hub.ca?.()});
+    this.mcpDoor = new McpDoor({hub, random, logger});
     this.reports = new AgentReports({...this.reportsOptions(), link});
     this.kept = this.owned.add(this.keptReports());
     const services = this.services();
@@ -165,7 +174,7 @@ export class Agent {
     await this.link.stop(reason);
     // The link's end ends whatever still waited for it.
     await Promise.all([this.attempts.settled(), this.recovered]);
-    await this.memoryDoor.close();
+    await Promise.all([this.memoryDoor.close(), this.mcpDoor.close()]);
     await releaseParts(this.parts);
     logger.info('the agent has stopped', {reason});
     this.over.resolve(end);
@@ -185,9 +194,8 @@ export class Agent {
   private async giveBack(reason: string): Promise<void> {
     const given = await this.attempts.giveBack(reason);
     if (!this.link.isUp) return;
-    await this.orLater(Promise.all(given.map(attempt => attempt.finished)), signal =>
-      delay(this.options.clock, GIVE_BACK_MS, signal),
-    );
+    const finished = Promise.all(given.map(attempt => attempt.finished));
+    await atMost(this.options.clock, GIVE_BACK_MS, finished);
   }
 
   /** Waits for `work` or for `later`, whose timers go when it is not waited for any more: one that is left would keep the process. */
@@ -247,7 +255,8 @@ export class Agent {
   private services(): RunnerServices {
     const {options, settings, parts, link, counters, approvals} = this;
     const {clock, random, logger} = options;
-    const {spool, supervisor, workspaces, environment, drivers, artifacts} = parts;
+    const {spool, supervisor, workspaces, environment, drivers, artifacts, artifactCache} = parts;
+    const {claude} = environment;
     return {
       agentId: this.id,
       clock,
@@ -260,20 +269,35 @@ export class Agent {
       approvals,
       memory: this.memory,
       memoryDoor: this.memoryDoor,
+      mcpDoor: this.mcpDoor,
       counters,
       drivers,
       supervisor,
       workspaces,
+      artifacts: artifactCache,
+      claudeVersion: claude.kind === 'ready' ? claude.version : undefined,
       secrets: new Secrets(options.env, options.secretsFile, logger),
       startGate: new StartGate(settings.claudeStarts || os.availableParallelism()),
       environment: environment.environment,
       environmentOf: slot => environment.ofSlot(slot),
       worktreeOf: attemptId => ({hostname: os.hostname(), path: workspaces.worktreeOf(attemptId)}),
-      mcpServers: assign => options.mcpServers?.(assign),
+      mcpServers: async assign => {
+        const others = options.mcpServers?.(assign);
+        return assign.task.hubTools ? {...others, [HUB_SERVER]: await this.admitToTools(assign)} : others;
+      },
       hubUrl: this.hubUrl,
       upload: async (content, signal) => (await artifacts.upload(content, signal)).sha256,
       rateLimited: limit => this.reports.rateLimited(limit),
     };
+  }
+
+  /** As long as the attempt is current: the hub looks at its fence with every call. */
+  private admitToTools({attemptId, fence}: TaskAssign): Promise<McpEndpoint> {
+    const maxFaults = MAX_HUB_FAULTS;
+    return this.mcpDoor.admit(attemptId, async () => {
+      const {token} = await this.link.deliver('mcpx.attempt.token', {attemptId, fence}, {maxFaults});
+      return token;
+    });
   }
 
   private reportsOptions() {
@@ -299,6 +323,7 @@ export class Agent {
   }
 
   private registered({stale}: Registered): void {
+    this.parts.artifacts.follow();
     this.attempts.dropStale(stale);
     this.kept.registered();
   }

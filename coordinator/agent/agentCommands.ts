@@ -7,7 +7,7 @@ import type {Clock} from '../runtime/clock.ts';
 import type {MemoryReplica} from './memory/memoryReplica.ts';
 import type {Approvals} from './runner/approvals.ts';
 import {type Attempts, knownAttempt} from './runner/attempts.ts';
-import type {GateRunner} from './runner/gateRunner.ts';
+import type {GateRunner} from './runner/gates/gateRunner.ts';
 
 export interface AgentParts {
   readonly agentId: string;
@@ -28,9 +28,10 @@ async function serve(parts: AgentParts, call: IncomingCall): Promise<object> {
   const {attempts, gates, approvals, memory, agentId, clock} = parts;
   switch (call.method) {
     case 'mcpx.orchestrate.task.assign':
+    case 'mcpx.distribute.result.merge':
       return attempts.assign(call.params);
     case 'mcpx.coordinate.quality.gate':
-      return {evidence: await gates.evidence(call.params, call.signal)};
+      return await gates.answer(call.params, call.signal);
     case 'mcpx.attempt.cancel':
       return cancel(attempts, call.params);
     case 'mcpx.attempt.release':

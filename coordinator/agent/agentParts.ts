@@ -38,6 +38,7 @@ export interface AgentParts {
   /** Writes to shared memory that the hub has not answered for, an earlier run's too. */
   readonly memoryWrites: WriteLog;
   readonly workspaces: Workspaces;
+  readonly artifactCache: ArtifactCache;
   readonly artifacts: ArtifactClient;
   /** The coordinators that an earlier connection was told of. */
   readonly coordinators: KnownCoordinators;
@@ -85,7 +86,8 @@ export async function acquireParts(
       transfers,
     );
     undo.push(() => Promise.resolve(artifacts.dispose()));
-    const workspaces = await openWorkspaces(options, settings, {state, supervisor, artifacts});
+    const artifactCache = await openArtifactCache(options, state, artifacts);
+    const workspaces = await openWorkspaces(options, settings, {state, supervisor, artifacts, artifactCache});
     const environment = await prepareEnvironment(options, state.path);
     const account =
       options.account ??
@@ -104,6 +106,7 @@ export async function acquireParts(
       left,
       memoryWrites,
       workspaces,
+      artifactCache,
       artifacts,
       coordinators,
       listening,
@@ -127,25 +130,37 @@ export async function releaseParts(parts: AgentParts): Promise<void> {
   await parts.state.release();
 }
 
+function openArtifactCache(
+  {clock, logger}: AgentOptions,
+  state: StateDirectory,
+  client: ArtifactClient,
+): Promise<ArtifactCache> {
+  return ArtifactCache.open({
+    folder: state.file('artifacts'),
+    maxBytes: ARTIFACT_CACHE_BYTES,
+    client,
+    clock,
+    logger,
+  });
+}
+
 /** No process is left now: every worktree that nobody asked to keep can go. */
 async function openWorkspaces(
   options: AgentOptions,
   settings: AgentSettings,
-  parts: {state: StateDirectory; supervisor: Supervisor; artifacts: ArtifactClient},
+  parts: {
+    state: StateDirectory;
+    supervisor: Supervisor;
+    artifacts: ArtifactClient;
+    artifactCache: ArtifactCache;
+  },
 ): Promise<Workspaces> {
   const {clock, random, logger, env} = options;
-  const {state, supervisor, artifacts} = parts;
-  const cache = await ArtifactCache.open({
-    folder: state.file('artifacts'),
-    maxBytes: ARTIFACT_CACHE_BYTES,
-    client: artifacts,
-    clock,
-    logger,
-  });
+  const {state, supervisor, artifacts, artifactCache} = parts;
   const workspaces = new Workspaces({
     folder: state.file('workspaces'),
     git: new Git('isolated', env),
-    artifacts: cache,
+    artifacts: artifactCache,
     uploads: artifacts,
     runCommand: setupRunner(options, settings, supervisor),
     clock,

@@ -36,6 +36,16 @@ export const AgentSettings = z.object({
     .describe(
       'Least time between two looks at what an attempt has changed in its worktree; 0: it is not looked at.',
     ),
+  checkpointBytes: ms()
+    .default(64 * MiB)
+    .describe(
+      'Bytes, compressed, of a conversation and of its unfinished work that are kept at the coordinator at most, so that another machine can go on with it; 0: none is kept.',
+    ),
+  checkpointMs: ms()
+    .default(200)
+    .describe(
+      'Least time between two checkpoints of a conversation; one that takes long is followed by a longer pause.',
+    ),
   keptMs: ms()
     .default(60_000)
     .describe('Least time between two measurements of the worktrees that are kept for people.'),

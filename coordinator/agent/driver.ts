@@ -4,6 +4,8 @@ import type {Permissions} from '../protocol/plan/plan.ts';
 import type {TranscriptEvent} from '../protocol/transcript.ts';
 import {NO_USAGE, type Usage} from '../protocol/usage.ts';
 import type {JsonValue} from '../runtime/json.ts';
+import type {LedgerLine} from './checkpoint/ledger.ts';
+import type {TranscriptEntry} from './checkpoint/transcriptEntry.ts';
 import type {SecretMask} from './runner/secretMask.ts';
 
 /** What a driver gets. Everything here is resolved: secrets are values, the worktree is ready. */
@@ -38,6 +40,18 @@ export interface PromptOptions {
   readonly systemPromptAppend?: string | undefined;
   /** MCP servers over HTTP that the attempt may use without asking, by name: the hub's own above all. */
   readonly mcpServers?: Readonly<Record<string, McpEndpoint>> | undefined;
+  /** Follows the conversation, and gives the one to go on with. */
+  readonly keeper?: ConversationKeeper | undefined;
+}
+
+/** Keeps a conversation so that another machine can go on with it. */
+export interface ConversationKeeper {
+  /** Claude Code has written these, in this order, to a file of its transcript. */
+  added(file: string, entries: readonly TranscriptEntry[]): void;
+  /** A batch of tool calls has ended, a subagent's too: nothing follows from them until this resolves. Never rejects. */
+  batchEnded(calls: readonly string[]): Promise<void>;
+  /** The conversation so far, whole, for this worktree; absent for a new one. */
+  readonly resume?: {readonly conversation: string; readonly lines: readonly LedgerLine[]} | undefined;
 }
 
 export interface McpEndpoint {

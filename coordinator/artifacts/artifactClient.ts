@@ -132,6 +132,11 @@ export class ArtifactClient implements Disposable {
     return found;
   }
 
+  /** The endpoint may be another one now: what is under way with the one before, which may never answer, breaks off and goes on there. */
+  follow(): void {
+    this.transport.follow();
+  }
+
   dispose(): void {
     this.transport.dispose();
   }

@@ -48,7 +48,7 @@ export class ArtifactTransport implements Disposable {
     const url = new URL(`${prefix}${tenant}/${exchange.sha256}${exchange.query ?? ''}`, baseUrl);
     const options: https.RequestOptions = {
       method: exchange.method,
-      agent: this.agentFor(secure, ca),
+      agent: this.agentFor(baseUrl, ca),
       headers: {...exchange.headers, ...(token === undefined ? {} : {authorization: `Bearer ${token}`})},
       ...(exchange.signal ? {signal: exchange.signal} : {}),
     };
@@ -77,6 +77,12 @@ export class ArtifactTransport implements Disposable {
     } catch (error) {
       throw unreachable(new URL(this.endpoint().baseUrl).host, error);
     }
+  }
+
+  /** Breaks off what is under way with another endpoint than the present one. */
+  follow(): void {
+    const {baseUrl, ca} = this.endpoint();
+    if (this.agent && this.agent.key !== keyOf(baseUrl, ca)) this.dispose();
   }
 
   dispose(): void {
@@ -111,17 +117,21 @@ export class ArtifactTransport implements Disposable {
     });
   }
 
-  private agentFor(secure: boolean, ca: string | undefined): http.Agent {
-    const key = `${secure} ${ca ?? ''}`;
+  private agentFor(baseUrl: string, ca: string | undefined): http.Agent {
+    const key = keyOf(baseUrl, ca);
     if (this.agent?.key === key) return this.agent.agent;
     this.dispose();
     const limits = {keepAlive: true, maxSockets: 8};
-    const agent = secure
+    const agent = baseUrl.startsWith('https:')
       ? new https.Agent({...limits, ...(ca === undefined ? {} : {ca})})
       : new http.Agent(limits);
     this.agent = {key, agent};
     return agent;
   }
+}
+
+function keyOf(baseUrl: string, ca: string | undefined): string {
+  return `${baseUrl} ${ca ?? ''}`;
 }
 
 function unreachable(host: string, cause: unknown): CoordinatorError {

@@ -1,15 +1,11 @@
 /** Round robin over the free agents: whoever waited longest for work gets the next task. */
-import {type PlacementRule, RuleBalancer, rankBy} from './strategy.ts';
+import {RuleBalancer, scoringRule} from './strategy.ts';
 
-export const roundRobin: PlacementRule = {
+export const roundRobin = scoringRule({
   name: 'round-robin',
-  rank: candidates =>
-    rankBy(
-      candidates,
-      candidate => ({lastPlaced: candidate.lastPlaced}),
-      features => -(features['lastPlaced'] ?? 0),
-    ),
-};
+  features: ({lastPlaced}) => ({lastPlaced}),
+  score: ({lastPlaced}) => -lastPlaced,
+});
 
 export class RoundRobinLoadBalancer extends RuleBalancer {
   constructor() {

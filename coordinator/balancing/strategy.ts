@@ -1,56 +1,72 @@
 /** The seam of placement: a strategy ranks the agents that fit a task. Pure ranking under a thin async wrapper. */
-import type {ClaudeCodeInstance} from '../protocol/instance.ts';
 import type {TaskSpecification} from '../protocol/plan/plan.ts';
+import type {AgentAssignment, Candidate, LoadBalancingStrategy} from '../protocol/strategy.ts';
 
-/** An agent that fits the task, with what placement knows of it at this moment. */
-export interface Candidate {
-  readonly instance: ClaudeCodeInstance;
-  readonly running: number;
-  readonly slots: number;
-  /** Result commits of the task's inputs that the agent made itself. */
-  readonly localInputs: number;
-  /** Rises with every placement of the fleet; 0 when the agent never got one. */
-  readonly lastPlaced: number;
-}
+export type {AgentAssignment, Candidate, LoadBalancingStrategy} from '../protocol/strategy.ts';
+
+export type Features = Readonly<Record<string, number>>;
 
 export interface RankedCandidate {
   readonly agentId: string;
   readonly score: number;
   /** What the score is made of, by feature name. */
-  readonly features: Readonly<Record<string, number>>;
+  readonly features: Features;
 }
 
-/** Higher scores first; ties broken by the given order. Must not read a clock or keep state. */
+/** Higher scores first; ties broken by the given order. Must not read a clock or keep state, nor keep a candidate. */
 export interface PlacementRule {
   readonly name: string;
   rank(candidates: readonly Candidate[], task: TaskSpecification): readonly RankedCandidate[];
 }
 
-export interface AgentAssignment {
-  readonly agentId: string;
-  readonly taskId: string;
-  readonly score: number;
-  readonly features: Readonly<Record<string, number>>;
+/** A rule that rates each candidate by itself, which spares the rest of a ranking where only the first is wanted. */
+export interface ScoringRule extends PlacementRule {
+  score(candidate: Candidate, task: TaskSpecification): number;
+  features(candidate: Candidate, task: TaskSpecification): Features;
+  /** Agents that are busy now are thought of too: a task may wait for one of them. */
+  readonly expectsCompletion?: true;
 }
 
-export interface LoadBalancingStrategy {
-  readonly name: string;
-  /** Every candidate as an assignment of `task`, best first. */
-  optimize(candidates: readonly Candidate[], task: TaskSpecification): Promise<AgentAssignment[]>;
+/** A rule that has to be waited for: `rank` decides where it does not answer. */
+export interface ConsultedRule extends PlacementRule {
+  consult(candidates: readonly Candidate[], task: TaskSpecification): Promise<readonly AgentAssignment[]>;
 }
 
-/** Scores each candidate and sorts, keeping the given order among equals. */
-export function rankBy(
-  candidates: readonly Candidate[],
-  features: (candidate: Candidate) => Readonly<Record<string, number>>,
-  score: (features: Readonly<Record<string, number>>) => number,
-): RankedCandidate[] {
-  return candidates
-    .map(candidate => {
-      const found = features(candidate);
-      return {agentId: candidate.instance.id, score: score(found), features: found};
-    })
-    .sort((a, b) => b.score - a.score);
+export function consultedRule(strategy: LoadBalancingStrategy, otherwise: PlacementRule): ConsultedRule {
+  return {
+    name: strategy.name,
+    consult: (candidates, task) => strategy.optimize(candidates, task),
+    rank: (candidates, task) => otherwise.rank(candidates, task),
+  };
+}
+
+export function isConsulted(rule: PlacementRule): rule is ConsultedRule {
+  return 'consult' in rule;
+}
+
+export function scoringRule({name, features, score, ...rest}: Omit<ScoringRule, 'rank'>): ScoringRule {
+  return {
+    name,
+    features,
+    score,
+    ...rest,
+    rank: (candidates, task) =>
+      candidates
+        .map(candidate => ({
+          agentId: candidate.instance.id,
+          score: score(candidate, task),
+          features: features(candidate, task),
+        }))
+        .sort((a, b) => b.score - a.score),
+  };
+}
+
+export function isScoring(rule: PlacementRule): rule is ScoringRule {
+  return 'score' in rule;
+}
+
+export function expectsCompletion(rule: PlacementRule): boolean {
+  return isScoring(rule) && rule.expectsCompletion === true;
 }
 
 /** A strategy that has nothing to wait for: a rule with a promise around it. */

@@ -3,9 +3,11 @@
  * checked on arrival. The SDK's protocol, which checks and copies each message several times, keeps whatever else is MCP. On the wire both are
  * the same JSON-RPC; ids of this way are strings.
  */
+import type * as z from 'zod';
 import type {Logger} from '../observability/logger.ts';
 import {METHODS, type Method} from '../protocol/commands/table.ts';
 import {ProtocolError} from '../protocol/errors.ts';
+import {parsePlainly} from '../protocol/plainlyValid.ts';
 import type {Clock} from '../runtime/clock.ts';
 import type {FrameKind} from './frame.ts';
 import {callError, wireError} from './wireErrors.ts';
@@ -52,10 +54,14 @@ interface Asked {
 }
 
 const ID = /^d([0-9]{1,15})$/;
+/** Microtasks that may lie between an answer and whoever waits for it. */
+const STEPS_TO_ASKER = 16;
 
 export class DirectCalls {
   private readonly asked = new Map<string, Asked>();
   private readonly serving = new Map<string | number, ServedRequest>();
+  /** Calls that came right behind an answer: they begin when its asker has gone on, as if they had come later. */
+  private held: (() => void)[] | undefined;
   private issued = 0;
   private closed = false;
 
@@ -112,11 +118,31 @@ export class DirectCalls {
   private take(kind: FrameKind, message: CheckedMessage): boolean {
     if (kind === 'response') return this.takeResponse(message);
     const {method = '', params} = message;
-    if (kind === 'notification' && method === 'notifications/cancelled') return this.takeCancellation(params);
+    if (kind === 'notification' && method === 'notifications/cancelled') {
+      const isOurs = ID.test(String(params?.['requestId']));
+      if (isOurs) this.held?.push(() => void this.takeCancellation(params));
+      return (isOurs && this.held !== undefined) || this.takeCancellation(params);
+    }
     if (params?.['_meta'] !== undefined || !this.options.accepts(kind, method)) return false;
-    if (kind === 'notification') void this.receive(method, params);
-    else if (message.id !== undefined) void this.answer(message.id, method, params);
+    const {id} = message;
+    const begin = (): void =>
+      void (id === undefined ? this.receive(method, params) : this.answer(id, method, params));
+    if (this.held) this.held.push(begin);
+    else begin();
     return true;
+  }
+
+  private holdCalls(): void {
+    if (this.held) return;
+    this.held = [];
+    void this.releaseCalls();
+  }
+
+  private async releaseCalls(): Promise<void> {
+    for (let steps = STEPS_TO_ASKER; steps > 0; steps--) await undefined;
+    const held = this.held ?? [];
+    this.held = undefined;
+    for (const begin of held) begin();
   }
 
   private takeResponse({id, result, error}: CheckedMessage): boolean {
@@ -125,6 +151,7 @@ export class DirectCalls {
     // One that comes after the caller has given up is merely late.
     if (!asked) return Number(ID.exec(id)?.[1] ?? Number.POSITIVE_INFINITY) <= this.issued;
     this.asked.delete(id);
+    this.holdCalls();
     if (error) asked.reject(ProtocolError.fromWire(error));
     else this.settle(asked, result);
     return true;
@@ -132,7 +159,7 @@ export class DirectCalls {
 
   private settle({method, resolve, reject}: Asked, result: unknown): void {
     try {
-      const parsed = METHODS[method].result.safeParse(result);
+      const parsed = parsePlainly<z.ZodType>(METHODS[method].result, result);
       if (parsed.success) resolve(parsed.data);
       else reject(callError(parsed.error, method));
     } catch (error) {

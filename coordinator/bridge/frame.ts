@@ -1,6 +1,6 @@
 /**
- * One text frame = one JSON-RPC message: tells a message from what must be refused, and says why. Parameters and results are checked by their
- * method's schema later.
+ * One text frame = one JSON-RPC message, or a batch of them between peers that agreed on that: tells a message from what must be refused, and
+ * says why. Parameters and results are checked by their method's schema later.
  */
 import type {JSONRPCMessage} from '@modelcontextprotocol/sdk/types.js';
 import {type ERROR_CODES, ProtocolError} from '../protocol/errors.ts';
@@ -16,27 +16,48 @@ type Members = Readonly<Record<string, unknown>>;
 const REQUEST_MEMBERS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params']);
 const RESPONSE_MEMBERS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'result', 'error']);
 
-/** Never throws. `id` of a fault is the request's, where it could be read. */
-export function parseFrame(text: string): Frame {
+/** Messages of one batch. */
+export const MAX_BATCH = 1024;
+
+/** Never throws. `id` of a fault is the request's, where it could be read. An array comes only where batches are accepted. */
+export function parseFrame(text: string, acceptsBatches = false): Frame | readonly Frame[] {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     return fault(undefined, 'parse', 'the frame is not JSON');
   }
-  if (Array.isArray(value)) return fault(undefined, 'invalidRequest', 'batches are not accepted');
+  if (!Array.isArray(value)) return parseMessage(value, () => text);
+  if (!acceptsBatches) return fault(undefined, 'invalidRequest', 'batches are not accepted');
+  if (value.length === 0) return fault(undefined, 'invalidRequest', 'the batch is empty');
+  if (value.length > MAX_BATCH)
+    return fault(undefined, 'invalidRequest', `a batch has at most ${MAX_BATCH} messages`);
+  const mayBeDeep = isTooDeep(text);
+  return value.map((message: unknown) => parseMessage(message, () => (mayBeDeep ? deepText(message) : '')));
+}
+
+function parseMessage(value: unknown, text: () => string): Frame {
   if (!isMembers(value)) return fault(undefined, 'invalidRequest', 'the frame is not a JSON-RPC message');
   const frame = 'method' in value ? parseCall(value) : parseResponse(value);
-  if (frame.kind === 'fault' || !isTooDeep(text)) return frame;
+  if (frame.kind === 'fault' || !isTooDeep(text())) return frame;
   const id = frame.kind === 'request' ? (value['id'] as string | number) : undefined;
   return fault(id, 'invalidRequest', `nested deeper than ${MAX_DEPTH}`);
+}
+
+/** What is too deep for the stack is too deep in any case. */
+function deepText(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return '['.repeat(2 * MAX_DEPTH + 1);
+  }
 }
 
 /** Deeper JSON ends the stack of whoever follows it down. */
 const MAX_DEPTH = 200;
 
 /** `text` is valid JSON. */
-function isTooDeep(text: string): boolean {
+export function isTooDeep(text: string): boolean {
   if (text.length <= 2 * MAX_DEPTH) return false;
   let depth = 0;
   for (let at = 0; at < text.length; at++) {

@@ -34,6 +34,7 @@ import {
   negotiateProtocol,
   ownExtension,
   type ProtocolVersion,
+  supportsFeature,
 } from '../protocol/negotiation.ts';
 import {DEFAULT_REQUEST_TIMEOUT_MS} from '../protocol/version.ts';
 import {type Clock, systemClock} from '../runtime/clock.ts';
@@ -82,10 +83,21 @@ export type IncomingCall<M extends Method = Method> = M extends Method
 /** Answers with the method's result; what it throws becomes an error response. */
 export type CallHandler = (call: IncomingCall) => Promise<object>;
 
-/** `reportRefusal` is told, while a message is being delivered, that the peer could not place it. */
-export type PeerTransport = Transport & {reportRefusal?(): void} & Partial<DirectTransport>;
+/** What a transport may have beside the SDK's. */
+interface TransportExtras {
+  /** Told, while a message is being delivered, that the peer could not place it. */
+  reportRefusal(): void;
+  /** From now on the peer may send batches. */
+  acceptBatches(): void;
+  /** From now on the peer takes batches. */
+  sendBatches(): void;
+}
+
+export type PeerTransport = Transport & Partial<TransportExtras> & Partial<DirectTransport>;
 
 type Extra = RequestHandlerExtra<Request, Notification>;
+
+const INITIALIZED = 'notifications/initialized';
 
 const PLAIN_MCP: ProtocolVersion = {kind: 'mcp'};
 
@@ -110,6 +122,7 @@ export class Peer {
   private initialized = false;
   private handler: CallHandler | undefined;
   private direct: DirectCalls | undefined;
+  private transport: PeerTransport | undefined;
   private readonly own: ExtensionSettings;
   private readonly closed = deferred<void>();
 
@@ -139,6 +152,7 @@ export class Peer {
       this.direct?.close();
       this.closed.resolve();
     };
+    this.transport = transport;
     if (hasDirectWay(transport)) this.direct = this.directCalls(transport);
     this.protocol
       .connect(transport)
@@ -179,7 +193,9 @@ export class Peer {
     if (!SUPPORTED_PROTOCOL_VERSIONS.includes(result.protocolVersion))
       throw new ProtocolError('incompatible', `the peer speaks MCP ${result.protocolVersion}`);
     this.negotiated = this.accepted(result.capabilities);
-    await this.protocol.notification({method: 'notifications/initialized'});
+    if (this.hasBatches) this.transport?.acceptBatches?.();
+    await this.protocol.notification({method: INITIALIZED});
+    if (this.hasBatches) this.transport?.sendBatches?.();
     return this.negotiated;
   }
 
@@ -308,6 +324,8 @@ export class Peer {
 
   private async onCallNotification(notification: Notification): Promise<void> {
     const {method} = notification;
+    // Before that, the peer may not know yet what was agreed on.
+    if (method === INITIALIZED && this.hasBatches) this.transport?.sendBatches?.();
     if (!isMethod(method)) return;
     const call = this.incoming(method, notification.params, {signal: NEVER_ABORTED}, () => undefined);
     if (!isNotification(call.method)) throw new ProtocolError('invalidRequest', `${method} is a request`);
@@ -350,12 +368,17 @@ export class Peer {
     const {protocolVersion, capabilities} = parsed.data.params;
     this.negotiated = this.accepted(capabilities);
     this.initialized = true;
+    if (this.hasBatches) this.transport?.acceptBatches?.();
     const known = SUPPORTED_PROTOCOL_VERSIONS.includes(protocolVersion);
     return {
       protocolVersion: known ? protocolVersion : LATEST_PROTOCOL_VERSION,
       capabilities: this.negotiated.kind === 'mcpx' ? extensionCapabilities(this.own) : {},
       serverInfo: this.peerOptions.implementation,
     };
+  }
+
+  private get hasBatches(): boolean {
+    return supportsFeature(this.negotiated, 'frames.batch');
   }
 
   private accepted(capabilities: unknown): ProtocolVersion {

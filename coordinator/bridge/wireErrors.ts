@@ -5,6 +5,7 @@ import * as z from 'zod';
 import {$ZodError} from 'zod/v4/core';
 import {type Method, methodSpec, type Params} from '../protocol/commands/table.ts';
 import {type ErrorName, ProtocolError} from '../protocol/errors.ts';
+import {parsePlainly} from '../protocol/plainlyValid.ts';
 import {CoordinatorError, type CoordinatorErrorCode} from '../runtime/errors.ts';
 
 /** Local faults that tell the caller something; every other one is `internal` and its details stay here. */
@@ -64,7 +65,7 @@ export function parseParams<M extends Method>(method: M, params: unknown): Param
   const {params: schema} = methodSpec(method);
   let parsed: z.ZodSafeParseResult<unknown>;
   try {
-    parsed = schema.safeParse(params ?? {});
+    parsed = parsePlainly(schema, params ?? {});
   } catch (error) {
     // A schema of any JSON follows it down until the stack ends.
     if (error instanceof RangeError) throw new ProtocolError('invalidParams', `${method}: nested too deeply`);

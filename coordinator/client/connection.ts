@@ -205,7 +205,11 @@ export class Connection implements Disposable {
     const watchdog = this.watchSilence(
       peer,
       () => heardAt,
-      error => end(error),
+      error => {
+        // It may accept connections and still answer nothing: its turn comes after the others.
+        if (this.peer === peer) this.nextUrl = this.addresses.after(url);
+        end(error);
+      },
     );
     const slow = clock.schedule(this.settings.connectTimeoutMs, () => {
       if (this.peer !== peer) end(new CoordinatorError('unavailable', `${url} did not answer in time`));
@@ -296,11 +300,12 @@ export class Connection implements Disposable {
         peer
           .ping(silenceMs)
           .catch(() => end(new CoordinatorError('unavailable', 'the coordinator went silent')));
-      timer = clock.schedule(silentMs >= silenceMs ? silenceMs : silenceMs - silentMs, check, {
-        background: true,
-      });
+      // Other addresses may become known in the meantime, and patience shorter.
+      const waitMs =
+        silentMs >= silenceMs ? silenceMs : Math.min(silenceMs - silentMs, SILENCE_AMONG_SEVERAL_MS);
+      timer = clock.schedule(waitMs, check, {background: true});
     };
-    timer = clock.schedule(patience(), check, {background: true});
+    timer = clock.schedule(Math.min(patience(), SILENCE_AMONG_SEVERAL_MS), check, {background: true});
     return {dispose: () => timer.dispose()};
   }
 

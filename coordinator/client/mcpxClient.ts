@@ -104,8 +104,11 @@ export class McpxClient implements Disposable {
   private handler(other: CallHandler | undefined): CallHandler {
     return (call: IncomingCall) => {
       if (call.method === 'mcpx.watch.event') {
-        const name = call.params.watchId.split('-', 1)[0] ?? '';
-        this.views.get(name)?.deliver(call.params);
+        const {also = [], event, ...first} = call.params;
+        for (const {watchId, seq} of [first, ...also]) {
+          const name = watchId.split('-', 1)[0] ?? '';
+          this.views.get(name)?.deliver({watchId, seq, event});
+        }
         return Promise.resolve({});
       }
       if (call.method === 'mcpx.transcript.events') {

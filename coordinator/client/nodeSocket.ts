@@ -3,6 +3,7 @@ import {type ClientOptions, WebSocket} from 'ws';
 import {WriteGathering} from '../bridge/writeGathering.ts';
 import {SUBPROTOCOLS} from '../protocol/version.ts';
 import {CoordinatorError, systemErrorCode} from '../runtime/errors.ts';
+import {noMask} from '../runtime/noMask.ts';
 import type {OpenSocket} from './clientSocket.ts';
 
 export interface NodeSocketOptions {
@@ -24,6 +25,7 @@ export function nodeSocket(options: NodeSocketOptions = {}): OpenSocket {
       perMessageDeflate: false,
       maxPayload: options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES,
       closeTimeout: CLOSE_TIMEOUT_MS,
+      generateMask: noMask,
       ...(token === undefined ? {} : {headers: {authorization: `Bearer ${token}`}}),
       ...(ca === undefined ? {} : {ca}),
     };
@@ -48,10 +50,13 @@ export function nodeSocket(options: NodeSocketOptions = {}): OpenSocket {
       failure ??= unreachable(url, error);
     });
     socket.on('close', (code, reason) => events.onClose({code, reason: reason.toString()}, failure));
+    const check = (): void => {
+      if (socket.readyState !== WebSocket.OPEN) throw new CoordinatorError('closed', 'the socket is closed');
+    };
     return {
+      check,
       send(text) {
-        if (socket.readyState !== WebSocket.OPEN)
-          throw new CoordinatorError('closed', 'the socket is closed');
+        check();
         gathering?.begin();
         socket.send(text);
       },

@@ -13,9 +13,13 @@ export interface AgentRoutingOptions {
   readonly tenant: string;
   /** Ours. */
   readonly coordinator: string;
-  readonly hub: Pick<Hub, 'attachElsewhere' | 'onAgentDisconnected'>;
-  readonly agents: AgentDirectory;
-  readonly links: CoordinatorLinks;
+  readonly hub: Pick<Hub, 'attachElsewhere' | 'serveHere' | 'onAgentDisconnected'>;
+  readonly agents: {
+    readonly lives: Pick<AgentDirectory['lives'], 'onChange'>;
+    all(): Iterable<{readonly id: string}>;
+    live(agentId: string): {readonly value: {readonly coordinator: string}} | undefined;
+  };
+  readonly links: Pick<CoordinatorLinks, 'peer' | 'onChanged'>;
   readonly clock: Clock;
 }
 
@@ -54,6 +58,8 @@ export class AgentRouting implements Disposable {
     const through = owner === undefined || owner === coordinator ? undefined : links.peer(owner);
     if (!anew && through !== undefined && this.routes.get(agentId)?.link.through === through) return;
     this.end(agentId);
+    // We may have believed an older word while its connection was here already.
+    if (owner === coordinator) hub.serveHere({tenant, agentId});
     if (owner === undefined || through === undefined) return;
     const link = new AgentElsewhere(agentId, owner, through, clock);
     this.routes.set(agentId, {link, attached: hub.attachElsewhere({tenant, agentId}, link)});

@@ -51,7 +51,12 @@ export class ClusterSecret {
     return {id: `coordinator:${coordinator}`, tenant: DEFAULT_TENANT, role: 'peer'};
   }
 
+  /** Proves to every coordinator of the cluster that one of them said this; `kind` keeps what is said for one purpose from serving another. */
+  sign(kind: string, text: string): Buffer {
+    return createHmac('sha256', this.secret).update(`${kind} ${text}`).digest();
+  }
+
   private proof(coordinator: string): Buffer {
-    return createHmac('sha256', this.secret).update(`coordinator ${coordinator}`).digest();
+    return this.sign('coordinator', coordinator);
   }
 }

@@ -30,6 +30,12 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   'mcpx.orchestrate.session.start',
   'mcpx.orchestrate.session.end',
   'mcpx.coordinate.dependency.resolve',
+  'mcpx.distribute.task.split',
+  'mcpx.distribute.plan',
+  'mcpx.cache.list',
+  'mcpx.cache.clear',
+  'mcpx.mode.get',
+  'mcpx.mode.set',
 ]);
 /** Faults of the way by which nothing was done about the command. */
 const NOT_TAKEN = ['draining', 'overloaded'] as const;

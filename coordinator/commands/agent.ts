@@ -2,10 +2,12 @@
 import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import {type Command, Option} from 'commander';
-import type {AgentEnd} from '../agent/agent.ts';
+import type {Agent, AgentEnd} from '../agent/agent.ts';
 import {parseAgentSettings} from '../agent/agentSettings.ts';
+import {readSubagents, type Subagent, withSubagents} from '../agent/claudeSetup/subagents.ts';
 import {runAgent} from '../agent/runAgent.ts';
-import {createLogger, type LogLevel} from '../observability/logger.ts';
+import type {Multicast} from '../discovery/multicast.ts';
+import {createLogger, type Logger, type LogLevel} from '../observability/logger.ts';
 import {AgentCapability, PROFICIENCY_LEVELS} from '../protocol/capability.ts';
 import {systemClock} from '../runtime/clock.ts';
 import {CoordinatorError, describeError, isCoordinatorError} from '../runtime/errors.ts';
@@ -18,6 +20,7 @@ import {addressesIn, authorityOfAny} from './local/connect.ts';
 import {ensurePrivateDirectory, userDirectories} from './local/directories.ts';
 import {parseListenAddress} from './local/listenAddress.ts';
 import {findLocalCoordinator} from './local/localCoordinator.ts';
+import {findCoordinators, isToBeFound, openMulticast} from './local/lookAround.ts';
 import {count, milliseconds} from './local/options.ts';
 import {selfCommand} from './local/selfCommand.ts';
 
@@ -32,11 +35,13 @@ interface Options {
   readonly region?: string;
   readonly capability: string[];
   readonly tag: string[];
+  readonly project?: string;
   readonly account?: string;
   readonly secrets?: string;
   readonly set: string[];
   readonly claude?: string;
   readonly listen?: string;
+  readonly announce: boolean;
   readonly listenCert?: string;
   readonly listenKey?: string;
   readonly reservedFor?: string;
@@ -60,7 +65,7 @@ export function addAgentCommand(program: Command, io: CommandIo, done: (exit: nu
     )
     .option(
       '--join <url...>',
-      "the coordinator's address, or several of one cluster; default: this user's own",
+      "the coordinator's address, or several of one cluster; auto: found on the local network; dns:NAME: by SRV records; default: this user's own",
     )
     .option('--token <token>', 'agent token from "mcpx token create"; better in MCPX_TOKEN')
     .option('--ca-pin <pin>', "sha256:… of the cluster's authority, as the join command has it")
@@ -69,11 +74,15 @@ export function addAgentCommand(program: Command, io: CommandIo, done: (exit: nu
     .option('--slots <n>', 'attempts at once', count, 2)
     .option('--region <name>', 'where it is, for placement')
     .option(
-      '--capability <domain[:level[:specialization,…]]...>',
-      'what it is good at, such as development:expert:typescript,react',
+      '--capability <capability...>',
+      'what it is good at: a domain, maybe a level and specialisations, such as development:expert:typescript,react',
       [],
     )
     .option('--tag <tag...>', 'tags that tasks may require', [])
+    .option(
+      '--project <directory>',
+      'whose .claude/agents are specialisations of the agent; default: the working directory',
+    )
     .option('--account <name>', 'agents that spend from one account share its rate limits')
     .option('--secrets <file>', 'JSON object of secrets that tasks may name; the environment is searched too')
     .option('--set <name=value...>', 'a setting of the agent; "mcpx doctor --settings" lists them', [])
@@ -83,6 +92,7 @@ export function addAgentCommand(program: Command, io: CommandIo, done: (exit: nu
       '--listen <host:port>',
       'wait for the coordinator to dial (mcpx coordinator --dial) instead of dialling it',
     )
+    .option('--announce', 'with --listen: say on the local network where it listens', false)
     .option('--listen-cert <file>', 'PEM certificate; needed on any address but loopback')
     .option('--listen-key <file>', 'its PEM key')
     .addOption(new Option('--reserved-for <session>').hideHelp())
@@ -108,6 +118,7 @@ async function agentVerb(options: Options, io: CommandIo): Promise<number> {
   });
   const hub = await hubOf(options, io);
   const listen = await listenOf(options, io);
+  const subagents = await subagentsOf(options, io, logger);
   const signals = stopSignals(options.untilStdinCloses);
   const watch = new LinkWatch(options.goneAfter, systemClock, () =>
     logger.warn('the coordinator has been gone for long: this agent ends'),
@@ -116,16 +127,20 @@ async function agentVerb(options: Options, io: CommandIo): Promise<number> {
   const now = AbortSignal.any([signals.now, watch.gone]);
   const run = (stateDirectory: string, agentId: string | undefined): Promise<AgentEnd> =>
     runAgent({
-      ...agentOptions(options, io),
+      ...agentOptions(options, subagents, io),
       stop,
       now,
-      started: agent => watch.start(agent),
+      started: agent => {
+        watch.start(agent);
+        announcing = options.announce && listen ? announce(agent, io, logger) : undefined;
+      },
       stateDirectory,
       agentId,
       hub,
       listen,
       logger,
     });
+  let announcing: Multicast | undefined;
   let end: AgentEnd;
   try {
     end =
@@ -134,12 +149,19 @@ async function agentVerb(options: Options, io: CommandIo): Promise<number> {
         : await runInPool(options.statePool, run);
   } finally {
     watch.dispose();
+    await announcing?.close();
     // Whoever started us holds it open while they wait for our end.
     if (options.untilStdinCloses) process.stdin.destroy();
   }
   if (end.kind === 'stopped') return EXIT.ok;
   io.stderr(`mcpx: ${describeError(end.error)}\n`);
   return EXIT.replaced;
+}
+
+function announce(agent: Agent, io: CommandIo, logger: Logger): Multicast {
+  const multicast = openMulticast(io.env, logger);
+  multicast.announce({kind: 'agent', id: agent.id, url: agent.endpoint, version: VERSION});
+  return multicast;
 }
 
 async function listenOf({listen, listenCert, listenKey}: Options, io: CommandIo) {
@@ -177,14 +199,26 @@ async function runInPool(
   }
 }
 
-function agentOptions(options: Options, io: CommandIo) {
+/** Of the project that the agent is for, and of this user: those of the project come first. */
+function subagentsOf(options: Options, io: CommandIo, logger: Logger): Promise<Subagent[]> {
+  if (options.claude === 'off') return Promise.resolve([]);
+  const project = path.resolve(io.cwd, options.project ?? '.', '.claude');
+  const own = io.env['CLAUDE_CONFIG_DIR'] ?? path.join(io.env['HOME'] ?? io.cwd, '.claude');
+  return readSubagents(
+    [...new Set([project, own])].map(folder => path.join(folder, 'agents')),
+    logger,
+  );
+}
+
+function agentOptions(options: Options, subagents: readonly Subagent[], io: CommandIo) {
   const self = selfCommand();
   return {
     mode: options.mode,
     maxConcurrentTasks: options.slots,
     version: VERSION,
     region: options.region,
-    capabilities: options.capability.map(parseCapability),
+    capabilities: withSubagents(options.capability.map(parseCapability), subagents),
+    specializations: subagents.map(({name}) => name),
     tags: options.tag,
     reservedFor: options.reservedFor,
     account: options.account,
@@ -231,17 +265,21 @@ async function hubOf(options: Options, io: CommandIo) {
       hint: 'mcpx token create, on the machine of the coordinator, prints the command to run here.',
     });
   }
-  const urls = addressesIn(options.join.join(','));
+  const [only = ''] = options.join;
+  const pin = options.caPin ?? io.env['MCPX_CA_PIN'];
+  const urls = isToBeFound(only)
+    ? await findCoordinators(only, pin, io.env)
+    : addressesIn(options.join.join(','));
   if (urls.length === 0)
     throw new CoordinatorError(
       'config',
       `--join: "${options.join.join(' ')}" is not a ws:// or wss:// address`,
     );
-  const ca = await authorityOfAny(urls, options.caPin ?? io.env['MCPX_CA_PIN'], io);
+  const ca = await authorityOfAny(urls, pin, io);
   return {urls, token: () => named, ca: () => ca};
 }
 
-function parseCapability(text: string): AgentCapability {
+export function parseCapability(text: string): AgentCapability {
   const [domain, level, specializations] = text.split(':');
   const parsed = AgentCapability.safeParse({
     domain,

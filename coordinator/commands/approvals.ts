@@ -1,6 +1,8 @@
 /** `mcpx approvals`: what waits for a person, and the person's answers. */
+
 import type {Command} from 'commander';
 import type {McpxClient} from '../client/mcpxClient.ts';
+import {gateQuestionLines} from '../client/report/gateQuestion.ts';
 import {silentLogger} from '../observability/logger.ts';
 import type {ApprovalAnswer} from '../protocol/approval.ts';
 import type {ApprovalRecord} from '../protocol/model/facts.ts';
@@ -10,6 +12,7 @@ import {type CommandIo, EXIT} from './io.ts';
 import {type ConnectOptions, snapshotRows, withClient} from './local/connect.ts';
 import {connectOptions} from './local/options.ts';
 import {approvalText} from './report/taskText.ts';
+import {printable} from './report/terminalText.ts';
 
 export function addApprovalCommands(program: Command, io: CommandIo, done: (exit: number) => void): void {
   const approvals = program
@@ -35,7 +38,7 @@ export function addApprovalCommands(program: Command, io: CommandIo, done: (exit
     });
 
   connectOptions(approvals.command('deny <id>').description('Refuses what is asked.'))
-    .option('--message <text>', 'why, for Claude Code')
+    .option('--message <text>', 'why, for Claude Code and for the evidence of a gate')
     .action(async (id: string, options: ConnectOptions & {message?: string}) =>
       done(await reply(id, options, io, () => ({kind: 'deny', message: options.message}))),
     );
@@ -74,6 +77,10 @@ function list(options: ConnectOptions & {json: boolean}, io: CommandIo): Promise
 }
 
 function details({request}: ApprovalRecord): string {
+  if (request.kind === 'decision')
+    return gateQuestionLines(request)
+      .map(line => `    ${printable(line)}\n`)
+      .join('');
   if (request.kind !== 'question') return '';
   return request.questions
     .flatMap(({question, options}) => [

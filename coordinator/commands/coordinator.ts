@@ -18,6 +18,7 @@ import {ensurePrivateDirectory, userDirectories} from './local/directories.ts';
 import {removeEndpoint, writeEndpoint} from './local/endpoint.ts';
 import {watchForLinger} from './local/linger.ts';
 import {parseListenAddress} from './local/listenAddress.ts';
+import {childEnvironment, selfCommand} from './local/selfCommand.ts';
 
 interface Options {
   readonly data?: string;
@@ -26,6 +27,7 @@ interface Options {
   readonly tls: boolean;
   readonly dial: string[];
   readonly dialCa?: string;
+  readonly announce: boolean;
   readonly store?: string;
   readonly storeCa?: string;
   readonly storeCert?: string;
@@ -35,7 +37,9 @@ interface Options {
   readonly peers?: string;
   readonly join: boolean;
   readonly peerListen?: string;
+  readonly strategyModule: string[];
   readonly set: string[];
+  readonly servers: string[];
   readonly linger: boolean;
   readonly log: LogLevel;
   readonly logFormat: 'json' | 'text';
@@ -62,6 +66,7 @@ export function addCoordinatorCommand(program: Command, io: CommandIo, done: (ex
       [],
     )
     .option('--dial-ca <file>', 'PEM of the authority behind those addresses')
+    .option('--announce', 'say on the local network where it is, and hear where agents listen', false)
     .option(
       '--store <address>',
       'keep the facts in an etcd, etcd://HOST:PORT[,HOST:PORT...][/PREFIX] or etcds:// for TLS; MCPX_STORE_USER and MCPX_STORE_PASSWORD enter it',
@@ -76,6 +81,16 @@ export function addCoordinatorCommand(program: Command, io: CommandIo, done: (ex
     .option(
       '--peer-listen <host:port>',
       "address for the other members; default: this node's own of the peers",
+    )
+    .option(
+      '--strategy-module <file...>',
+      'an ES module with strategies of your own, {name, optimize(candidates, task)}, which plans may name; every coordinator that may lead needs it',
+      [],
+    )
+    .option(
+      '--servers <file...>',
+      'MCP servers to put behind the hub: .mcp.json of Claude Code, mcp.json of VS Code, server.json of the MCP registry; read again when it changes',
+      [],
     )
     .option('--set <name=value...>', 'a setting; mcpx doctor --settings lists them', [])
     .addOption(
@@ -95,7 +110,8 @@ export function addCoordinatorCommand(program: Command, io: CommandIo, done: (ex
 async function runCoordinator(options: Options, io: CommandIo): Promise<number> {
   const directory = path.resolve(io.cwd, options.data ?? userDirectories(io.env).coordinator);
   await ensurePrivateDirectory(directory);
-  const settings = await loadSettings(path.join(directory, 'settings.json'), io.env['MCPX_SET'], options.set);
+  const sets = options.announce ? [...options.set, 'multicast=on'] : options.set;
+  const settings = await loadSettings(path.join(directory, 'settings.json'), io.env['MCPX_SET'], sets);
   const logger = createLogger({
     sink: {write: line => io.stderr(`${line}\n`)},
     level: options.log,
@@ -110,6 +126,9 @@ async function runCoordinator(options: Options, io: CommandIo): Promise<number> 
     dial: await dialOf(options, io),
     etcd: await etcdOf(options, io),
     cluster: clusterOf(options, io.env['MCPX_CLUSTER_TOKEN']),
+    pool: {...selfCommand(), env: childEnvironment(io.env)},
+    strategyModules: strategyModulesOf(options, settings.strategyModule, directory, io.cwd),
+    serverFiles: options.servers.map(file => path.resolve(io.cwd, file)),
     settings,
     clock: systemClock,
     random: systemRandom,
@@ -144,6 +163,17 @@ async function runCoordinator(options: Options, io: CommandIo): Promise<number> 
   await removeEndpoint(directory);
   await coordinator.stop(STOP_GRACE_MS);
   return stop.signal.aborted ? EXIT.ok : EXIT.failed;
+}
+
+/** Those of the command line start where it was given, that of the setting beside the data. */
+function strategyModulesOf(
+  {strategyModule}: Options,
+  setting: string,
+  directory: string,
+  cwd: string,
+): string[] {
+  const own = setting === '' ? [] : [path.resolve(directory, setting)];
+  return [...new Set([...own, ...strategyModule.map(file => path.resolve(cwd, file))])];
 }
 
 async function etcdOf({store, storeCa, storeCert, storeKey, cluster}: Options, io: CommandIo) {

@@ -50,6 +50,10 @@ export function addMemoryCommands(program: Command, io: CommandIo, done: (exit: 
     .addOption(new Option('--mine', 'what was written while cut off').conflicts(['theirs', 'value']))
     .addOption(new Option('--theirs', 'what the key has').conflicts(['value']))
     .option('--value <value>', 'JSON, or text when it is not JSON')
+    .option(
+      '--if-version <n>',
+      'only when the key has this version; default: the one that the conflict shows',
+    )
     .action(async (id: string, options) => done(await resolveConflict(id, options, io)));
 
   const policy = memory

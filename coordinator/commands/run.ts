@@ -39,6 +39,7 @@ export function addRunCommand(program: Command, io: CommandIo, done: (exit: numb
     .option('--junit <file>', 'write a JUnit report')
     .option('--keep', 'keep every worktree; without it those of failed tasks are kept', false)
     .option('--rehearse', 'no model is called: the real Claude Code plays the script beside the plan', false)
+    .option('--no-cache', 'every task is done, whatever earlier ones with identical inputs left')
     .option('--isolated', 'a coordinator of its own in a temporary directory, gone at the end', false)
     .option('--here', 'run on this machine, whatever context is current', false)
     .option('--uncommitted', 'take uncommitted work along', false)
@@ -103,7 +104,7 @@ function requestOf(
   plan: Plan,
   junit: string | undefined,
 ): RunRequest {
-  const {connect, caPin, slots, rehearse, keep, uncommitted, verbose} = options;
+  const {connect, caPin, slots, rehearse, keep, uncommitted, verbose, cache} = options;
   return {
     v: 1,
     kind: 'run',
@@ -117,6 +118,7 @@ function requestOf(
     caPin,
     rehearse,
     keep,
+    ...(cache === false && {noCache: true}),
     uncommitted,
     verbose,
     junit,

@@ -1,10 +1,12 @@
-/** `mcpx sessions`: what ran and runs; cancel, resume, steer its tasks, and taking a result home. */
+/** `mcpx sessions`: what ran and runs; cancel, resume, steer its tasks and where they run, and taking a result home. */
 import type {Command} from 'commander';
 import {type JsonOption, jsonOption} from './answer.ts';
 import type {CommandIo} from './io.ts';
 import type {ConnectOptions} from './local/connect.ts';
 import {connectOptions, count} from './local/options.ts';
-import {cancelSession, releaseSession, setBudget} from './sessions/controlVerbs.ts';
+import {addSessionModeVerb} from './mode.ts';
+import {addBalanceVerbs} from './sessions/balanceVerbs.ts';
+import {cancelSession, closeSession, releaseSession, setBudget} from './sessions/controlVerbs.ts';
 import {type HistoryOptions, showHistory} from './sessions/history.ts';
 import {type ShowOptions, showSession, showSessions} from './sessions/listVerbs.ts';
 import {
@@ -45,6 +47,10 @@ export function addSessionCommands(program: Command, io: CommandIo, done: (exit:
     done(await cancelSession(id, options, io)),
   );
   verb(
+    'close <session>',
+    'Adds no more tasks to a session that was started open: it ends once those that it has have ended.',
+  ).action(async (id: string, options: Options) => done(await closeSession(id, options, io)));
+  verb(
     'release <session>',
     'Lets the agents delete the worktrees that they kept of it: those of failed tasks, or all with --keep.',
   ).action(async (id: string, options: Options) => done(await releaseSession(id, options, io)));
@@ -59,6 +65,8 @@ export function addSessionCommands(program: Command, io: CommandIo, done: (exit:
     .action(async (id: string, options: ResumeOptions) => done(await resumeSession(id, options, io)));
 
   addTaskVerbs(sessions, io, done);
+  addBalanceVerbs(sessions, io, done);
+  addSessionModeVerb(sessions, io, done);
 
   verb('fetch <session>', 'Brings the result branch mcpx/SESSION into the repository of this folder.').action(
     async (id: string, options: Options) => done(await fetchSession(id, options, io)),

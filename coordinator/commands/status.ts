@@ -1,5 +1,6 @@
 /** `mcpx status`: the coordinator, its agents, the sessions under way, and what waits for a person. */
 import type {Command} from 'commander';
+import {speculationText} from '../client/report/explainBackup.ts';
 import {silentLogger} from '../observability/logger.ts';
 import {FINAL_SESSION_STATES} from '../protocol/model/session.ts';
 import {formatDuration} from '../protocol/plan/duration.ts';
@@ -59,7 +60,7 @@ function status(options: ConnectOptions & {json: boolean}, io: CommandIo): Promi
     for (const session of running) {
       const {counts} = session;
       io.stdout(
-        `  ${session.id}  ${session.state}  ${counts.succeeded}/${counts.total} tasks, ${counts.running} running  ${formatDollars(session.spentUsd)}  ${session.name}${session.rehearsal ? ' (rehearsal)' : ''}\n`,
+        `  ${session.id}  ${session.state}  ${counts.succeeded}/${counts.total} tasks, ${counts.running} running  ${formatDollars(session.spentUsd)}${session.speculation ? ` (${speculationText(session)})` : ''}  ${session.name}${session.rehearsal ? ' (rehearsal)' : ''}${session.open ? ' (open)' : ''}\n`,
       );
     }
     if (approvals.length > 0) io.stdout('Waiting for a person\n');

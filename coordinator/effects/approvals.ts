@@ -5,12 +5,19 @@
 import type * as z from 'zod';
 import type {Logger} from '../observability/logger.ts';
 import type {ApprovalAnswer, ApprovalRequest} from '../protocol/approval.ts';
-import type {ApprovalAsk, ApprovalAsked} from '../protocol/commands/attempt.ts';
+import {
+  type ApprovalAsk,
+  type ApprovalAsked,
+  LEAD_QUESTIONS,
+  type QuestionAsk,
+  type QuestionAsked,
+} from '../protocol/commands/attempt.ts';
 import type {ApprovalAnswerRequest} from '../protocol/commands/watch.ts';
 import {ProtocolError} from '../protocol/errors.ts';
-import type {Fence} from '../protocol/ids.ts';
+import {type Fence, parseAttemptId} from '../protocol/ids.ts';
 import {ApprovalRecord} from '../protocol/model/facts.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
+import {FINAL_SESSION_STATES, SessionRecord} from '../protocol/model/session.ts';
 import type {Clock} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
@@ -28,7 +35,7 @@ import {
 } from '../store/records.ts';
 import type {Op} from '../store/store.ts';
 import {fitRequest} from './approvalRequest.ts';
-import {type Fences, staleFence} from './fences.ts';
+import {type Fences, requireFenceOf, staleFence} from './fences.ts';
 import {KeyedQueue} from './keyedQueue.ts';
 import type {LiveAttempts} from './liveAttempts.ts';
 import {boundedPut} from './recordSize.ts';
@@ -99,10 +106,9 @@ export class Approvals implements Disposable {
     principal: Principal,
   ): Promise<z.infer<typeof ApprovalAsked>> {
     const {fence, approvalId, attemptId} = params;
-    if (fence.attempt !== attemptId)
-      throw new ProtocolError('invalidParams', 'the fence is that of another attempt');
+    requireFenceOf(attemptId, fence);
     const {fences} = this.options;
-    const {sessionId, taskId, agentId} = (await fences.attemptOf(fence, principal)).value;
+    const {sessionId, taskId, agentId} = (await fences.aloneOf(fence, principal)).value;
     const key = fences.keys.approval(sessionId, approvalId);
     const {request, shortened} = fitRequest(params.request);
     const record: ApprovalRecord = {
@@ -128,6 +134,64 @@ export class Approvals implements Disposable {
     const known = found(outcome.responses[0]);
     if (!known) throw new ProtocolError('overloaded', `approval ${approvalId} is contended`);
     return askedBefore(storedRecord(ApprovalRecord, known).value, fence);
+  }
+
+  /**
+   * Puts a question without waiting, once, or tells what became of it: of a client for a session that has not ended, of an attempt for its task.
+   * Errors: `notFound`, `conflict` (the session has ended, or the id is of another asker), `staleFence`, `forbidden`.
+   */
+  async question(params: QuestionAsk, principal: Principal): Promise<QuestionAsked> {
+    const {sessionId, questionId, fence, questions} = params;
+    const {fences} = this.options;
+    const key = fences.keys.approval(sessionId, questionId);
+    const known = await readRecord(fences.store, ApprovalRecord, key);
+    if (known) return {state: ofAsker(known.value, fence, principal).state};
+    if (!questions) throw new ProtocolError('notFound', `there is no question ${questionId} in ${sessionId}`);
+    if (principal.role === 'agent') {
+      if (!fence) throw new ProtocolError('forbidden', 'an attempt asks under its fence');
+      const {attempt: attemptId} = fence;
+      if (parseAttemptId(attemptId)?.sessionId !== sessionId)
+        throw new ProtocolError('forbidden', `attempt ${attemptId} works in another session`);
+      const request = {kind: 'question' as const, questions};
+      await this.ask({attemptId, fence, approvalId: questionId, request}, principal);
+    } else await this.askForSession({...params, questions}, key, principal);
+    return this.question({...params, questions: undefined}, principal);
+  }
+
+  /** The session is compared: a question that comes after its end would wait for ever. */
+  private async askForSession(
+    {sessionId, questionId, taskId = LEAD_QUESTIONS, questions}: QuestionAsk & {questions: Questions},
+    key: string,
+    principal: Principal,
+  ): Promise<void> {
+    const {fences, clock} = this.options;
+    const {request} = fitRequest({kind: 'question', questions});
+    const record: ApprovalRecord = {
+      v: RECORD_VERSION,
+      principal: principal.id,
+      id: questionId,
+      sessionId,
+      taskId,
+      request,
+      state: {kind: 'waiting'},
+      askedAt: clock.wallNow(),
+    };
+    for (let tries = fences.settings.maxTries; tries > 0; tries--) {
+      const session = await readRecord(fences.store, SessionRecord, fences.keys.session(sessionId));
+      if (!session) throw new ProtocolError('notFound', `there is no session ${sessionId}`);
+      if (FINAL_SESSION_STATES.has(session.value.state))
+        throw new ProtocolError(
+          'conflict',
+          `session ${sessionId} is ${session.value.state}: nobody waits for an answer`,
+        );
+      const {succeeded, responses} = await fences.store.txn({
+        compare: [unchanged(session), absent(key)],
+        then: [boundedPut(key, record)],
+        else: [{kind: 'get', key}],
+      });
+      if (succeeded || found(responses[0])) return;
+    }
+    throw new ProtocolError('overloaded', `session ${sessionId} is contended: ask again`);
   }
 
   /** Answers a waiting question, once. Errors: `conflict` (says who answered, or that it was withdrawn), `notFound`, `invalidParams`. */
@@ -224,6 +288,18 @@ export class Approvals implements Disposable {
       record = now && storedRecord(ApprovalRecord, now);
     }
   }
+}
+
+type Questions = NonNullable<QuestionAsk['questions']>;
+
+/** Only who asked is told the answer. */
+function ofAsker(record: ApprovalRecord, fence: Fence | undefined, principal: Principal): ApprovalRecord {
+  const isAsker =
+    principal.role === 'agent'
+      ? fence !== undefined && record.attemptId === fence.attempt && record.agentId === principal.agentId
+      : record.attemptId === undefined && record.request.kind === 'question';
+  if (isAsker) return record;
+  throw new ProtocolError('conflict', `question ${record.id} was asked by somebody else`);
 }
 
 function askedBefore(record: ApprovalRecord, fence: Fence): z.infer<typeof ApprovalAsked> {

@@ -4,7 +4,7 @@
  */
 import type * as z from 'zod';
 import type {Logger} from '../observability/logger.ts';
-import type {RefUpdate, TaskComplete, TaskCompleted} from '../protocol/commands/attempt.ts';
+import type {AttemptClaim, RefUpdate, TaskComplete, TaskCompleted} from '../protocol/commands/attempt.ts';
 import {ProtocolError} from '../protocol/errors.ts';
 import {parseAttemptId} from '../protocol/ids.ts';
 import type {AttemptRecord, AttemptReport} from '../protocol/model/attempt.ts';
@@ -15,10 +15,11 @@ import {type Clock, delay} from '../runtime/clock.ts';
 import {canonicalJson} from '../runtime/json.ts';
 import type {Principal} from '../security/principal.ts';
 import {absent, found, putRecord, type Stored, storedRecord, unchanged} from '../store/records.ts';
-import type {Effect, Fences} from './fences.ts';
+import type {Op} from '../store/store.ts';
+import {type Effect, type Fences, requireFenceOf} from './fences.ts';
 import {storeLateUsage} from './lateUsage.ts';
 import {boundedPut} from './recordSize.ts';
-import {checkRefName, ownsRefName} from './refNames.ts';
+import {checkRefName, ownsRefName, WIP_PREFIX} from './refNames.ts';
 
 export interface AttemptEffectsOptions {
   readonly fences: Fences;
@@ -45,8 +46,7 @@ export class AttemptEffects {
     principal: Principal,
   ): Promise<z.infer<typeof TaskCompleted>> {
     const {fence, report} = params;
-    if (fence.attempt !== params.attemptId)
-      throw new ProtocolError('invalidParams', 'the fence is that of another attempt');
+    requireFenceOf(params.attemptId, fence);
     const {fences} = this.options;
     let attempt = await fences.attemptOf(fence, principal);
     if (!settledBefore(attempt.value, report)) await this.flush(params.attemptId);
@@ -59,7 +59,7 @@ export class AttemptEffects {
       const value = reported(attempt.value, params, principal);
       const outcome = await fences.tryCommit(fence, {
         compare: [unchanged(attempt)],
-        then: [boundedPut(attempt.key, value)],
+        then: [boundedPut(attempt.key, value), ...this.takingFence(attempt.value, report)],
         else: [{kind: 'get', key: attempt.key}],
       });
       if (outcome.kind === 'done') {
@@ -75,14 +75,32 @@ export class AttemptEffects {
     throw new ProtocolError('overloaded', `the record of attempt ${params.attemptId} is contended`);
   }
 
+  /**
+   * A backup takes the fence of its task from the attempt that it runs beside, whose own falls; from then on it has effects like any other. Again
+   * is the same. Errors: `staleFence` (the other one was first), `forbidden`, `overloaded`.
+   */
+  async claim({attemptId, fence}: AttemptClaim, principal: Principal): Promise<Record<string, never>> {
+    requireFenceOf(attemptId, fence);
+    const {fences} = this.options;
+    const effect: Effect = {fence, principal, kind: 'completion', detail: 'its work is done'};
+    await fences.rewrite(effect, await fences.attemptOf(fence, principal), before => {
+      const {backup: _over, ...value} = before;
+      return {value, also: this.fallOfOther(before)};
+    });
+    return {};
+  }
+
   /** Points a ref of the attempt's session at a commit. Errors: `staleFence`, `forbidden` (not its ref), `invalidParams`, `overloaded`. */
   async updateRef(params: z.infer<typeof RefUpdate>, principal: Principal): Promise<Record<string, never>> {
     const {fence, name, commit, bundle, attemptId} = params;
-    if (fence.attempt !== attemptId)
-      throw new ProtocolError('invalidParams', 'the fence is that of another attempt');
+    requireFenceOf(attemptId, fence);
     checkRefName(name);
     const {fences} = this.options;
-    const {sessionId, taskId} = (await fences.attemptOf(fence, principal)).value;
+    // A backup may show its work to people, and no more.
+    const attempt = name.startsWith(WIP_PREFIX)
+      ? await fences.attemptOf(fence, principal)
+      : await fences.aloneOf(fence, principal);
+    const {sessionId, taskId} = attempt.value;
     if (!ownsRefName(name, taskId))
       throw new ProtocolError('forbidden', `ref ${name} is neither of task ${taskId} nor under wip/`);
     const key = fences.keys.ref(sessionId, name);
@@ -110,6 +128,16 @@ export class AttemptEffects {
       before = now && storedRecord(RefRecord, now);
     }
     throw new ProtocolError('overloaded', `ref ${name} is contended`);
+  }
+
+  /** The first success of two attempts is the only one that counts: the fence of the other falls in the same transaction. */
+  private takingFence(attempt: AttemptRecord, report: AttemptReport): Op[] {
+    return report.outcome === 'succeeded' ? this.fallOfOther(attempt) : [];
+  }
+
+  private fallOfOther({backup, backupOf, rival}: AttemptRecord): Op[] {
+    const other = backup ? backupOf?.attemptId : rival;
+    return other === undefined ? [] : [{kind: 'delete', key: this.options.fences.keys.live(other)}];
   }
 
   /** What was spent counts all the same. */
@@ -160,12 +188,14 @@ function reported(
   params: z.infer<typeof TaskComplete>,
   principal: Principal,
 ): AttemptRecord {
-  const {unreachableSince: _reached, paths, ...rest} = attempt;
+  const {unreachableSince: _reached, paths, backup, ...rest} = attempt;
+  const isWon = params.report.outcome === 'succeeded';
   // A large report leaves no room for them, and says what was changed by its commit.
   const small = paths && Buffer.byteLength(JSON.stringify([params.report, paths])) < ROOMY_BYTES;
   return {
     ...rest,
     ...(small && {paths}),
+    ...(backup && !isWon && {backup}),
     principal: principal.id,
     state: 'reported',
     report: params.report,

@@ -14,7 +14,7 @@ import type {Clock} from '../runtime/clock.ts';
 import type {Disposable} from '../runtime/disposable.ts';
 import type {Principal} from '../security/principal.ts';
 import {fenceHolds, found, putRecord, type Stored, unchanged} from '../store/records.ts';
-import type {Compare, OpResponse, Store, Txn} from '../store/store.ts';
+import type {Compare, Op, OpResponse, Store, Txn} from '../store/store.ts';
 import {TxnGathering} from '../store/txnGathering.ts';
 import {RecordCache} from './recordCache.ts';
 
@@ -62,7 +62,8 @@ export class Fences implements Disposable {
   readonly keys: TenantKeys;
   readonly settings: FenceSettings;
   private readonly gathering: TxnGathering;
-  private readonly incarnation: string;
+  /** Of the store: fences of another one never hold. */
+  readonly incarnation: string;
 
   constructor(private readonly options: FencesOptions) {
     const {store, tenant, logger} = options;
@@ -95,6 +96,17 @@ export class Fences implements Disposable {
     return attempt;
   }
 
+  /** As `attemptOf`, for what a backup may not do while the attempt that it runs beside has the fence of their task: `forbidden` then. */
+  async aloneOf(fence: Fence, principal: Principal): Promise<Stored<AttemptRecord>> {
+    const attempt = await this.attemptOf(fence, principal);
+    const {backup, backupOf} = attempt.value;
+    if (!backup) return attempt;
+    throw new ProtocolError(
+      'forbidden',
+      `attempt ${fence.attempt} runs beside ${backupOf?.attemptId ?? 'another'}, which has the fence of their task: nothing was written`,
+    );
+  }
+
   /** Commits `txn` if the fence stands. Throws `staleFence` after recording the refusal. */
   async commit(effect: Effect, txn: Txn): Promise<FencedOutcome> {
     const outcome = await this.tryCommit(effect.fence, txn);
@@ -113,6 +125,31 @@ export class Fences implements Disposable {
     if (result.succeeded) return {kind: 'done', revision: result.revision, responses: result.responses};
     const [live, ...responses] = result.responses;
     return {kind: found(live)?.createRevision === fence.revision ? 'lost' : 'stale', responses};
+  }
+
+  /** Writes the attempt's record anew, and `also` with it, if its fence stands. Errors: `staleFence`, `overloaded`. */
+  async rewrite(
+    effect: Effect,
+    attempt: Stored<AttemptRecord>,
+    rewritten: (before: AttemptRecord) => {readonly value: AttemptRecord; readonly also?: readonly Op[]},
+  ): Promise<void> {
+    let before = attempt;
+    for (let tries = this.settings.maxTries; tries > 0; tries--) {
+      const {value, also = []} = rewritten(before.value);
+      const outcome = await this.commit(effect, {
+        compare: [unchanged(before)],
+        then: [putRecord(before.key, value), ...also],
+        else: [{kind: 'get', key: before.key}],
+      });
+      if (outcome.kind === 'done') {
+        this.attempts.wrote(before, value, outcome.revision);
+        return;
+      }
+      const now = found(outcome.responses[0]);
+      if (!now) break;
+      before = this.attempts.take(now);
+    }
+    throw new ProtocolError('overloaded', `the record of attempt ${effect.fence.attempt} is contended`);
   }
 
   /** Fences of a store before its restoration from a backup never hold again. */
@@ -163,6 +200,12 @@ export class Fences implements Disposable {
     };
     return putRecord(this.keys.refusal(fence.attempt, String(number).padStart(4, '0')), record);
   }
+}
+
+/** Errors: `invalidParams`. Whether the fence stands is another question. */
+export function requireFenceOf(attemptId: string, fence: Fence): void {
+  if (fence.attempt !== attemptId)
+    throw new ProtocolError('invalidParams', 'the fence is that of another attempt');
 }
 
 /** `data` tells the agent which attempt to kill. */

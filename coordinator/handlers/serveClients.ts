@@ -2,7 +2,8 @@
 
 import type {Caller} from '../hub/caller.ts';
 import type {Params} from '../protocol/commands/table.ts';
-import {ProtocolError} from '../protocol/errors.ts';
+import {isProtocolError, ProtocolError} from '../protocol/errors.ts';
+import {AgentHistoryRecord} from '../protocol/model/agentHistory.ts';
 import {tenantKeys} from '../protocol/model/keys.ts';
 import {type CommitBundle, SessionRecord} from '../protocol/model/session.ts';
 import {PROTOCOL_VERSION} from '../protocol/version.ts';
@@ -15,12 +16,22 @@ import {TranscriptFollowers} from './transcriptFollowers.ts';
 /** Give every handler before the hub listens. */
 export function serveClients(services: Services, owned: DisposableStore): void {
   const {hub, registry, approvals, transcripts, history, attempts, tokens, identity, ways} = services;
-  const {agents} = services;
+  const {agents, dialled} = services;
   const channel = hub.agentChannel();
 
   hub.handle('mcpx.approval.answer', (params, {principal}) => approvals.answer(params, principal));
+  hub.handle('mcpx.question.ask', (params, {principal}) => approvals.question(params, principal));
   hub.handle('mcpx.agent.drain', (params, {principal}) => registry.drain(params, principal));
-  hub.handle('mcpx.agent.remove', (params, {principal}) => registry.remove(params, principal));
+  hub.handle('mcpx.agent.release', (params, {principal}) => registry.release(params, principal));
+  hub.handle('mcpx.agent.history', (params, {principal}) => histories(services, params, principal.tenant));
+  hub.handle('mcpx.agent.dial', (params, {principal}) => dialled.add(params, principal));
+  hub.handle('mcpx.agent.remove', (params, {principal}) =>
+    registry.remove(params, principal).catch((error: unknown) => {
+      // It was dialled in vain.
+      if (isProtocolError(error, 'notFound') && dialled.forget(params.agentId)) return {};
+      throw error;
+    }),
+  );
   hub.handle('mcpx.health.check', (params, {principal}) =>
     principal.role === 'agent' ? registry.heartbeat(params, principal) : Promise.resolve(health(services)),
   );
@@ -98,6 +109,15 @@ async function clusterInfo({store, ways, identity}: Services, {principal}: Calle
     agents: lives.kvs.length,
     sessions: sessions.kvs.length,
   };
+}
+
+async function histories({store}: Services, {agentIds}: Params<'mcpx.agent.history'>, tenant: string) {
+  const {records} = await readRecords(store, AgentHistoryRecord, tenantKeys(tenant).agentHistories);
+  const wanted = agentIds && new Set(agentIds);
+  const agents = records.flatMap(({value: {agentId, classes}}) =>
+    wanted?.has(agentId) === false ? [] : [{agentId, classes}],
+  );
+  return {agents};
 }
 
 /** The first of these commits that an earlier session of the repository started from: its bundles are here. */

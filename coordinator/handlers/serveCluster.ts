@@ -32,10 +32,18 @@ export function serveCluster(services: Services): void {
   forLead('mcpx.orchestrate.session.start', (params, principal) => lead.startSession(params, principal));
   forLead('mcpx.orchestrate.session.end', (params, principal) => lead.endSession(params, principal));
   forLead('mcpx.session.control', (params, principal) => lead.controlSession(params, principal));
+  forLead('mcpx.distribute.load.balance', (params, principal) => lead.balance(params, principal));
+  forLead('mcpx.distribute.plan', (params, principal) => lead.planDistribution(params, principal));
+  forLead('mcpx.cache.list', (params, principal) => lead.listCache(params, principal));
+  forLead('mcpx.cache.clear', (params, principal) => lead.clearCache(params, principal));
+  forLead('mcpx.mode.get', (params, principal) => lead.mode(params, principal));
+  forLead('mcpx.mode.set', (params, principal) => lead.setMode(params, principal));
   forLead('mcpx.fleet.stop', (params, principal) => lead.stopFleet(params, principal));
   forLead('mcpx.coordinate.dependency.resolve', (params, principal) =>
     lead.resolveDependencies(params, principal),
   );
+
+  forLead('mcpx.distribute.task.split', (params, principal) => lead.splitTask(params, principal));
 
   hub.handle('mcpx.cluster.command', async ({method, params, principal}) => {
     const run = commands.get(method);

@@ -15,6 +15,7 @@ export function serveMemory(services: Services): void {
   const {hub, memory} = services;
   hub.handle('mcpx.memory.put', (params, {principal}) => memory.put(params, principal));
   hub.handle('mcpx.memory.delete', (params, {principal}) => memory.delete(params, principal));
+  hub.handle('mcpx.memory.txn', (params, {principal}) => memory.txn(params, principal));
   hub.handle('mcpx.memory.get', (params, {principal}) => memory.get(params, principal));
   hub.handle('mcpx.memory.list', (params, {principal}) => memory.list(params, principal));
   hub.handle('mcpx.memory.history', (params, {principal}) => memory.history(params, principal));
@@ -39,6 +40,7 @@ async function syncAgents(services: Services, {sessionId, targetAgents}: Sync): 
     .map(({id}) => id)
     .filter(id => attempts.attemptsOn(id).some(({attemptId}) => attemptId.startsWith(prefix)));
   const agents = (targetAgents ?? working).map(async agentId => {
+    if (!directory.record(agentId)) return {agentId, ok: false, error: `there is no agent ${agentId}`};
     try {
       const {vector} = await channel.send(
         agentId,

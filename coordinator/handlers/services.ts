@@ -1,8 +1,10 @@
 /** Everything that the handlers of commands need: the parts of one coordinator, made by the composition root. */
+import type {AttemptTokens} from '../cluster/attemptTokens.ts';
 import type {ClusterWays} from '../cluster/clusterWays.ts';
 import type {CoordinatorDirectory} from '../cluster/coordinatorDirectory.ts';
 import type {Approvals} from '../effects/approvals.ts';
 import type {AttemptEffects} from '../effects/attemptEffects.ts';
+import type {Checkpoints} from '../effects/checkpoints.ts';
 import type {LiveAttempts} from '../effects/liveAttempts.ts';
 import type {UsageReports} from '../effects/usageReports.ts';
 import type {SessionHistory} from '../history/sessionHistory.ts';
@@ -10,12 +12,16 @@ import type {Hub} from '../hub/hub.ts';
 import type {MCPXProtocol} from '../hub/mcpxProtocol.ts';
 import type {SharedMemory} from '../memory/sharedMemory.ts';
 import type {AccountPauses} from '../pool/accountPauses.ts';
+import type {AgentBreakers} from '../pool/agentBreakers.ts';
 import type {AgentDirectory} from '../pool/agentDirectory.ts';
 import type {AgentRegistry} from '../pool/agentRegistry.ts';
+import type {DialledAgents} from '../pool/dialledAgents.ts';
+import type {PoolStore} from '../pool/scaling/poolStore.ts';
 import type {TokenRegistry} from '../security/tokenRegistry.ts';
 import type {Store} from '../store/store.ts';
 import type {Lead} from '../tasks/lead.ts';
 import type {TranscriptService} from '../transcripts/transcriptService.ts';
+import type {Discovery} from './makeDiscovery.ts';
 
 export interface Services {
   readonly store: Store;
@@ -24,9 +30,14 @@ export interface Services {
   readonly protocol: MCPXProtocol;
   readonly lead: Lead;
   readonly agents: AgentDirectory;
+  readonly breakers: AgentBreakers;
   readonly registry: AgentRegistry;
+  readonly poolRecords: PoolStore;
+  readonly discovery: Discovery;
+  readonly dialled: DialledAgents;
   readonly pauses: AccountPauses;
   readonly effects: AttemptEffects;
+  readonly checkpoints: Checkpoints;
   readonly memory: SharedMemory;
   readonly approvals: Approvals;
   readonly usage: UsageReports;
@@ -34,6 +45,7 @@ export interface Services {
   readonly history: SessionHistory;
   readonly attempts: LiveAttempts;
   readonly tokens: TokenRegistry;
+  readonly attemptTokens: AttemptTokens;
   /** The other coordinators of the store. */
   readonly coordinators: CoordinatorDirectory;
   /** And what goes to them. */

@@ -70,6 +70,8 @@ interface Command {
 
 interface Agent {
   link: AgentLink | undefined;
+  /** Our own, while what is known of the agent says that another hub has it: that may be old news. */
+  displaced: AgentLink | undefined;
   /** In the order in which they were sent. */
   queue: Command[];
   queuedBytes: number;
@@ -98,30 +100,37 @@ export class AgentLinks implements Disposable {
     };
   }
 
-  /** Commands go over `link` from now on; answers the link that it replaces. */
+  /** Commands go over `link` from now on; answers the connection or the way that it replaces. */
   attach(address: AgentAddress, link: AgentLink): AgentLink | undefined {
     const agent = this.agent(address);
-    const older = agent.link;
-    agent.link = link;
-    const going = agent.queue.filter(command => fits(command, link));
-    agent.queue = agent.queue.filter(command => !fits(command, link));
-    for (const command of going) {
-      agent.queuedBytes -= command.bytes ?? 0;
-      command.waiting.dispose();
-      this.deliver(address, link, command);
-    }
+    if (agent.link === link) return undefined;
+    const own = isHere(agent.link) ? agent.link : agent.displaced;
+    const older = own ?? agent.link;
+    agent.displaced = link.remote ? own : undefined;
+    this.use(address, agent, link);
     if (!link.remote) this.connected.emit({...address, connectionId: link.connectionId});
-    return older;
+    return older === link ? undefined : older;
   }
 
-  /** The connection has closed. Does nothing when a newer one took over. */
+  /** The connection has closed, or the way leads there no more. Does nothing when a newer one took over. */
   detach(address: AgentAddress, link: AgentLink): void {
     const key = addressKey(address);
     const agent = this.agents.get(key);
-    if (agent?.link !== link) return;
-    agent.link = undefined;
+    if (!agent) return;
+    if (agent.displaced === link) agent.displaced = undefined;
+    const isPresent = agent.link === link;
+    if (isPresent) agent.link = undefined;
     this.forgetIdle(key);
-    if (!link.remote) this.disconnected.emit({...address, connectionId: link.connectionId});
+    if (isPresent && !link.remote) this.disconnected.emit({...address, connectionId: link.connectionId});
+  }
+
+  /** The agent is here after all: its connection serves again if it is open still. */
+  serveHere(address: AgentAddress): void {
+    const agent = this.agents.get(addressKey(address));
+    if (!agent?.displaced) return;
+    const {displaced} = agent;
+    agent.displaced = undefined;
+    this.use(address, agent, displaced);
   }
 
   async send<M extends Method>(
@@ -162,6 +171,18 @@ export class AgentLinks implements Disposable {
     }
     this.connected.dispose();
     this.disconnected.dispose();
+  }
+
+  /** What waits for such a link goes over it at once. */
+  private use(address: AgentAddress, agent: Agent, link: AgentLink): void {
+    agent.link = link;
+    const going = agent.queue.filter(command => fits(command, link));
+    agent.queue = agent.queue.filter(command => !fits(command, link));
+    for (const command of going) {
+      agent.queuedBytes -= command.bytes ?? 0;
+      command.waiting.dispose();
+      this.deliver(address, link, command);
+    }
   }
 
   private dispatch(address: AgentAddress, command: Command): void {
@@ -242,7 +263,7 @@ export class AgentLinks implements Disposable {
     const key = addressKey(address);
     let agent = this.agents.get(key);
     if (!agent) {
-      agent = {link: undefined, queue: [], queuedBytes: 0};
+      agent = {link: undefined, displaced: undefined, queue: [], queuedBytes: 0};
       this.agents.set(key, agent);
     }
     return agent;
@@ -250,7 +271,7 @@ export class AgentLinks implements Disposable {
 
   private forgetIdle(key: string): void {
     const agent = this.agents.get(key);
-    if (agent && !agent.link && agent.queue.length === 0) this.agents.delete(key);
+    if (agent && !agent.link && !agent.displaced && agent.queue.length === 0) this.agents.delete(key);
   }
 }
 

@@ -8,6 +8,8 @@ import type {Principal} from '../security/principal.ts';
 export interface Outbox {
   /** Sends a frame that is encoded already. Dropped when the connection has closed. */
   send(frame: string): void;
+  /** Whether one event may be for several watches of the peer. */
+  readonly sharesEvents: boolean;
   /** Bytes sent that the peer has not taken yet. */
   readonly backlog: number;
   /** Calls once, when the backlog is gone. */
@@ -52,7 +54,7 @@ export function localCaller(principal: Principal, call: Partial<CallInfo> = {}):
   return {
     principal,
     connectionId: 'local',
-    outbox: {send: () => undefined, backlog: 0, onceDrained: () => noDisposable},
+    outbox: {send: () => undefined, sharesEvents: false, backlog: 0, onceDrained: () => noDisposable},
     context: call.context ?? {},
     signal: call.signal ?? new AbortController().signal,
     progress: call.progress ?? (() => undefined),

@@ -10,6 +10,7 @@ import {type CallHandler, Peer, type PeerOptions} from '../bridge/peer.ts';
 import {WriteGathering} from '../bridge/writeGathering.ts';
 import type {Logger} from '../observability/logger.ts';
 import {ProtocolError} from '../protocol/errors.ts';
+import {supportsFeature} from '../protocol/negotiation.ts';
 import type {Clock} from '../runtime/clock.ts';
 import {type Disposable, noDisposable} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
@@ -17,6 +18,7 @@ import type {Principal} from '../security/principal.ts';
 import type {AgentLink} from './agentLinks.ts';
 import type {Outbox} from './caller.ts';
 import type {HubSettings} from './hubSettings.ts';
+import {PLAIN_SUBPROTOCOL, peerKind, type ServePlain} from './plainMcp.ts';
 import {TokenBucket} from './tokenBucket.ts';
 
 export interface ConnectionServices {
@@ -26,6 +28,8 @@ export interface ConnectionServices {
   readonly peer: PeerOptions;
   /** Whether new requests are turned away. */
   readonly draining: () => boolean;
+  /** Serves peers that speak MCP and not our extension. */
+  readonly servePlain?: ServePlain | undefined;
 }
 
 /** For a backlog whose end the stream does not announce. */
@@ -43,6 +47,8 @@ export class HubConnection implements Outbox {
   private peerObject: Peer | undefined;
   private rate: TokenBucket | undefined;
   private faults: TokenBucket | undefined;
+  /** The peer speaks MCP without our extension, and another serves it. */
+  private isPlain = false;
   private closed: CloseInfo | undefined;
   private inFlight = 0;
   private lastHeard: number;
@@ -63,8 +69,11 @@ export class HubConnection implements Outbox {
     this.gathering = new WriteGathering(raw);
     this.transport = new FrameTransport({
       send: text => this.write(text),
+      check: waiting => this.checkWritable(waiting),
       close: (code, reason) => this.close(code, reason),
     });
+    if (services.servePlain && socket.protocol === PLAIN_SUBPROTOCOL)
+      this.transport.onArrival = message => this.decideWhoServes(message);
     socket.on('message', (data, isBinary) => this.onMessage(data, isBinary));
     socket.on('pong', () => this.heard());
     socket.on('ping', () => this.heard());
@@ -78,6 +87,10 @@ export class HubConnection implements Outbox {
 
   get requestsInFlight(): number {
     return this.inFlight;
+  }
+
+  get sharesEvents(): boolean {
+    return this.peerObject !== undefined && supportsFeature(this.peerObject.version, 'watch.shared');
   }
 
   get backlog(): number {
@@ -95,8 +108,7 @@ export class HubConnection implements Outbox {
 
   send(frame: string): void {
     if (!this.isOpen || this.isTooSlow()) return;
-    this.gathering.begin();
-    this.socket.send(frame);
+    this.transport.sendText(frame);
   }
 
   /** Streams that mind the backlog go on from here. */
@@ -145,16 +157,20 @@ export class HubConnection implements Outbox {
   }
 
   private write(text: string): void {
-    if (!this.isOpen) throw new ProtocolError('unavailable', 'the connection is closed');
-    if (this.isTooSlow()) throw new ProtocolError('overloaded', 'the peer reads too slowly');
+    this.checkWritable();
     this.gathering.begin();
     this.socket.send(text);
   }
 
+  private checkWritable(waiting = 0): void {
+    if (!this.isOpen) throw new ProtocolError('unavailable', 'the connection is closed');
+    if (this.isTooSlow(waiting)) throw new ProtocolError('overloaded', 'the peer reads too slowly');
+  }
+
   /** Closes the connection of a peer that does not read, instead of buffering for it without bound. */
-  private isTooSlow(): boolean {
+  private isTooSlow(waiting = 0): boolean {
     const {settings, logger} = this.services;
-    if (this.backlog <= settings.maxBufferedBytes) return false;
+    if (this.backlog + waiting <= settings.maxBufferedBytes) return false;
     logger.warn('a peer reads too slowly', {connection: this.id, principal: this.principal.id});
     this.close(CLOSE_CODES.tooSlow, 'too much output is unread');
     return true;
@@ -167,11 +183,12 @@ export class HubConnection implements Outbox {
       this.close(CLOSE_CODES.unsupportedData, 'text frames only');
       return;
     }
-    this.slowDown();
-    // Creates the peer, and with it the transport's receiver.
-    if (!this.peerObject) this.peer;
+    // Creates the peer, and with it the transport's receiver, unless it is still open who that is.
+    if (!this.peerObject && !this.transport.onArrival && !this.isPlain) this.peer;
     const received = this.transport.receive(data.toString());
+    this.slowDown(received.kind === 'batch' ? received.messages : 1);
     if (received.kind === 'fault') this.onFault(received.error);
+    else if (received.kind === 'batch') for (const error of received.faults) this.onFault(error);
   }
 
   private onFault(error: ProtocolError): void {
@@ -183,11 +200,11 @@ export class HubConnection implements Outbox {
   }
 
   /** A sender beyond its rate is not read for a while: TCP slows it, and nothing is lost. */
-  private slowDown(): void {
+  private slowDown(messages: number): void {
     const {clock, settings} = this.services;
     const perSecond = settings.maxMessagesPerSecond;
     this.rate ??= new TokenBucket(clock, {perSecond, burst: perSecond});
-    this.rate.takeAnyway();
+    this.rate.takeAnyway(messages);
     if (!this.socket.isPaused) this.pauseWhileInDebt(this.rate);
   }
 
@@ -203,17 +220,49 @@ export class HubConnection implements Outbox {
 
   private limited(serve: CallHandler): CallHandler {
     return async call => {
-      if (this.services.draining()) throw new ProtocolError('draining', 'this coordinator is shutting down');
-      if (this.inFlight >= this.services.settings.maxInFlight)
-        throw new ProtocolError('overloaded', 'too many requests in work', {limit: this.inFlight});
-      this.inFlight += 1;
+      const refusal = this.admitRequest();
+      if (refusal) throw refusal;
       try {
         return await serve(call);
       } finally {
-        this.inFlight -= 1;
-        if (this.inFlight === 0) this.idling.emit();
+        this.answered();
       }
     };
+  }
+
+  private admitRequest(): ProtocolError | undefined {
+    const {draining, settings} = this.services;
+    if (draining()) return new ProtocolError('draining', 'this coordinator is shutting down');
+    if (this.inFlight >= settings.maxInFlight)
+      return new ProtocolError('overloaded', 'too many requests in work', {limit: this.inFlight});
+    this.inFlight += 1;
+    return undefined;
+  }
+
+  private answered(): void {
+    this.inFlight -= 1;
+    if (this.inFlight === 0) this.idling.emit();
+  }
+
+  /** Until the peer has said what it speaks, ours answers it. */
+  private decideWhoServes(message: object): void {
+    const kind = peerKind(message);
+    if (kind !== 'undecided') this.transport.onArrival = undefined;
+    if (kind !== 'plain') {
+      if (!this.peerObject) this.peer;
+      return;
+    }
+    this.isPlain = true;
+    delete this.transport.onDirect;
+    const {id, granted, transport} = this;
+    this.services.servePlain?.({
+      id,
+      principal: granted,
+      transport,
+      admitRequest: () => this.admitRequest(),
+      answered: () => this.answered(),
+      onClose: listener => this.onClose(listener),
+    });
   }
 
   private heard(): void {

@@ -14,6 +14,9 @@ export type Admission =
   | {readonly kind: 'admitted'; readonly principal: Principal}
   | ({readonly kind: 'refused'} & Refusal);
 
+/** Where MCP is spoken over HTTP. */
+export const MCP_PATH = '/mcp';
+
 const LOOPBACK_NAMES: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /** Browsers cannot set headers on a WebSocket: their token travels as one more subprotocol. */
@@ -53,6 +56,9 @@ export class Doorkeeper {
     const principal = await this.authenticate(token);
     if (!principal)
       return {kind: 'refused', status: 401, message: 'the token is unknown, expired or revoked'};
+    // Its agent has a token for everything else.
+    if (principal.attempt && (request.url ?? '').split('?', 1)[0] !== MCP_PATH)
+      return {kind: 'refused', status: 403, message: `the token of an attempt is for ${MCP_PATH} alone`};
     return {kind: 'admitted', principal};
   }
 

@@ -14,6 +14,7 @@ import {PROTOCOL_VERSION} from '../protocol/version.ts';
 import {type Clock, delay, every} from '../runtime/clock.ts';
 import {deferred} from '../runtime/deferred.ts';
 import {type Disposable, DisposableStore, toDisposable} from '../runtime/disposable.ts';
+import {Emitter, type Event} from '../runtime/emitter.ts';
 import {newId, type Random} from '../runtime/random.ts';
 import type {Principal} from '../security/principal.ts';
 import {type AgentAddress, type AgentLink, AgentLinks, type HubAgentChannel} from './agentLinks.ts';
@@ -39,6 +40,7 @@ import {
   type TlsMaterial,
 } from './httpFront.ts';
 import {type HubSettings, hubSettings} from './hubSettings.ts';
+import type {ServePlain} from './plainMcp.ts';
 
 export interface HubOptions {
   /** The coordinator's id. */
@@ -61,7 +63,7 @@ export interface HubOptions {
   readonly degraded?: () => string | undefined;
 }
 
-const SOCKET_PATHS: ReadonlySet<string> = new Set(['/', '/mcpx']);
+const SOCKET_PATHS: ReadonlySet<string> = new Set(['/', '/mcpx', '/mcp']);
 
 export class Hub {
   private readonly settings: HubSettings;
@@ -74,6 +76,8 @@ export class Hub {
   private readonly perPrincipal = new Map<string, number>();
   private readonly lifetime = new DisposableStore();
   private readonly startedAt: number;
+  private readonly drainBegins = new Emitter<void>();
+  private plain: ServePlain | undefined;
   private admitting = 0;
   private draining = false;
   private stopped: Promise<void> | undefined;
@@ -127,6 +131,11 @@ export class Hub {
     return this.links.onDisconnected;
   }
 
+  /** It takes nothing new from now on: what stays open by itself has to end. */
+  get onDrain(): Event<void> {
+    return this.drainBegins.event;
+  }
+
   /** Serves a method. Give every handler before `listen`. */
   handle<M extends Method>(method: M, handler: CommandHandler<M>): void {
     this.commands.handle(method, handler);
@@ -137,6 +146,11 @@ export class Hub {
     this.front.addRoute(route);
   }
 
+  /** Serves WebSocket connections whose peer speaks MCP and not our extension. Give it before `listen`. */
+  servePlain(serve: ServePlain): void {
+    this.plain = serve;
+  }
+
   agentChannel(tenant: string = DEFAULT_TENANT): HubAgentChannel {
     return this.links.channel(tenant);
   }
@@ -145,6 +159,11 @@ export class Hub {
   attachElsewhere(address: AgentAddress, link: AgentLink): Disposable {
     this.links.attach(address, link);
     return toDisposable(() => this.links.detach(address, link));
+  }
+
+  /** What was said about another hub is over: the connection that the agent has here serves again. */
+  serveHere(address: AgentAddress): void {
+    this.links.serveHere(address);
   }
 
   /** Runs a command as `caller`, as if it had come over a connection. */
@@ -206,6 +225,7 @@ export class Hub {
 
   private async drain(graceMs: number): Promise<void> {
     this.draining = true;
+    this.drainBegins.emit();
     const {clock, logger} = this.options;
     const left = [...this.connections.values()].map(connection => this.letGo(connection));
     const grace = new AbortController();
@@ -301,6 +321,7 @@ export class Hub {
         settings: this.settings,
         peer: {implementation: {name: coordinator, version}, logger},
         draining: () => this.draining,
+        servePlain: this.plain,
       },
       owner => this.serve(owner),
     );
@@ -332,13 +353,15 @@ export class Hub {
   }
 
   private attachAgent(connection: HubConnection, address: {tenant: string; agentId: string}): void {
-    if (!connection.isOpen || connection.agentLink) return;
-    const link = {connectionId: connection.id, peer: connection.peer};
+    if (!connection.isOpen) return;
+    const known = connection.agentLink;
+    const link = known ?? {connectionId: connection.id, peer: connection.peer};
     connection.agentLink = link;
+    // Registered again, it may have been taken for an old one meanwhile.
     const older = this.links.attach(address, link);
     if (older && !older.remote)
       this.connections.get(older.connectionId)?.close(CLOSE_CODES.replaced, 'a newer connection took over');
-    connection.onClose(() => this.links.detach(address, link));
+    if (!known) connection.onClose(() => this.links.detach(address, link));
   }
 
   private checkConnections(): void {

@@ -12,7 +12,7 @@ export const HubSettings = z.object({
   maxConnections: count(10_000, 'WebSocket connections in all'),
   maxConnectionsPerPrincipal: count(1024, 'WebSocket connections of one principal'),
   maxInFlight: count(1024, 'requests of one connection that may be in work; more are answered `overloaded`'),
-  maxMessagesPerSecond: count(20_000, 'messages of one connection; a faster sender is read more slowly'),
+  maxMessagesPerSecond: count(100_000, 'messages of one connection; a faster sender is read more slowly'),
   maxFaults: count(100, 'malformed frames of one connection before it is closed; forgiven one a second'),
   maxBufferedBytes: bytes(16 * 1024 ** 2, 'unread output of one connection before it is closed as too slow'),
   pingIntervalMs: ms(15_000, 'time between pings of a silent connection'),

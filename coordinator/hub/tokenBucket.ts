@@ -21,16 +21,22 @@ export class TokenBucket {
     return true;
   }
 
-  /** Takes a token, on credit if need be. */
-  takeAnyway(): void {
+  /** Takes so many tokens, on credit if need be. */
+  takeAnyway(count: number): void {
     this.refill();
-    this.tokens -= 1;
+    this.tokens -= count;
   }
 
   /** Milliseconds until what was taken on credit is paid. */
   get debtMs(): number {
     this.refill();
     return this.tokens >= 0 ? 0 : (-this.tokens / this.rate.perSecond) * 1000;
+  }
+
+  /** Milliseconds until there is a token. */
+  get waitMs(): number {
+    this.refill();
+    return this.tokens >= 1 ? 0 : ((1 - this.tokens) / this.rate.perSecond) * 1000;
   }
 
   private refill(): void {

@@ -1,4 +1,4 @@
-/** Writes of single keys of a session's shared memory, under a version and a fence. Writes that were made while cut off are memorySync.ts. */
+/** Writes of a session's shared memory, of one key or of several at once, under versions and a fence. Writes that were made while cut off are memorySync.ts. */
 
 import {boundedPut} from '../effects/recordSize.ts';
 import type {
@@ -6,6 +6,8 @@ import type {
   MemoryDeleteResult,
   MemoryPut,
   MemoryPutResult,
+  MemoryTxn,
+  MemoryTxnResult,
 } from '../protocol/commands/memory.ts';
 import {ProtocolError} from '../protocol/errors.ts';
 import {type Fence, parseAttemptId} from '../protocol/ids.ts';
@@ -17,6 +19,7 @@ import type {Principal} from '../security/principal.ts';
 import {exists, found, putRecord} from '../store/records.ts';
 import type {Compare, KeyValue, Op, OpResponse, Store, Txn} from '../store/store.ts';
 import type {MemoryScope} from './memoryScope.ts';
+import {appliedAt, type ComposedWrites, checkVersions, composeWrites, versionsIn} from './memoryTxn.ts';
 import {memoryRecord} from './memoryValue.ts';
 
 interface Place {
@@ -89,6 +92,31 @@ export class FencedMemory {
     );
   }
 
+  /**
+   * All of the writes or none. Errors: as `put`; `conflict` names in `data` the key whose version does not hold; `invalidParams` for a key that
+   * is written twice, `overloaded` when others keep writing what is to be deleted.
+   */
+  async txn({sessionId, writes, fence}: MemoryTxn, principal: Principal): Promise<MemoryTxnResult> {
+    const {scope} = this;
+    const detail = writes.map(({key}) => key).join(', ');
+    for (let tries = scope.fences.settings.maxTries; tries > 0; tries--) {
+      const composed = await composeWrites(scope, {sessionId, writes, fence}, principal);
+      try {
+        const outcome = await this.commit({sessionId, key: detail, fence}, principal, composed.txn);
+        if (outcome.done)
+          return {revision: outcome.revision, versions: versionsIn(composed, outcome.responses)};
+        checkVersions(writes, outcome.responses);
+      } catch (error) {
+        if (!isCoordinatorError(error, 'timeout')) throw error;
+        return this.resolveUnknownTxn(composed, error);
+      }
+    }
+    throw new ProtocolError(
+      'overloaded',
+      `the memory keys ${detail} are written too often; none was changed`,
+    );
+  }
+
   private async commit(place: Place, principal: Principal, txn: Txn): Promise<Committed> {
     this.scope.checkTenant(principal);
     if (principal.role === 'agent' && !place.fence)
@@ -106,7 +134,7 @@ export class FencedMemory {
   ): Promise<Committed> {
     const {fences} = this.scope;
     // A client may bind its write to an attempt too; an agent has to run it.
-    if (principal.role === 'agent') await fences.attemptOf(fence, principal);
+    if (principal.role === 'agent') await fences.aloneOf(fence, principal);
     if (parseAttemptId(fence.attempt)?.sessionId !== sessionId)
       throw new ProtocolError('forbidden', `attempt ${fence.attempt} is not of session ${sessionId}`);
     const outcome = await fences.commit({fence, principal, kind: 'memory', detail: key}, txn);
@@ -133,6 +161,15 @@ export class FencedMemory {
     const kv = await this.store.get(put.key);
     if (kv?.value !== put.value) throw unknown;
     return written(kv);
+  }
+
+  private async resolveUnknownTxn(composed: ComposedWrites, unknown: unknown): Promise<MemoryTxnResult> {
+    const puts = composed.txn.then.filter(op => op.kind === 'put');
+    const looks = puts.map(({key}): Op => ({kind: 'get', key}));
+    const {responses} = await this.store.txn({then: [...looks, ...composed.looks]});
+    const revision = appliedAt(puts, responses.slice(0, puts.length).map(found));
+    if (revision === undefined) throw unknown;
+    return {revision, versions: versionsIn(composed, responses)};
   }
 }
 

@@ -38,22 +38,32 @@ export class MemoryFeed implements Disposable {
   async start(): Promise<void> {
     const {store, prefix} = this.options;
     let revision: number | undefined;
-    let after: string | undefined;
-    do {
-      const page = await store.range(prefix, {limit: PAGE, after, atRevision: revision});
-      revision ??= page.revision;
-      for (const kv of page.kvs) this.events.emit({kind: 'put', kv, revision: kv.modRevision});
-      after = page.more ? page.kvs.at(-1)?.key : undefined;
-    } while (after !== undefined);
+    while (revision === undefined) revision = await this.readAll();
     if (this.owned.isDisposed) return;
-    this.watching = store.watch(prefix, {fromRevision: (revision ?? 0) + 1}, message =>
-      this.receive(message),
-    );
+    this.watching = store.watch(prefix, {fromRevision: revision + 1}, message => this.receive(message));
   }
 
   dispose(): void {
     this.watching?.dispose();
     this.owned.dispose();
+  }
+
+  /** The revision of what was told; undefined when that was forgotten before the last page was read. */
+  private async readAll(): Promise<number | undefined> {
+    const {store, prefix} = this.options;
+    const first = await store.range(prefix, {limit: PAGE});
+    for (let page = first; ; ) {
+      for (const kv of page.kvs) this.events.emit({kind: 'put', kv, revision: kv.modRevision});
+      const after = page.more ? page.kvs.at(-1)?.key : undefined;
+      if (after === undefined) return first.revision;
+      try {
+        page = await store.range(prefix, {limit: PAGE, after, atRevision: first.revision});
+      } catch (error) {
+        if (!isCoordinatorError(error, 'notFound')) throw error;
+        this.events.emit({kind: 'lost'});
+        return undefined;
+      }
+    }
   }
 
   private receive(message: WatchMessage): void {

@@ -66,7 +66,7 @@ export class OfflineMerge {
     if (parseAttemptId(write.fence.attempt)?.sessionId !== sessionId)
       return `attempt ${write.fence.attempt} is not of session ${sessionId}`;
     try {
-      await this.scope.fences.attemptOf(write.fence, principal);
+      await this.scope.fences.aloneOf(write.fence, principal);
       return undefined;
     } catch (error) {
       if (isProtocolError(error, 'forbidden') || isProtocolError(error, 'staleFence')) return error.message;

@@ -15,6 +15,8 @@ import type {
   MemoryPutResult,
   MemoryResolve,
   MemoryResolved,
+  MemoryTxn,
+  MemoryTxnResult,
   StateSynced,
 } from '../protocol/commands/memory.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
@@ -90,6 +92,10 @@ export class SharedMemory implements Disposable {
 
   delete(params: MemoryDelete, principal: Principal, changeId?: string): Promise<MemoryDeleteResult> {
     return this.writes.delete(params, principal, changeId);
+  }
+
+  txn(params: MemoryTxn, principal: Principal): Promise<MemoryTxnResult> {
+    return this.writes.txn(params, principal);
   }
 
   get(params: MemoryGet, principal: Principal): Promise<MemoryGetResult> {

@@ -10,6 +10,7 @@ import type {
   AgentKept,
   AgentRegister,
   AgentRegistered,
+  AgentRelease,
   AgentRemove,
   HealthCheck,
   HealthStatus,
@@ -28,10 +29,12 @@ import type {AuditLog} from '../security/audit.ts';
 import type {Principal} from '../security/principal.ts';
 import {found} from '../store/records.ts';
 import type {Op, Store} from '../store/store.ts';
+import type {AgentBreakers} from './agentBreakers.ts';
 import type {AgentDirectory} from './agentDirectory.ts';
 import {AgentHealth} from './agentHealth.ts';
 import {performanceOf} from './agentPerformance.ts';
 import {AgentStates} from './agentStates.ts';
+import {HeartbeatWatch} from './heartbeatWatch.ts';
 import {registerAgent} from './registration.ts';
 
 export interface AgentRegistrySettings {
@@ -68,6 +71,8 @@ export interface AgentRegistryOptions {
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What became of commands to the agents that are connected here. */
+  readonly breakers?: AgentBreakers;
   readonly settings?: Partial<AgentRegistrySettings>;
 }
 
@@ -87,6 +92,7 @@ export class AgentRegistry implements Disposable {
   private readonly directory: AgentDirectory;
   private readonly settings: AgentRegistrySettings;
   private readonly states: AgentStates;
+  private readonly heartbeats: HeartbeatWatch;
   private readonly sessions = new Map<string, Session>();
   private readonly removedIncarnations = new Set<string>();
   private readonly heartbeatMs: number;
@@ -101,13 +107,19 @@ export class AgentRegistry implements Disposable {
     this.directory = directory;
     this.settings = {...AGENT_REGISTRY_SETTINGS, ...options.settings};
     this.heartbeatMs = (this.settings.leaseSeconds * 1000) / HEARTBEATS_PER_LEASE;
+    const {clock, logger} = options;
+    this.heartbeats = new HeartbeatWatch(this.heartbeatMs, {clock, logger}, agentId =>
+      this.states.touch(agentId),
+    );
     this.states = new AgentStates({
       ...options,
       ...this.settings,
       keys: this.keys,
       healthOf: agentId => this.sessions.get(agentId)?.health.current,
       performanceOf: agentId => this.sessions.get(agentId)?.performance,
+      troubleOf: agentId => this.heartbeats.troubleOf(agentId) ?? options.breakers?.troubleOf(agentId),
     });
+    options.breakers?.onChanged(agentId => this.states.touch(agentId));
     this.onRemoved = this.states.onRemoved;
     this.onRemoved(agentId => this.sentAway(agentId));
   }
@@ -122,9 +134,11 @@ export class AgentRegistry implements Disposable {
     const leases = own.flatMap(({lease}) => (lease === undefined ? [] : [lease]));
     await Promise.all(leases.map(lease => this.store.keepAlive(lease)));
     this.states.start();
+    this.heartbeats.start();
   }
 
   dispose(): void {
+    this.heartbeats.dispose();
     this.states.dispose();
     this.sessions.clear();
   }
@@ -167,6 +181,7 @@ export class AgentRegistry implements Disposable {
     const {clock, coordinatorId} = this.options;
     const wallNow = clock.wallNow();
     session.load = params.load ?? session.load;
+    this.heartbeats.heard(agentId);
     session.health.heartbeat({now: clock.now(), wallNow, sentAt: params.sentAt, periodMs: this.heartbeatMs});
     const answer = {id: coordinatorId, load: params.load, at: wallNow};
     try {
@@ -205,7 +220,7 @@ export class AgentRegistry implements Disposable {
     const {agentId, incarnation} = params;
     this.checkAgent(agentId, principal);
     await this.states.queue.run(agentId, () => this.states.leave(agentId, incarnation, 'offline'));
-    if (this.sessions.get(agentId)?.incarnation === incarnation) this.sessions.delete(agentId);
+    if (this.sessions.get(agentId)?.incarnation === incarnation) this.forget(agentId);
     return {};
   }
 
@@ -229,6 +244,22 @@ export class AgentRegistry implements Disposable {
     const action = drain ? 'agent.drain' : 'agent.undrain';
     await this.states.queue.run(agentId, () =>
       this.states.update(agentId, record => ({...record, draining: drain}), {action, principal}),
+    );
+    return {};
+  }
+
+  /** A person trusts it again: quarantine or probation is over, and what led there counts no more. Errors: `notFound`, `forbidden`. */
+  async release(
+    {agentId}: z.infer<typeof AgentRelease>,
+    principal: Principal,
+  ): Promise<Record<string, never>> {
+    if (principal.role === 'agent') throw new ProtocolError('forbidden', 'agents do not release agents');
+    const releasedAt = this.options.clock.wallNow();
+    await this.states.queue.run(agentId, () =>
+      this.states.update(agentId, record => ({...record, quarantine: undefined, releasedAt}), {
+        action: 'agent.release',
+        principal,
+      }),
     );
     return {};
   }
@@ -272,6 +303,8 @@ export class AgentRegistry implements Disposable {
       load: same?.load,
       performance: same?.performance,
     });
+    this.heartbeats.registered(agentId);
+    this.options.breakers?.forget(agentId);
     if (registered.replaced !== undefined)
       logger.warn('an agent was replaced', {agentId, by: params.incarnation, replaced: registered.replaced});
     this.states.touch(agentId);
@@ -279,12 +312,18 @@ export class AgentRegistry implements Disposable {
 
   private sentAway(agentId: string): void {
     const incarnation = this.sessions.get(agentId)?.incarnation;
-    this.sessions.delete(agentId);
+    this.forget(agentId);
     if (incarnation === undefined) return;
     this.removedIncarnations.add(incarnation);
     const [oldest] = this.removedIncarnations;
     if (this.removedIncarnations.size > MAX_REMOVED && oldest !== undefined)
       this.removedIncarnations.delete(oldest);
+  }
+
+  private forget(agentId: string): void {
+    this.sessions.delete(agentId);
+    this.heartbeats.forget(agentId);
+    this.options.breakers?.forget(agentId);
   }
 
   /** Of the held attempts, those that are finished and whose completions will be accepted: nobody needs to do them again. */

@@ -7,7 +7,7 @@ import type {RecordChange, WatchedRecord} from '../effects/watchedRecords.ts';
 import type {Logger} from '../observability/logger.ts';
 import {ProtocolError} from '../protocol/errors.ts';
 import type {InstanceHealth, PerformanceMetrics} from '../protocol/instance.ts';
-import type {AgentLive, AgentRecord} from '../protocol/model/agent.ts';
+import {type AgentLive, type AgentRecord, openSlots} from '../protocol/model/agent.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
 import {type Clock, every} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
@@ -19,6 +19,8 @@ import {absent, found, putRecord, unchanged} from '../store/records.ts';
 import type {Compare, Store, Txn, TxnResult} from '../store/store.ts';
 import type {AgentDirectory} from './agentDirectory.ts';
 import {agentStatus} from './agentStatus.ts';
+import {agentTransition} from './agentTransitions.ts';
+import {quarantineAt} from './quarantine.ts';
 
 export interface AgentStatesOptions {
   readonly store: Store;
@@ -37,6 +39,8 @@ export interface AgentStatesOptions {
   readonly healthOf: (agentId: string) => InstanceHealth | undefined;
   /** What it has done, if it said so here. */
   readonly performanceOf: (agentId: string) => PerformanceMetrics | undefined;
+  /** Why an agent that is registered here is not reached. */
+  readonly troubleOf: (agentId: string) => string | undefined;
 }
 
 /** A change of a record that somebody asked for and that belongs into the audit log. */
@@ -97,6 +101,7 @@ export class AgentStates implements Disposable {
     agentId: string,
     change: (record: AgentRecord) => AgentRecord,
     audited?: AuditedChange,
+    compare: readonly Compare[] = [],
   ): Promise<void> {
     for (let tries = this.options.maxTries; tries > 0; tries--) {
       const before = await this.read(agentId);
@@ -104,7 +109,7 @@ export class AgentStates implements Disposable {
       const live = this.options.directory.live(agentId);
       const value = this.withState(before.value, change(before.value), live);
       if (sameState(before.value, value) && !audited) return;
-      if (await this.write(before, value, [], audited)) return;
+      if (await this.write(before, value, compare, audited)) return;
     }
     throw new ProtocolError('overloaded', `the record of agent ${agentId} is contended`);
   }
@@ -119,7 +124,7 @@ export class AgentStates implements Disposable {
       if (isRemoving(record.value) && (!live || directory.attempts.runningOn(agentId) === 0))
         return this.forget(agentId);
       const value = this.withState(record.value, record.value, live);
-      this.awaitPauseEnd(agentId, value);
+      this.awaitEnd(agentId, value);
       const healthDue =
         live !== undefined &&
         clock.now() - (this.healthWrittenAt.get(agentId) ?? Number.NEGATIVE_INFINITY) >= healthIntervalMs;
@@ -155,7 +160,7 @@ export class AgentStates implements Disposable {
           {kind: 'delete', key: live.key},
           becomes === 'forgotten'
             ? {kind: 'delete', key: record.key}
-            : putRecord(record.key, {...rest, instance, departed: incarnation}),
+            : putRecord(record.key, {...this.left(rest), instance, departed: incarnation}),
         ],
       });
       if (!result.succeeded) continue;
@@ -175,6 +180,10 @@ export class AgentStates implements Disposable {
         compare: [absent(keys.agentLive(agentId))],
         then: [{kind: 'delete', key: keys.agent(agentId)}],
       });
+    await store.txn({
+      compare: [absent(keys.agent(agentId))],
+      then: [{kind: 'delete', key: keys.agentHistory(agentId)}],
+    });
   }
 
   private recordChanged({key, now, before}: RecordChange<AgentRecord>): void {
@@ -229,33 +238,60 @@ export class AgentStates implements Disposable {
     live: WatchedRecord<AgentLive> | undefined,
   ): AgentRecord {
     const {clock, directory} = this.options;
-    const {instance, draining} = record;
+    const {draining} = record;
     const now = clock.wallNow();
+    const quarantine = quarantineAt(record.quarantine, now);
+    const trouble = live && this.troubleOf(record, live);
+    const instance = {...record.instance, status: 'idle' as const};
     const account = directory.pauseOf(instance.metadata.account, now);
     const own = (record.pausedUntil ?? 0) > now && !record.pausedBy ? record : undefined;
     const pausedUntil = Math.max(account?.pausedUntil ?? 0, own?.pausedUntil ?? 0);
     const status = agentStatus({
       live: live !== undefined,
       saidGoodbye: before.instance.status === 'offline',
+      troubled: trouble !== undefined,
       draining,
-      paused: pausedUntil > 0,
+      paused: pausedUntil > 0 || quarantine?.kind === 'quarantined',
       running: directory.attempts.runningOn(instance.id),
-      slots: instance.metadata.maxConcurrentTasks,
+      slots: openSlots({...record, instance, quarantine}),
     });
     const {pausedUntil: _until, pauseReason: _reason, pausedBy: _by, ...rest} = record;
-    const next = {...rest, instance: {...instance, status}};
+    const moved = agentTransition(before.instance.status, status);
+    const next = {
+      ...rest,
+      ...(moved && {stateSince: now, transition: moved}),
+      quarantine,
+      trouble,
+      instance: {...instance, status},
+    };
     if (own) return {...next, pausedUntil: own.pausedUntil, pauseReason: own.pauseReason};
     return account
       ? {...next, pausedUntil: account.pausedUntil, pauseReason: account.reason, pausedBy: 'account'}
       : next;
   }
 
-  private awaitPauseEnd(agentId: string, record: AgentRecord): void {
+  /** Of another coordinator's agent only its record tells. */
+  private troubleOf(record: AgentRecord, live: WatchedRecord<AgentLive>): string | undefined {
+    const isHere = live.value.coordinator === this.options.coordinatorId;
+    return isHere ? this.options.troubleOf(record.instance.id) : record.trouble;
+  }
+
+  /** Of one that says goodbye. */
+  private left(record: AgentRecord): AgentRecord {
+    const {trouble: _, ...rest} = record;
+    const moved = agentTransition(record.instance.status, 'offline');
+    return {...rest, ...(moved && {stateSince: this.options.clock.wallNow(), transition: moved})};
+  }
+
+  /** Looks again when its pause or its quarantine is over. */
+  private awaitEnd(agentId: string, {pausedUntil, quarantine}: AgentRecord): void {
     this.pauseEnds.get(agentId)?.dispose();
     this.pauseEnds.delete(agentId);
-    if (record.pausedUntil === undefined || this.owned.isDisposed) return;
+    const ends = [pausedUntil, quarantine?.kind === 'quarantined' ? quarantine.until : undefined];
+    const known = ends.flatMap(end => end ?? []);
+    if (known.length === 0 || this.owned.isDisposed) return;
     const {clock} = this.options;
-    const wait = Math.max(0, record.pausedUntil - clock.wallNow()) + 1;
+    const wait = Math.max(0, Math.min(...known) - clock.wallNow()) + 1;
     this.pauseEnds.set(
       agentId,
       clock.schedule(wait, () => this.touch(agentId), {background: true}),
@@ -293,6 +329,9 @@ function sameState(a: AgentRecord, b: AgentRecord): boolean {
     a.pausedUntil === b.pausedUntil &&
     a.pausedBy === b.pausedBy &&
     a.pauseReason === b.pauseReason &&
+    a.trouble === b.trouble &&
+    (a.quarantine === b.quarantine ||
+      canonicalJson(a.quarantine ?? null) === canonicalJson(b.quarantine ?? null)) &&
     (a.keptWorktrees === b.keptWorktrees ||
       canonicalJson(a.keptWorktrees ?? []) === canonicalJson(b.keptWorktrees ?? []))
   );

@@ -14,6 +14,8 @@ import type {AuditLog} from '../security/audit.ts';
 import type {Principal} from '../security/principal.ts';
 import {absent, found, type Stored, storedRecord, unchanged} from '../store/records.ts';
 import type {KeyValue, Store, Txn} from '../store/store.ts';
+import {agentTransition} from './agentTransitions.ts';
+import {quarantineAt} from './quarantine.ts';
 
 export interface Registered {
   readonly live: KeyValue;
@@ -152,13 +154,16 @@ function agentRecord(
   const same = before?.incarnation === params.incarnation ? before : undefined;
   const draining = same?.draining ?? false;
   const paused = (before?.pausedUntil ?? 0) > now;
+  const held = draining || paused || quarantineAt(before?.quarantine, now)?.kind === 'quarantined';
+  const status = held ? ('maintenance' as const) : ('idle' as const);
+  const moved = before && agentTransition(before.instance.status, status);
   return {
     ...before,
     v: RECORD_VERSION,
     principal: principal.id,
     instance: {
       ...params.instance,
-      status: draining || paused ? 'maintenance' : 'idle',
+      status,
       healthcheck: {...(same ?? params).instance.healthcheck, lastSeen: now},
     },
     incarnation: params.incarnation,
@@ -167,6 +172,9 @@ function agentRecord(
     registeredAt: same?.registeredAt ?? now,
     draining,
     departed: undefined,
+    trouble: undefined,
+    stateSince: moved || !before ? now : before.stateSince,
+    transition: moved ?? before?.transition ?? 'join',
     pausedUntil: paused ? before?.pausedUntil : undefined,
     pauseReason: paused ? before?.pauseReason : undefined,
     pausedBy: paused ? before?.pausedBy : undefined,

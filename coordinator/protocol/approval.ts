@@ -1,5 +1,6 @@
 /** A permission or a question of a running attempt that waits for a person, and the person's answer. */
 import * as z from 'zod';
+import {GatedChange} from './gate.ts';
 import {WallTime} from './ids.ts';
 
 export const PermissionRequest = z.object({
@@ -26,11 +27,15 @@ export const QuestionRequest = z.object({
     .max(16),
 });
 
-/** A person is asked to decide about a task that the lead will not decide alone, such as one at its cap of losses. */
+/** A person is asked to decide about a task that the lead will not decide alone, such as one at its cap of losses, or one whose gate that is. */
 export const DecisionRequest = z.object({
   kind: z.literal('decision'),
-  subject: z.enum(['losses', 'onLost', 'budget']),
+  subject: z.enum(['losses', 'onLost', 'budget', 'gate']),
   message: z.string().max(4096),
+  /** For `gate`: its name, and what the attempt says that it did and has changed. */
+  gate: z.string().max(64).optional(),
+  summary: z.string().max(8192).optional(),
+  change: GatedChange.optional(),
 });
 
 export const ApprovalRequest = z.discriminatedUnion('kind', [

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import {CoordinationMetadata, DistributionInfo, OrchestrationContext} from './context.ts';
 import {ProtocolError} from './errors.ts';
+import {keepUnknown} from './keepUnknown.ts';
 import {META_KEYS} from './version.ts';
 
 /** A JSON-RPC 2.0 message of MCP. `params` and `result` are checked by their method's schema later. */
@@ -28,7 +29,7 @@ const Meta = z.looseObject({
   [META_KEYS.distribution]: DistributionInfo.optional(),
 });
 
-const PARTS = ['orchestration', 'coordination', 'distribution'] as const;
+export const PARTS = ['orchestration', 'coordination', 'distribution'] as const;
 
 /** Puts the three parts where plain MCP tolerates them. Other `_meta` entries stay. */
 export function encodeContext(
@@ -42,7 +43,7 @@ export function encodeContext(
   return {...body, _meta: {...metaOf(body), ...Object.fromEntries(entries)}};
 }
 
-/** Takes the three parts out of `_meta` again; throws `invalidParams` when one is malformed. */
+/** Takes the three parts out of `_meta` again, with what a newer peer has put into them; throws `invalidParams` when one is malformed. */
 export function decodeContext(body: Readonly<Record<string, unknown>> | undefined): {
   body: Record<string, unknown> | undefined;
   context: MCPXContext;
@@ -56,10 +57,16 @@ export function decodeContext(body: Readonly<Record<string, unknown>> | undefine
   for (const part of PARTS) {
     const value = parsed.data[META_KEYS[part]];
     delete rest[META_KEYS[part]];
-    if (value !== undefined) context[part] = value;
+    if (value !== undefined) context[part] = keepUnknown(meta[META_KEYS[part]], value);
   }
   const {_meta, ...others} = body;
   return {body: Object.keys(rest).length > 0 ? {...others, _meta: rest} : others, context};
+}
+
+/** Whether a context can be added: what stands in the place of `_meta` must not be something else. */
+export function hasPlace({params, result}: MCPMessage): boolean {
+  const body = result ?? params;
+  return body?.['_meta'] === undefined || metaOf(body) !== undefined;
 }
 
 export function encodeMessage(message: MCPXMessage): MCPMessage {

@@ -1,6 +1,6 @@
 /** A Claude Code instance as everyone sees it: the agent process beside it, its abilities, its state and its health. */
 import * as z from 'zod';
-import {AgentCapability, ResourceRequirement} from './capability.ts';
+import {AgentCapability, CapabilityRequirement, ResourceRequirement} from './capability.ts';
 import {AgentId, SessionId, WallTime} from './ids.ts';
 
 export const InstanceStatus = {
@@ -104,12 +104,17 @@ export const AgentLoad = z.object({
 });
 export type AgentLoad = z.infer<typeof AgentLoad>;
 
+/** Everything that is given has to hold. */
 export const DiscoveryCriteria = z.object({
-  capabilities: z
-    .array(z.object({domain: z.string(), specialization: z.array(z.string()).optional()}))
-    .optional(),
+  capabilities: z.array(CapabilityRequirement).max(32).optional(),
+  specializations: z.array(z.string()).max(32).optional(),
   status: z.array(InstanceStatusValue).optional(),
   region: z.string().optional(),
+  /** Of mcpx, such as `0.1` for every 0.1.x. */
+  version: z.string().optional(),
   tags: z.array(z.string()).optional(),
+  resources: z.array(ResourceRequirement).max(16).optional(),
+  /** Share of its slots that may be taken at most, 0..1. */
+  maxLoad: z.number().min(0).max(1).optional(),
 });
 export type DiscoveryCriteria = z.infer<typeof DiscoveryCriteria>;

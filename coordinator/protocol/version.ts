@@ -23,9 +23,19 @@ export const FEATURES = [
   'approvals',
   'transcripts',
   'artifacts',
+  'checkpoints',
   'memory.fenced',
   'memory.sync',
+  'memory.txn',
   'gates.command',
+  'gates.schema',
+  'gates.threshold',
+  'gates.review',
+  'gates.approval',
+  /** A frame may be a JSON-RPC batch. Each of its messages is answered by itself, whenever it is done. */
+  'frames.batch',
+  /** One event may be for several watches of a connection. */
+  'watch.shared',
 ] as const;
 export type Feature = (typeof FEATURES)[number];
 

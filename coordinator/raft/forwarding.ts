@@ -32,7 +32,10 @@ export function sendProposals(core: RaftCore): void {
 
 /** Never passed on a second time: two nodes that take each other for the leader would do so forever. */
 export function handlePropose(core: RaftCore, message: Propose): void {
-  for (const data of message.data) if (core.leading && !whyNot(core)) core.append('command', data);
+  const {leading} = core;
+  if (!leading) return;
+  for (const data of message.data) if (!whyNot(core)) core.append('command', data);
+  leading.progress.get(message.from)?.awaits(core.log.lastIndex);
 }
 
 export function read(core: RaftCore): ReadOutcome {

@@ -54,6 +54,10 @@ function isLeaseValid({limits}: RaftCore, leading: Leadership): boolean {
 }
 
 function answer(core: RaftCore, {context, from}: WaitingRead, index: number): void {
-  if (from === undefined) core.reads.push({kind: 'ready', context, index});
-  else core.send({kind: 'readIndexReply', to: from, from: core.id, context, index});
+  if (from === undefined) {
+    core.reads.push({kind: 'ready', context, index});
+    return;
+  }
+  core.leading?.progress.get(from)?.awaits(index);
+  core.send({kind: 'readIndexReply', to: from, from: core.id, context, index});
 }

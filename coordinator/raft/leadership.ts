@@ -47,6 +47,8 @@ export class Leadership {
   constructor(
     /** The last entry that may change the configuration; no other change before it is applied. */
     public pendingChange: number,
+    /** Whoever knows this entry to be committed has the configuration that is in force. */
+    public inForce: number,
     private readonly window: Window,
   ) {}
 
@@ -57,6 +59,12 @@ export class Leadership {
     if (last?.tick === tick) last.round = round;
     else rounds.push({round, tick});
     if (rounds.length > most) rounds.shift();
+  }
+
+  /** The entry `index` has put another configuration in force. */
+  configurationChanged(index: number): void {
+    this.inForce = index;
+    for (const progress of this.progress.values()) progress.configurationChanged(index);
   }
 
   /** Follows who is a member now. Newcomers get what follows `last` once it is known what they lack. */

@@ -8,6 +8,7 @@ import {
 } from './configuration.ts';
 import {commit} from './leader.ts';
 import {confirmReads} from './leaderReads.ts';
+import {hasQuorum} from './quorum.ts';
 import type {RaftCore} from './raftCore.ts';
 import {handOver} from './transfer.ts';
 import type {Configuration, MembershipChange, MembershipOutcome} from './types.ts';
@@ -36,11 +37,24 @@ export function applyTo(core: RaftCore, index: number): void {
   leaveWhenApplied(core);
 }
 
+/**
+ * Leader only: whether a majority knows the configuration in force to be committed. Before that, those who have a newcomer's vote only in their log
+ * count by the old one, and may elect nobody when the leader is lost.
+ */
+export function isSettled({leading, configuration, id}: RaftCore): boolean {
+  if (!leading || isJoint(configuration)) return false;
+  return hasQuorum(
+    configuration,
+    voter => voter === id || leading.progress.get(voter)?.knowsConfiguration === true,
+  );
+}
+
 function switchTo(core: RaftCore, configuration: Configuration, index: number): void {
   core.configuration = configuration;
   const {leading, log} = core;
   if (!leading) return;
   leading.setMembers(core.others, log.lastIndex);
+  leading.configurationChanged(index);
   if (leading.transfer && !core.otherVoters.includes(leading.transfer.to)) leading.transfer = undefined;
   commit(core, leading);
   confirmReads(core, leading);

@@ -5,6 +5,8 @@ import type {ProgressMode} from './types.ts';
 export interface Window {
   readonly maxInFlight: number;
   readonly maxInFlightBytes: number;
+  /** Word of a commit goes by itself only to who waits for it, and when it is due. */
+  readonly lazyCommits?: boolean;
 }
 
 export class Progress {
@@ -21,17 +23,24 @@ export class Progress {
   active = true;
   /** The last round of heartbeats that it answered. */
   round = 0;
+  /** The first round that told it that the configuration in force is committed. */
+  private toldIn = Number.POSITIVE_INFINITY;
   readonly inFlight: InFlight;
   /** Probing: a message waits for its answer. */
   private probing = false;
   /** A heartbeat was answered while entries were missing: one message may go beyond the window, in case what is in flight was lost. */
   private nudged = false;
   private sentCommit = 0;
+  /** Its own proposals and reads wait until it has applied this. */
+  private awaited = 0;
+  private commitDue = false;
+  private readonly lazyCommits: boolean;
   /** The entry that the snapshot on its way covers. */
   private snapshot = 0;
 
   constructor(next: number, window: Window) {
     this.next = next;
+    this.lazyCommits = window.lazyCommits ?? false;
     this.inFlight = new InFlight(window.maxInFlight, window.maxInFlightBytes);
   }
 
@@ -39,7 +48,7 @@ export class Progress {
   wants(last: number, committed: number): boolean {
     if (this.mode === 'snapshot') return false;
     if (this.mode === 'probe') return !this.probing;
-    return this.nudged || (this.next <= last && !this.inFlight.full) || this.canLearn(committed);
+    return this.nudged || (this.next <= last && !this.inFlight.full) || this.mustLearn(committed);
   }
 
   /** Whether the message that goes now may carry entries. */
@@ -50,6 +59,7 @@ export class Progress {
   /** A message goes with entries up to `last`, which is `next - 1` for none. */
   sent(last: number, bytes: number, commit: number): void {
     this.nudged = false;
+    this.commitDue = false;
     this.sentCommit = Math.max(this.sentCommit, Math.min(commit, last));
     if (this.mode === 'probe') this.probing = true;
     else if (last >= this.next) {
@@ -90,6 +100,22 @@ export class Progress {
     else if (this.match < last) this.nudged = true;
   }
 
+  /** A heartbeat of `round` goes, which says that `commit` is committed; the configuration in force is the entry `inForce`. */
+  beats(round: number, commit: number, inForce: number): void {
+    if (commit >= inForce) this.toldIn = Math.min(this.toldIn, round);
+  }
+
+  /** Whether it has answered that it knows the configuration in force to be committed. */
+  get knowsConfiguration(): boolean {
+    return this.round >= this.toldIn;
+  }
+
+  /** Another configuration, the entry `index`, is in force: it is told at once. */
+  configurationChanged(index: number): void {
+    this.toldIn = Number.POSITIVE_INFINITY;
+    this.awaits(index);
+  }
+
   unreachable(): void {
     if (this.mode === 'replicate') this.enter('probe', this.match + 1);
   }
@@ -112,8 +138,24 @@ export class Progress {
     this.pause();
   }
 
-  private canLearn(committed: number): boolean {
-    return committed > this.sentCommit && this.sentCommit < this.next - 1;
+  /** It waits until it has applied `index`. */
+  awaits(index: number): void {
+    this.awaited = Math.max(this.awaited, index);
+  }
+
+  /** Whether there is a commit that no message to it has told. */
+  canLearn(committed: number): boolean {
+    return this.mode === 'replicate' && committed > this.sentCommit && this.sentCommit < this.next - 1;
+  }
+
+  /** A message goes for the sake of what is committed alone. */
+  tellCommit(): void {
+    this.commitDue = true;
+  }
+
+  private mustLearn(committed: number): boolean {
+    if (!this.canLearn(committed)) return false;
+    return !this.lazyCommits || this.commitDue || this.awaited > this.sentCommit;
   }
 
   private enter(mode: ProgressMode, next: number): void {

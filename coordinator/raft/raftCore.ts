@@ -218,7 +218,7 @@ export class RaftCore {
     const {log, limits} = this;
     this.role = 'leader';
     this.setLeader(this.id);
-    this.leading = new Leadership(log.lastIndex + 1, limits);
+    this.leading = new Leadership(log.lastIndex + 1, log.applied, limits);
     this.leading.setMembers(this.others, log.lastIndex);
     for (let index = log.committed + 1; index <= log.lastIndex; index++) {
       const entry = log.at(index);

@@ -15,6 +15,7 @@ export class RaftLimits {
   readonly maxPendingReads: number;
   readonly leaseReads: boolean;
   readonly leaseMarginTicks: number;
+  readonly lazyCommits: boolean;
 
   constructor(config: RaftConfig) {
     this.electionTicks = config.electionTicks ?? 10;
@@ -27,6 +28,7 @@ export class RaftLimits {
     this.maxPendingReads = config.maxPendingReads ?? 65_536;
     this.leaseReads = config.leaseReads ?? false;
     this.leaseMarginTicks = config.leaseMarginTicks ?? 2;
+    this.lazyCommits = config.lazyCommits ?? false;
     assert(this.heartbeatTicks < this.electionTicks, 'a heartbeat is sooner than an election');
     assert(
       this.leaseMarginTicks >= 1 && this.leaseMarginTicks < this.electionTicks,

@@ -171,6 +171,21 @@ export class RaftNode {
     this.core.leading?.progress.get(to)?.snapshotEnded(outcome === 'delivered');
   }
 
+  /** Leader, with `lazyCommits`: whether some member has not been told of a commit. */
+  get hasUntoldCommits(): boolean {
+    const {leading, log} = this.core;
+    if (!leading) return false;
+    for (const progress of leading.progress.values()) if (progress.canLearn(log.committed)) return true;
+    return false;
+  }
+
+  /** Leader, with `lazyCommits`: word of what is committed goes to whoever has not had it. */
+  tellCommits(): void {
+    const {leading, log} = this.core;
+    for (const progress of leading?.progress.values() ?? [])
+      if (progress.canLearn(log.committed)) progress.tellCommit();
+  }
+
   /** The link to `to` has broken: what is on its way there may be lost. */
   reportUnreachable(to: string): void {
     this.core.leading?.progress.get(to)?.unreachable();

@@ -28,15 +28,11 @@ export function sendHeartbeats(core: RaftCore, leading: Leadership): void {
   leading.round += 1;
   const {round} = leading;
   if (core.limits.leaseReads) leading.noteRound(2 * core.limits.electionTicks);
-  for (const [to, progress] of leading.progress)
-    core.send({
-      kind: 'heartbeat',
-      to,
-      from,
-      term,
-      commit: Math.min(log.committed, progress.match),
-      round,
-    });
+  for (const [to, progress] of leading.progress) {
+    const commit = Math.min(log.committed, progress.match);
+    progress.beats(round, commit, leading.inForce);
+    core.send({kind: 'heartbeat', to, from, term, commit, round});
+  }
 }
 
 function sendAppend(core: RaftCore, to: string, progress: Progress): void {

@@ -1,4 +1,5 @@
 /** What a node shows of itself. */
+import {isSettled} from './membership.ts';
 import type {RaftCore} from './raftCore.ts';
 import type {NodeStatus, ProgressStatus} from './types.ts';
 
@@ -22,6 +23,7 @@ export function statusOf(core: RaftCore): NodeStatus {
     committed,
     applied,
     configuration,
+    settled: isSettled(core),
     progress,
   };
 }

@@ -171,6 +171,8 @@ export interface NodeStatus {
   readonly committed: number;
   readonly applied: number;
   readonly configuration: Configuration;
+  /** On the leader: a majority knows that `configuration` is the one in force, and can go on without the leader. False elsewhere. */
+  readonly settled: boolean;
   /** Of the leader's; empty elsewhere. */
   readonly progress: ReadonlyMap<string, ProgressStatus>;
 }
@@ -213,4 +215,9 @@ export interface RaftConfig {
   readonly leaseReads?: boolean;
   /** Default 2. */
   readonly leaseMarginTicks?: number;
+  /**
+   * A leader does not send word of a commit by itself: it goes with the next entries, at once to a member that waits for it (its own proposal, or a
+   * read), and to the others when the driver calls `tellCommits`. Default false: at once to everyone.
+   */
+  readonly lazyCommits?: boolean;
 }

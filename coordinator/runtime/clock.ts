@@ -37,6 +37,15 @@ function unref(timer: unknown): void {
   handle.unref?.();
 }
 
+/** Resolves when `work` does, or after `ms`, whichever is first; rejects as `work` does until then. */
+export async function atMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: Disposable | undefined;
+  const patience = new Promise<void>(resolve => {
+    timer = clock.schedule(ms, resolve);
+  });
+  await Promise.race([work, patience]).finally(() => timer?.dispose());
+}
+
 /** Resolves after `delayMs`, or rejects with the signal's reason. */
 export function delay(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -18,6 +18,12 @@ const Holder = z.object({pid: z.number(), start: z.string(), boot: z.string(), r
 type Holder = z.infer<typeof Holder>;
 
 const NAME = /^LOCK\.(\d+)$/;
+const DRAFT = /^lock-(\d+)-.*\.tmp$/;
+
+/** Whether a file beside a lock belongs to somebody who is about to ask for it. Only the lock itself clears these away. */
+export function isLockDraft(name: string): boolean {
+  return DRAFT.test(name);
+}
 
 export interface DirectoryLock {
   release(): Promise<void>;
@@ -26,10 +32,11 @@ export interface DirectoryLock {
 /** `unique` names a draft beside the lock; `hint` says what to do when another living process has `folder`: then it rejects with `conflict`. */
 export async function lockDirectory(folder: string, unique: string, hint: string): Promise<DirectoryLock> {
   const self: Holder = {pid: process.pid, start: startOf(process.pid) ?? '', boot: bootId(), released: false};
-  const temporary = path.join(folder, `lock-${unique}.tmp`);
+  const temporary = path.join(folder, `lock-${process.pid}-${unique}.tmp`);
   await writeFile(temporary, JSON.stringify(self), {mode: 0o600});
   try {
     const file = await take(folder, temporary, hint);
+    await removeDeadDrafts(folder);
     return {release: () => writeFileDurably(file, JSON.stringify({...self, released: true}))};
   } finally {
     await rm(temporary, {force: true});
@@ -63,6 +70,14 @@ async function take(folder: string, temporary: string, hint: string): Promise<st
     }
     for (const number of numbers) await rm(lockFile(folder, number), {force: true});
     return file;
+  }
+}
+
+/** Those of processes that died while they asked. */
+async function removeDeadDrafts(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const pid = Number(DRAFT.exec(name)?.[1] ?? process.pid);
+    if (pid !== process.pid && !exists(pid)) await rm(path.join(folder, name), {force: true});
   }
 }
 
@@ -106,14 +121,18 @@ function lockFile(folder: string, number: number): string {
 }
 
 function isAlive(holder: Holder): boolean {
-  if (holder.boot !== bootId()) return false;
-  try {
-    process.kill(holder.pid, 0);
-  } catch (error) {
-    if (systemErrorCode(error) === 'ESRCH') return false;
-  }
+  if (holder.boot !== bootId() || !exists(holder.pid)) return false;
   const start = startOf(holder.pid);
   return start !== undefined && (holder.start === '' || start === '' || start === holder.start);
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemErrorCode(error) !== 'ESRCH';
+  }
 }
 
 /** Changes with every boot, where the platform tells; '' otherwise. */

@@ -4,6 +4,7 @@ export type JsonValue = null | boolean | number | string | JsonValue[] | {[key: 
 
 /** Keys sorted at every level, no white space: equal values give equal texts, so texts can be hashed. */
 export function canonicalJson(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   return JSON.stringify(value, (_key, inner: unknown) => {
     if (inner === null || typeof inner !== 'object' || Array.isArray(inner)) return inner;
     return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
@@ -15,6 +16,7 @@ export const MAX_JSON_DEPTH = 128;
 
 /** Whether arrays and objects are nested more than `depth` times. */
 export function isDeeperThan(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return depth < 0;
   let level: unknown[] = [value];
   for (let at = 0; level.length > 0; at++) {
     if (at > depth) return true;

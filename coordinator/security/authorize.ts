@@ -20,6 +20,15 @@ const EXCEPTIONS: Readonly<Partial<Record<Method, readonly Principal['role'][]>>
   'mcpx.distribute.load.balance': ['client', 'coordinator'],
   // Who may mint a token may be anyone.
   'mcpx.token.create': ['coordinator'],
+  // What is dialled works as an agent, as with a token.
+  'mcpx.agent.dial': ['coordinator'],
+  // Whoever adds a server runs commands on the coordinators' machines.
+  'mcpx.server.register': ['coordinator'],
+  'mcpx.server.remove': ['coordinator'],
+  'mcpx.server.access': ['coordinator'],
+  // It is the login of all clients.
+  'mcpx.server.login': ['coordinator'],
+  'mcpx.server.logout': ['coordinator'],
   // A coordinator reads for its own clients what comes in at another.
   'mcpx.transcript.read': ['client', 'coordinator', 'peer'],
   'mcpx.transcript.follow': ['client', 'coordinator', 'peer'],
@@ -32,8 +41,12 @@ const BEFORE_REGISTRATION: ReadonlySet<Method> = new Set([
   'mcpx.cluster.addresses',
 ]);
 
+const WRITES: ReadonlySet<Method> = new Set(['mcpx.memory.put', 'mcpx.memory.delete', 'mcpx.memory.txn']);
+
 /** Throws `forbidden`. `params` are the method's, parsed. */
 export function authorize(principal: Principal, method: Method, params: object): void {
+  if (principal.attempt)
+    throw forbidden(`the token of an attempt opens the hub's tools, and does not send ${method}`);
   const roles = EXCEPTIONS[method] ?? SENDERS[methodSpec(method).direction];
   if (!roles.includes(principal.role)) throw forbidden(`${principal.role} may not send ${method}`);
   if (principal.role !== 'agent') return;
@@ -42,7 +55,7 @@ export function authorize(principal: Principal, method: Method, params: object):
   const named = namedAgent(method, params);
   if (named !== undefined && principal.agentId !== undefined && named !== principal.agentId)
     throw forbidden(`${principal.agentId} may not speak for ${named}`);
-  const writes = method === 'mcpx.memory.put' || method === 'mcpx.memory.delete';
+  const writes = WRITES.has(method);
   if (writes && !('fence' in params && params.fence !== undefined))
     throw forbidden('an attempt writes memory under its fence');
 }

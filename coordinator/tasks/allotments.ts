@@ -4,14 +4,17 @@
  * A running prompt holds its allotment: what its assignment said, less what it has spent. Only the rest is free for others. A new prompt gets
  * an equal share of the free money among the prompts that could start now, though at most half while others are ready, since more agents may
  * come; at least a floor, below which no work is done; never more than its task has left. What ran out of its share and is tried again
- * gets at least twice as much. Where nothing is free, prompts wait for one that runs to end.
+ * gets at least twice as much. Where nothing is free, prompts wait for one that runs to end. Of a task that may have a backup, half of what its
+ * own budget has left is kept for that; a backup gets what no other attempt was promised, and none where nothing limits what it spends.
  */
+import {mayRunTwice} from '../protocol/plan/speculation.ts';
 import {type Budgets, leastOf} from './budgets.ts';
 import {
   type AttemptNode,
   type Fleet,
   freeSlots,
   isOnline,
+  presentAttempts,
   type SessionNode,
   type TaskNode,
   taskSpentUsd,
@@ -58,12 +61,12 @@ export class Allotments {
   }
 
   /**
-   * Promises the attempt its part, in dollars. `alike` prompts of its session start together with it. Undefined when nothing limits it; `none`
-   * when nothing is free.
+   * Promises the attempt its part, in dollars. `alike` prompts of its session start together with it; `beside`: it is a backup. Undefined when
+   * nothing limits it; `none` when nothing is free.
    */
-  allot(task: TaskNode, attemptId: string, alike: number): number | undefined | 'none' {
-    const {session, spec} = task;
-    const own = spec.budgetUsd === undefined ? Number.POSITIVE_INFINITY : spec.budgetUsd - taskSpentUsd(task);
+  allot(task: TaskNode, attemptId: string, alike: number, beside = false): number | undefined | 'none' {
+    const {session} = task;
+    const own = beside ? this.besideUsd(task) : ownUsd(task);
     const free = this.freeUsd(session) ?? Number.POSITIVE_INFINITY;
     if (!this.hasFree(session) || own <= 0) return 'none';
     const share = free === Number.POSITIVE_INFINITY ? free : free / this.sharers(session, alike);
@@ -71,6 +74,13 @@ export class Allotments {
     if (usd === Number.POSITIVE_INFINITY) return undefined;
     this.of(session).set(attemptId, {usd, attempt: undefined});
     return usd;
+  }
+
+  /** There is money for a backup of the task. */
+  mayDouble(task: TaskNode): boolean {
+    const {session, spec} = task;
+    const isLimited = spec.budgetUsd !== undefined || this.freeUsd(session) !== undefined;
+    return isLimited && this.hasFree(session) && this.besideUsd(task) > leastOf(spec.budgetUsd);
   }
 
   /** The attempt runs: what it has spent is promised no more. */
@@ -86,10 +96,20 @@ export class Allotments {
     if (allotments?.size === 0) this.held.delete(session);
   }
 
+  /** What the task's own budget has left beside what its attempts that run were promised. */
+  private besideUsd(task: TaskNode): number {
+    const {budgetUsd} = task.spec;
+    if (budgetUsd === undefined) return Number.POSITIVE_INFINITY;
+    let left = budgetUsd - taskSpentUsd(task);
+    for (const {record} of presentAttempts(task))
+      left -= Math.max(0, (record.budgetUsd ?? 0) - record.usage.costUsd);
+    return left;
+  }
+
   private outstandingUsd(session: SessionNode): number {
     let usd = 0;
     for (const {usd: promised, attempt} of this.held.get(session)?.values() ?? [])
-      usd += Math.max(0, promised - (attempt?.record.usage.costUsd ?? 0));
+      if (!attempt || isWorking(attempt)) usd += Math.max(0, promised - (attempt?.record.usage.costUsd ?? 0));
     return usd;
   }
 
@@ -97,7 +117,7 @@ export class Allotments {
   private sharers(session: SessionNode, alike: number): number {
     let ready = alike;
     for (const placement of this.queue.classes())
-      if (placement.session === session && placement.isPrompt) ready += placement.size;
+      if (placement.session === session && placement.isPrompt) ready += placement.entries.size;
     let slots = alike;
     for (const agent of this.fleet.agents.values())
       if (agent.tenant === session.tenant && isOnline(agent)) slots += Math.max(0, freeSlots(agent));
@@ -113,4 +133,17 @@ export class Allotments {
     }
     return allotments;
   }
+}
+
+/** What one attempt may have of the task's own budget. */
+function ownUsd(task: TaskNode): number {
+  const {spec, leastUsd} = task;
+  if (spec.budgetUsd === undefined) return Number.POSITIVE_INFINITY;
+  const left = spec.budgetUsd - taskSpentUsd(task);
+  return mayRunTwice(spec) ? Math.max(left / 2, Math.min(left, leastUsd)) : left;
+}
+
+/** Whoever has reported spends no more, and its review may need the rest. */
+function isWorking({record}: AttemptNode): boolean {
+  return record.state === 'assigned' || record.state === 'running';
 }

@@ -7,6 +7,7 @@ import {parseRecord, RECORD_VERSION} from '../protocol/model/record.ts';
 import {putRecord, unchanged} from '../store/records.ts';
 import type {KeyValue, Op} from '../store/store.ts';
 import type {AttemptNode, SessionNode, TaskNode} from './fleet.ts';
+import type {GateApprovals} from './gates/gateApprovals.ts';
 import type {Term} from './term.ts';
 
 interface Waiting {
@@ -21,6 +22,7 @@ export class Approvals {
 
   constructor(
     private readonly term: Term,
+    private readonly gates: Pick<GateApprovals, 'take'>,
     private readonly answered: (task: TaskNode) => void,
   ) {}
 
@@ -53,12 +55,16 @@ export class Approvals {
       }
       known.set(kv.key, {key: kv.key, record, mod: kv.modRevision});
       const task = session.tasks.get(record.taskId);
-      if (record.request.kind !== 'decision' && task && task.attempt?.record.id !== record.attemptId)
+      if (isOfAttempt(record) && task && task.attempt?.record.id !== record.attemptId)
         this.withdrawFor(session, other => other.key === kv.key);
       return;
     }
     known?.delete(kv.key);
     if (record.state.kind !== 'answered' || record.request.kind !== 'decision') return;
+    if (record.request.subject === 'gate') {
+      this.gates.take(kv.key, record);
+      return;
+    }
     const task = session.tasks.get(record.taskId);
     if (task?.record.waitingFor?.kind !== 'person') return;
     // An answer to an earlier question is not one to this.
@@ -74,18 +80,12 @@ export class Approvals {
   /** Nobody needs an answer to what this attempt asked. */
   withdrawAttempt(attempt: AttemptNode): void {
     const {id} = attempt.record;
-    this.withdrawFor(
-      attempt.task.session,
-      ({record}) => record.attemptId === id && record.request.kind !== 'decision',
-    );
+    this.withdrawFor(attempt.task.session, ({record}) => record.attemptId === id && isOfAttempt(record));
   }
 
   /** A person decided about the task by other means. */
   withdrawDecisions(task: TaskNode): void {
-    this.withdrawFor(
-      task.session,
-      ({record}) => record.taskId === task.spec.id && record.request.kind === 'decision',
-    );
+    this.withdrawFor(task.session, ({record}) => record.taskId === task.spec.id && !isOfAttempt(record));
   }
 
   withdrawSession(session: SessionNode): void {
@@ -118,6 +118,11 @@ export class Approvals {
       });
     }
   }
+}
+
+/** The attempt waits for it, or the gate of one; else it is about what became of one. */
+function isOfAttempt({request}: ApprovalRecord): boolean {
+  return request.kind !== 'decision' || request.subject === 'gate';
 }
 
 /** The attempts so far make the question unique: the next one is asked after another attempt. */

@@ -36,10 +36,12 @@ export function dependencyBundles(
       continue;
     }
     stack.pop();
-    const bundle = top.id === taskId ? undefined : source?.result?.bundle;
-    if (!bundle || have.has(bundle.commit)) continue;
-    have.add(bundle.commit);
-    bundles.push(bundle);
+    if (top.id === taskId) continue;
+    for (const bundle of bundlesOf(source?.result)) {
+      if (have.has(bundle.commit)) continue;
+      have.add(bundle.commit);
+      bundles.push(bundle);
+    }
   }
   return bundles;
 }
@@ -51,8 +53,13 @@ export function resultBundles(
   taskId: string,
 ): CommitBundle[] {
   const bundles = dependencyBundles(workspace, sources, taskId);
-  const own = sources(taskId)?.result?.bundle;
-  return own && !bundles.some(bundle => bundle.commit === own.commit) ? [...bundles, own] : bundles;
+  const have = new Set(bundles.map(({commit}) => commit));
+  return [...bundles, ...bundlesOf(sources(taskId)?.result).filter(({commit}) => !have.has(commit))];
+}
+
+/** Of the result itself, prerequisites first. */
+export function bundlesOf({bundle, borrowed = []}: Partial<TaskResult> = {}): CommitBundle[] {
+  return bundle ? [...borrowed, bundle] : [...borrowed];
 }
 
 /** Inputs without a commit, or that left the base as it was, are not merged. */

@@ -1,7 +1,8 @@
 /** The records that a decision writes: old records in, new records out. Pure; transactions are made of them elsewhere. */
+import {taskClassOf} from '../balancing/taskClass.ts';
 import type {GateEvidence} from '../protocol/gate.ts';
 import {attemptId} from '../protocol/ids.ts';
-import type {AttemptOutcome, AttemptRecord} from '../protocol/model/attempt.ts';
+import type {AttemptOutcome, AttemptRecord, BackupOf} from '../protocol/model/attempt.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import type {Failure, TaskRecord} from '../protocol/model/task.ts';
 import {addUsage, NO_USAGE} from '../protocol/usage.ts';
@@ -9,6 +10,9 @@ import {attemptTransition} from './attemptMachine.ts';
 import type {Decision, Retry} from './decide.ts';
 import {boundedEvidence} from './evidence.ts';
 import type {AgentNode, AttemptNode, TaskNode} from './fleet.ts';
+import type {Drop} from './ofTwo.ts';
+import {withLineage} from './reuse/inputKey.ts';
+import type {Reusable} from './reuse/reuse.ts';
 import type {Now} from './scheduler.ts';
 import {type TaskTransition, taskTransition} from './taskMachine.ts';
 
@@ -20,6 +24,7 @@ export interface Change {
 
 const NOTHING_AHEAD = {
   currentAttempt: undefined,
+  backupAttempt: undefined,
   notBefore: undefined,
   waitingFor: undefined,
 } satisfies Partial<TaskRecord>;
@@ -31,35 +36,22 @@ export const NOTHING_ASKED = {
   waived: undefined,
 } satisfies Partial<TaskRecord>;
 
+/** Who places it. */
+interface Assigner {
+  readonly coordinator: string;
+  readonly principal: string;
+}
+
 /** The task and its new attempt on `agent`; a current attempt that it replaces ends as lost. */
 export function assigned(
   task: TaskNode,
   agent: AgentNode,
   placement: AttemptRecord['placement'],
-  {coordinator, principal}: {readonly coordinator: string; readonly principal: string},
+  by: Assigner,
   budgetUsd: number | undefined,
   now: Now,
 ): Change & {readonly attempt: AttemptRecord} {
-  const number = task.record.attempts + 1;
-  const attempt: AttemptRecord = {
-    v: RECORD_VERSION,
-    principal,
-    id: nextAttemptId(task),
-    sessionId: task.session.id,
-    taskId: task.spec.id,
-    number,
-    agentId: agent.id,
-    agentIncarnation: agent.live?.value.incarnation ?? '',
-    coordinator,
-    state: 'assigned',
-    assignedAt: now.wall,
-    placement,
-    recheckOf: task.record.recheck?.attemptId,
-    gated: task.spec.gates.length > 0,
-    usage: NO_USAGE,
-    budgetUsd,
-    refused: 0,
-  };
+  const attempt = newAttempt(task, agent, placement, by, budgetUsd, now);
   const lost = task.attempt && endAttempt(task.attempt, 'lost', now.wall);
   const freed = task.attempt
     ? closing(task, task.attempt, 'requeue', {losses: task.record.losses + 1})
@@ -67,15 +59,81 @@ export function assigned(
   const ready = freed.state === 'pending' ? taskTransition(freed, 'release') : freed;
   const record = taskTransition(ready, 'assign', {
     ...NOTHING_AHEAD,
-    principal,
-    attempts: number,
+    principal: by.principal,
+    attempts: attempt.number,
     currentAttempt: attempt.id,
     readyAt: ready.readyAt ?? (task.readyAt || now.wall),
     startedAt: ready.startedAt ?? now.wall,
     endedAt: undefined,
     failure: undefined,
+    cached: undefined,
   });
   return lost ? {task: record, attempt, ended: lost} : {task: record, attempt};
+}
+
+/** The task and a second attempt on `agent`, beside its current one, whose record names it. */
+export function doubled(
+  task: TaskNode,
+  current: AttemptNode,
+  agent: AgentNode,
+  {placement, beside}: {readonly placement: AttemptRecord['placement']; readonly beside: BackupOf},
+  by: Assigner,
+  budgetUsd: number | undefined,
+  now: Now,
+): Change & {readonly attempt: AttemptRecord; readonly current: AttemptRecord} {
+  const attempt: AttemptRecord = {
+    ...newAttempt(task, agent, placement, by, budgetUsd, now),
+    backupOf: {
+      attemptId: beside.attemptId,
+      elapsedMs: Math.max(0, Math.round(beside.elapsedMs)),
+      expectedMs: Math.round(beside.expectedMs),
+      leftMs: Math.max(0, Math.round(beside.leftMs)),
+    },
+    backup: true,
+  };
+  return {
+    task: {...task.record, principal: by.principal, attempts: attempt.number, backupAttempt: attempt.id},
+    attempt,
+    current: {...current.record, rival: attempt.id},
+  };
+}
+
+/** One of both attempts ends, and the other, in its new state if that differs, is the task's only one. Nothing is spent of retries and losses. */
+export function dropped(
+  task: TaskNode,
+  other: AttemptNode,
+  {attempt, outcome, failure}: Drop,
+  now: Now,
+): Change & {readonly other: AttemptRecord | undefined} {
+  const isPromoted = other === task.backup;
+  const runs = isPromoted && task.record.state === 'assigned' && other.record.state !== 'assigned';
+  const record = runs ? taskTransition(task.record, 'start') : task.record;
+  return {
+    task: {
+      ...record,
+      currentAttempt: other.record.id,
+      backupAttempt: undefined,
+      usage: addUsage(task.record.usage, attempt.record.usage),
+    },
+    ended: endAttempt(attempt, outcome, now.wall, {failure}),
+    other: withoutOther(other.record, isPromoted, outcome),
+  };
+}
+
+/** What the end of the other one changes in its record, if anything. */
+function withoutOther(
+  record: AttemptRecord,
+  isPromoted: boolean,
+  outcome: Drop['outcome'],
+): AttemptRecord | undefined {
+  if (isPromoted) return record.backup ? {...record, backup: undefined} : undefined;
+  // Where the work of its backup did not fail, there may be another.
+  return outcome === 'failed' || record.report ? undefined : {...record, rival: undefined};
+}
+
+/** The attempt by which the task came to where it is. It has had one. */
+export function lastAttemptId({sessionId, id, attempts, lastAttempt}: TaskRecord): string {
+  return lastAttempt ?? attemptId(sessionId, id, attempts);
 }
 
 export function nextAttemptId({session, spec, record}: TaskNode): string {
@@ -84,7 +142,11 @@ export function nextAttemptId({session, spec, record}: TaskNode): string {
 
 export function started(task: TaskNode, attempt: AttemptNode, now: Now): Change & {attempt: AttemptRecord} {
   return {
-    task: taskTransition(task.record, 'start', {wished: undefined}),
+    // The other one of two may run already, and it is the current one that says what state the task is in.
+    task:
+      task.attempt === attempt && task.record.state === 'assigned'
+        ? taskTransition(task.record, 'start', {wished: undefined})
+        : task.record,
     attempt: attemptTransition(attempt.record, 'start', {
       startedAt: now.wall,
       ...(attempt.worktree && {worktree: attempt.worktree}),
@@ -104,7 +166,8 @@ export function verifying(task: TaskNode, attempt: AttemptNode): Change & {attem
 
 export function accepted(task: TaskNode, attempt: AttemptNode, now: Now): Change {
   const {report} = attempt.record;
-  const result = report?.outcome === 'succeeded' ? report.result : undefined;
+  const left = report?.outcome === 'succeeded' ? {...report.result, borrowed: undefined} : undefined;
+  const result = withLineage(task, left);
   const gates = evidenceOf(attempt);
   return {
     task: closing(task, attempt, 'succeed', {
@@ -116,6 +179,32 @@ export function accepted(task: TaskNode, attempt: AttemptNode, now: Now): Change
       endedAt: now.wall,
     }),
     ended: endAttempt(attempt, 'succeeded', now.wall, {gates}),
+  };
+}
+
+/** Without an attempt: what an earlier task left that had the same inputs. */
+export function reused(
+  task: TaskNode,
+  {result, gates, reused}: Reusable,
+  principal: string,
+  now: Now,
+): Change {
+  const {record} = task;
+  const ready = record.state === 'pending' ? taskTransition(record, 'release') : record;
+  return {
+    task: taskTransition(ready, 'reuse', {
+      ...NOTHING_AHEAD,
+      ...NOTHING_ASKED,
+      principal,
+      result: withLineage(task, result),
+      cached: reused,
+      gates,
+      failure: undefined,
+      lastAttempt: undefined,
+      readyAt: ready.readyAt ?? now.wall,
+      startedAt: ready.startedAt ?? now.wall,
+      endedAt: now.wall,
+    }),
   };
 }
 
@@ -160,9 +249,16 @@ export function requeued(
 }
 
 /** The task ends without success, and its attempt with it. */
-export function finished(task: TaskNode, how: 'fail' | 'cancel', failure: Failure, now: Now): Change {
+export function finished(
+  task: TaskNode,
+  how: 'fail' | 'cancel',
+  failure: Failure,
+  now: Now,
+  more: Pick<Partial<TaskRecord>, 'undo'> = {},
+): Change {
   const {attempt} = task;
   const patch = {
+    ...more,
     ...NOTHING_AHEAD,
     ...NOTHING_ASKED,
     failure,
@@ -200,6 +296,44 @@ export function blocked(task: TaskNode, attempt: AttemptNode, failure: Failure, 
   };
 }
 
+/** Waits for the parts that it was divided into. */
+export function madeWay(task: TaskNode, attempt: AttemptNode, now: Now): Change {
+  return {
+    task: closing(task, attempt, 'block', NOTHING_AHEAD),
+    ended: endAttempt(attempt, 'cancelled', now.wall),
+  };
+}
+
+function newAttempt(
+  task: TaskNode,
+  agent: AgentNode,
+  placement: AttemptRecord['placement'],
+  {coordinator, principal}: Assigner,
+  budgetUsd: number | undefined,
+  now: Now,
+): AttemptRecord {
+  return {
+    v: RECORD_VERSION,
+    principal,
+    id: nextAttemptId(task),
+    sessionId: task.session.id,
+    taskId: task.spec.id,
+    number: task.record.attempts + 1,
+    agentId: agent.id,
+    agentIncarnation: agent.live?.value.incarnation ?? '',
+    coordinator,
+    state: 'assigned',
+    assignedAt: now.wall,
+    placement,
+    taskClass: taskClassOf(task.spec),
+    recheckOf: task.record.recheck?.attemptId,
+    gated: task.spec.gates.length > 0,
+    usage: NO_USAGE,
+    budgetUsd,
+    refused: 0,
+  };
+}
+
 function closing(
   task: TaskNode,
   attempt: AttemptNode,
@@ -208,6 +342,8 @@ function closing(
 ): TaskRecord {
   return taskTransition(task.record, transition, {
     currentAttempt: undefined,
+    backupAttempt: undefined,
+    lastAttempt: attempt.record.id,
     waived: undefined,
     ...patch,
     usage: addUsage(task.record.usage, attempt.record.usage),

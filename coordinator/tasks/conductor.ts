@@ -2,28 +2,29 @@
  * Carries out what is decided about tasks: decision -> records -> fenced step -> the lead's picture, then whatever follows. One step of a task
  * is under way at a time; what happens meanwhile is looked at when it is through.
  */
-import {AgentLive} from '../protocol/model/agent.ts';
-import type {AttemptLive, AttemptRecord} from '../protocol/model/attempt.ts';
-import {parseRecord, RECORD_VERSION} from '../protocol/model/record.ts';
+import type {AttemptRecord} from '../protocol/model/attempt.ts';
+import {assert} from '../runtime/assert.ts';
 import {putRecord} from '../store/records.ts';
 import type {Compare, Op} from '../store/store.ts';
+import {Assignments, placeOf} from './assignments.ts';
 import * as changes from './changes.ts';
-import type {CurrentKeys} from './committer.ts';
 import {type Decision, type DecisionContext, decide} from './decide.ts';
+import {FAILURE_HANDLING} from './failurePolicy.ts';
 import {
-  type AgentNode,
   type AttemptNode,
   isFinalTask,
+  isPresent,
   isWorkedOff,
   type SessionNode,
   type TaskNode,
 } from './fleet.ts';
 import {Heap} from './heap.ts';
-import {attemptNode, leastOfNext} from './nodes.ts';
-import {spendsOnModel} from './readyQueue.ts';
+import {leastOfNext, takeAttempt} from './nodes.ts';
+import type {Drop} from './ofTwo.ts';
+import {Ranks} from './placing/ranks.ts';
+import {lessonOf} from './placing/teaching.ts';
 import {resultRef} from './resultRef.ts';
-import type {Placement} from './scheduler.ts';
-import {TaskSteps} from './taskSteps.ts';
+import {type Submission, TaskSteps, unchangedAttempt} from './taskSteps.ts';
 import {guarded, nowOf, type Term} from './term.ts';
 
 /** What the conductor sets in motion outside the records of one task. */
@@ -38,6 +39,10 @@ export interface Consequences {
   question(task: TaskNode, subject: 'losses' | 'onLost', message: string): Op;
   mergeInputs(task: TaskNode, failure: Extract<Decision, {kind: 'mergeInputs'}>['failure']): MergeStep;
   workedOff(session: SessionNode): void;
+  /** Says later what it found, in the task's node. */
+  lookUp(task: TaskNode): void;
+  /** The step that completes the task from what was found; undefined when it does not hold any more. */
+  reuse(task: TaskNode): Submission | undefined;
 }
 
 export interface MergeStep {
@@ -53,6 +58,8 @@ interface Sleeper {
 
 export class Conductor {
   readonly steps: TaskSteps;
+  private readonly assignments: Assignments;
+  readonly ranks: Ranks;
   private readonly context: DecisionContext;
   private readonly sleepers = new Heap<Sleeper>((a, b) => a.until < b.until);
   private readonly losses = new Map<string, Set<TaskNode>>();
@@ -62,15 +69,25 @@ export class Conductor {
     private readonly term: Term,
     private readonly consequences: Consequences,
   ) {
+    this.ranks = new Ranks(term.scheduler, term.queue);
     this.steps = new TaskSteps(term, {
       evaluate: task => this.evaluate(task),
       ended: (attempt, record) => {
         term.allotments.release(attempt.task.session, record.id);
+        this.learn(attempt, record);
         consequences.ended(attempt, record);
         this.schedule();
       },
-      finished: task => consequences.finished(task),
+      finished: task => {
+        this.ranks.finished(task, nowOf(term));
+        consequences.finished(task);
+      },
       spent: session => consequences.spent(session),
+    });
+    this.assignments = new Assignments(term, this.steps, {
+      evaluate: task => this.evaluate(task),
+      replaced: (task, attempt) => this.rememberLoss(task, attempt),
+      assigned: attempt => consequences.assigned(attempt),
     });
     const {settings, random, hub, scheduler, budgets, allotments} = term;
     this.context = {
@@ -99,6 +116,11 @@ export class Conductor {
     guarded(this.term, 'a decision', run, task.session);
   }
 
+  /** Ends the session if there is nothing left to do in it. */
+  settle(session: SessionNode): void {
+    if (!session.closed && !session.held && isWorkedOff(session)) this.consequences.workedOff(session);
+  }
+
   /** Places what can be placed, once for everything that happens in this turn. */
   schedule(): void {
     if (this.scheduling) return;
@@ -106,7 +128,11 @@ export class Conductor {
     queueMicrotask(() => {
       this.scheduling = false;
       if (this.term.signal.aborted) return;
-      guarded(this.term, 'placement', () => this.assignAll(this.term.scheduler.place(nowOf(this.term))));
+      guarded(this.term, 'placement', () => {
+        const {scheduler} = this.term;
+        this.assignments.assignAll(scheduler.place(nowOf(this.term)));
+        this.assignments.assignAll(scheduler.backups(nowOf(this.term)));
+      });
     });
   }
 
@@ -153,7 +179,7 @@ export class Conductor {
   /** Records that the agent has started to work on the attempt. */
   start(attempt: AttemptNode): void {
     const {task} = attempt;
-    if (task.busy || task.attempt !== attempt || attempt.record.state !== 'assigned') return;
+    if (task.busy || !isPresent(attempt) || attempt.record.state !== 'assigned') return;
     const {task: record, attempt: started} = changes.started(task, attempt, nowOf(this.term));
     this.steps.rewriteAttempt(attempt, {task: record}, started);
   }
@@ -163,7 +189,7 @@ export class Conductor {
     const {attempt} = task;
     switch (decision.kind) {
       case 'none':
-        if (isFinalTask(task) && isWorkedOff(task.session)) this.consequences.workedOff(task.session);
+        if (isFinalTask(task)) this.settle(task.session);
         return;
       case 'queue':
         if (!task.queuedIn) {
@@ -173,6 +199,15 @@ export class Conductor {
         this.term.queue.add(task);
         this.schedule();
         return;
+      case 'lookUp':
+        this.consequences.lookUp(task);
+        return;
+      case 'reuse': {
+        const step = this.consequences.reuse(task);
+        if (step) this.steps.submit(task, step);
+        else this.consequences.lookUp(task);
+        return;
+      }
       case 'sleep':
         this.sleepers.push({until: decision.until, task});
         return;
@@ -187,16 +222,26 @@ export class Conductor {
         }
         return;
       case 'cancel':
-        this.steps.submit(task, {change: changes.finished(task, 'cancel', decision.failure, now)});
-        return;
       case 'fail':
-        this.steps.submit(task, {change: changes.finished(task, 'fail', decision.failure, now)});
+        this.steps.submit(task, {
+          change: changes.finished(
+            task,
+            decision.kind,
+            decision.failure,
+            now,
+            decision.kind === 'fail' && decision.undo ? {undo: 'due'} : undefined,
+          ),
+          ops: forgetConversation(task),
+        });
         return;
       case 'unpark':
         this.unpark(task);
         return;
       case 'refund':
         this.refund(task);
+        return;
+      case 'drop':
+        this.drop(task, decision);
         return;
       default:
         if (attempt) this.actOnAttempt(task, attempt, decision);
@@ -206,14 +251,17 @@ export class Conductor {
   private actOnAttempt(
     task: TaskNode,
     attempt: AttemptNode,
-    decision: Extract<Decision, {kind: 'accept' | 'retry' | 'requeue' | 'park' | 'mergeInputs'}>,
+    decision: Extract<Decision, {kind: 'accept' | 'retry' | 'requeue' | 'park' | 'makeWay' | 'mergeInputs'}>,
   ): void {
     const now = nowOf(this.term);
     switch (decision.kind) {
       case 'accept':
         this.steps.submit(task, {
           change: changes.accepted(task, attempt, now),
-          ops: this.resultRef(attempt),
+          ops: [...this.resultRef(attempt), ...forgetConversation(task)],
+          committed: () => {
+            if (attempt.record.backupOf) task.session.speculation.won += 1;
+          },
         });
         return;
       case 'retry': {
@@ -221,11 +269,12 @@ export class Conductor {
         const change = changes.retried(task, attempt, decision.retry, now);
         this.steps.submit(task, {
           change,
+          ops: forgetConversation(task),
           committed: () => {
             if (failure.kind !== 'rateLimit')
               task.previous = {message: failure.message, gates: change.ended?.gates ?? []};
             task.leastUsd = leastOfNext(attempt.record, failure);
-            if (avoidAgent) task.avoid = [...new Set([...task.avoid, attempt.record.agentId])].sort();
+            if (avoidAgent) avoid(task, attempt.record.agentId);
           },
         });
         return;
@@ -247,12 +296,15 @@ export class Conductor {
           },
         });
         return;
+      case 'makeWay':
+        this.steps.submit(task, {change: changes.madeWay(task, attempt, now)});
+        return;
       case 'mergeInputs': {
         const merge = this.consequences.mergeInputs(task, decision.failure);
         this.steps.submit(task, {
           change: changes.blocked(task, attempt, decision.failure, now),
           compare: merge.compare,
-          ops: merge.ops,
+          ops: [...merge.ops, ...forgetConversation(task)],
           committed: revision => merge.committed(revision),
         });
         return;
@@ -273,80 +325,45 @@ export class Conductor {
     });
   }
 
+  /** One of two attempts is over, and the other goes on. */
+  private drop(task: TaskNode, drop: Drop): void {
+    const {attempt, outcome} = drop;
+    const other = attempt === task.backup ? task.attempt : task.backup;
+    assert(other, `task ${task.key} has one attempt only`);
+    const {other: record, ...change} = changes.dropped(task, other, drop, nowOf(this.term));
+    const put = record && putRecord(other.key, record);
+    const isCurrent = attempt === task.attempt;
+    this.steps.submit(task, {
+      change,
+      compare: put ? [unchangedAttempt(other)] : [],
+      ops: [...(put ? [put] : []), ...(isCurrent && outcome === 'failed' ? forgetConversation(task) : [])],
+      committed: revision => {
+        if (record && put?.kind === 'put') {
+          other.record = record;
+          other.mod = revision;
+          other.written = put.value;
+        }
+        if (isCurrent) task.lastAgent = placeOf(other.agent);
+        if (drop.failure && FAILURE_HANDLING[drop.failure.kind] === 'elsewhere')
+          avoid(task, attempt.record.agentId);
+      },
+      refused: current => {
+        const stored = current?.get(other.key);
+        if (stored) takeAttempt(other, stored);
+      },
+    });
+  }
+
   private refund(task: TaskNode): void {
     const losses = Math.max(0, task.record.losses - task.refunds);
     task.refunds = 0;
     this.steps.submit(task, {change: {task: {...task.record, losses}}});
   }
 
-  private assignAll(placements: readonly Placement[]): void {
-    const prompts = new Map<SessionNode, number>();
-    const count = ({task}: Placement, by: number): number => {
-      const counted = (prompts.get(task.session) ?? 0) + (spendsOnModel(task) ? by : 0);
-      prompts.set(task.session, counted);
-      return counted;
-    };
-    for (const placement of placements) count(placement, 1);
-    for (const placement of placements) {
-      const alike = Math.max(1, count(placement, 0));
-      const {session} = placement.task;
-      guarded(this.term, 'an assignment', () => this.assign(placement, alike), session);
-      count(placement, -1);
-    }
-  }
-
-  /** `alike` prompts of the session, this one among them, are yet to be assigned. */
-  private assign({task, agent, score, features}: Placement, alike: number): void {
-    const {term} = this;
-    const live = agent.live;
-    const attemptId = changes.nextAttemptId(task);
-    const isHeld = task.busy || task.session.closed || task.session.held || !live;
-    const budgetUsd =
-      isHeld || !spendsOnModel(task) ? undefined : term.allotments.allot(task, attemptId, alike);
-    if (isHeld || budgetUsd === 'none') {
-      agent.reserved -= 1;
-      this.evaluate(task);
-      return;
-    }
-    const replaced = task.attempt;
-    const placement = {strategy: task.session.rule.name, score, features: {...features}};
-    const {attempt: record, ...change} = changes.assigned(
-      task,
-      agent,
-      placement,
-      term,
-      budgetUsd,
-      nowOf(term),
-    );
-    const {keys} = task.session;
-    const liveValue: AttemptLive = {
-      v: RECORD_VERSION,
-      principal: term.principal,
-      agentId: agent.id,
-      agentIncarnation: record.agentIncarnation,
-    };
-    const put = putRecord(keys.attempt(record.id), record);
-    this.steps.submit(task, {
-      change,
-      compare: [{key: keys.agentLive(agent.id), target: 'mod', op: '=', operand: live.mod}],
-      ops: [put, putRecord(keys.live(record.id), liveValue)],
-      committed: revision => {
-        agent.reserved -= 1;
-        if (replaced) this.rememberLoss(task, replaced);
-        const attempt = attemptNode(task, agent, record, revision, revision);
-        attempt.written = put.kind === 'put' ? put.value : undefined;
-        task.attempt = attempt;
-        term.allotments.take(attempt);
-        task.lastAgent = {id: agent.id, region: agent.record?.instance.metadata.region ?? ''};
-        agent.attempts.add(attempt);
-        this.consequences.assigned(attempt);
-      },
-      refused: current => {
-        agent.reserved -= 1;
-        term.allotments.release(task.session, record.id);
-        if (current) this.refreshLive(agent, keys.agentLive(agent.id), current);
-      },
-    });
+  private learn({task, agent}: AttemptNode, record: AttemptRecord): void {
+    const lesson = lessonOf(record);
+    if (!lesson || task.spec.work.kind === 'noop') return;
+    this.term.scheduler.observe(task, agent, lesson.durationMs, lesson.outcome, nowOf(this.term));
   }
 
   private rememberLoss(task: TaskNode, attempt: AttemptNode): void {
@@ -357,12 +374,14 @@ export class Conductor {
     const result = report?.outcome === 'succeeded' ? report.result : undefined;
     return resultRef(task, id, result, {principal: this.term.principal, at: this.term.clock.wallNow()});
   }
+}
 
-  /** What the refusal says of the agent's live key, which the watch has yet to tell. */
-  private refreshLive(agent: AgentNode, key: string, current: CurrentKeys): void {
-    const kv = current.get(key);
-    if (kv?.modRevision === agent.live?.mod) return;
-    agent.live = kv && {value: parseRecord(AgentLive, key, kv.value), mod: kv.modRevision};
-    agent.version += 1;
-  }
+function avoid(task: TaskNode, agentId: string): void {
+  task.avoid = [...new Set([...task.avoid, agentId])].sort();
+}
+
+/** What was lost or moved is gone on with; after an end of its own a task begins anew. */
+function forgetConversation({session, spec}: TaskNode): Op[] {
+  if (spec.work.kind !== 'prompt') return [];
+  return [{kind: 'delete', key: session.keys.checkpoint(session.id, spec.id)}];
 }

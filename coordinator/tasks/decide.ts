@@ -3,23 +3,31 @@
  * restart, so no step depends on having seen the event that caused it. Pure.
  */
 import type {Failure, TaskRecord} from '../protocol/model/task.ts';
+import {mayBeReused} from '../protocol/plan/reuse.ts';
+import {mayRunTwice} from '../protocol/plan/speculation.ts';
+import {agentOf} from './agentPresence.ts';
 import {backoffMs, FAILURE_HANDLING} from './failurePolicy.ts';
 import {
   type AttemptNode,
-  agentOf,
+  awaitedBy,
   isDoom,
   isFinalTask,
-  needsOf,
+  isKeptOpen,
   type SessionNode,
   type TaskNode,
   taskSpentUsd,
 } from './fleet.ts';
+import {type Drop, ofTwo} from './ofTwo.ts';
 import {spendsOnModel} from './readyQueue.ts';
 
 export type Decision =
   | {readonly kind: 'none'}
   /** Offer it to the scheduler; a task that has an attempt still gets a replacement for it. */
   | {readonly kind: 'queue'}
+  /** Ask whether an earlier task with identical inputs left a result. */
+  | {readonly kind: 'lookUp'}
+  /** Complete it from that result. */
+  | {readonly kind: 'reuse'}
   /** Look again at this hub time. */
   | {readonly kind: 'sleep'; readonly until: number}
   | {readonly kind: 'verify'}
@@ -33,13 +41,17 @@ export type Decision =
       readonly waitingFor?: TaskRecord['waitingFor'];
     }
   | {readonly kind: 'mergeInputs'; readonly failure: Failure}
-  | {readonly kind: 'fail'; readonly failure: Failure}
+  /** Its task was divided: the attempt makes way for the parts. */
+  | {readonly kind: 'makeWay'}
+  /** `undo`: it is rolled back then. */
+  | {readonly kind: 'fail'; readonly failure: Failure; readonly undo?: true}
   | {readonly kind: 'cancel'; readonly failure: Failure}
   | {readonly kind: 'park'; readonly subject: 'losses' | 'onLost'; readonly message: string}
   /** A person answered: it is ready again, its losses forgotten. */
   | {readonly kind: 'unpark'}
   /** An agent that was given up came back: its losses are not counted. */
-  | {readonly kind: 'refund'};
+  | {readonly kind: 'refund'}
+  | Drop;
 
 export interface Retry {
   readonly failure: Failure;
@@ -76,6 +88,11 @@ const STOPPED: Decision = {
 const SHORT_WAIT_MS = 1000;
 
 export function decide(task: TaskNode, context: DecisionContext): Decision {
+  const alone = ofOne(task, context);
+  return task.backup ? ofTwo(task, alone, context) : alone;
+}
+
+function ofOne(task: TaskNode, context: DecisionContext): Decision {
   if (isFinalTask(task)) return NONE;
   if (task.wanted)
     return task.wanted.kind === 'cancelled' || task.wanted.kind === 'dependency'
@@ -90,12 +107,19 @@ export function decide(task: TaskNode, context: DecisionContext): Decision {
 function endingOf(task: TaskNode): Decision | undefined {
   const {record} = task.session;
   if (record.state !== 'ending') return undefined;
+  if (isUndoing(task)) return undefined;
   if (record.endMode === 'drain' && task.attempt) return undefined;
   return {kind: 'cancel', failure: {kind: 'cancelled', message: 'the session was ended'}};
 }
 
+/** It undoes another task while its session is rolled back. */
+function isUndoing({record, session}: TaskNode): boolean {
+  return record.origin === 'undo' && session.record.endMode === 'rollback';
+}
+
 function ofWaiting(task: TaskNode, context: DecisionContext): Decision {
   const {record, session} = task;
+  if (record.origin === 'result' && isKeptOpen(session)) return NONE;
   if (task.doomed > 0) return {kind: 'cancel', failure: doomOf(task)};
   if (task.missing > 0) return NONE;
   if (record.waitingFor?.kind === 'person') {
@@ -110,14 +134,28 @@ function ofWaiting(task: TaskNode, context: DecisionContext): Decision {
   const {budgetUsd} = task.spec;
   if (budgetUsd !== undefined && !record.recheck && taskSpentUsd(task) >= budgetUsd)
     return {kind: 'fail', failure: {kind: 'budget', message: `its budget of $${budgetUsd} is spent`}};
-  if (session.record.state !== 'running') return NONE;
+  if (session.record.state !== 'running' && !isUndoing(task)) return NONE;
   if (record.notBefore !== undefined && record.notBefore > context.hubNow)
     return {kind: 'sleep', until: record.notBefore};
-  return {kind: 'queue'};
+  return ofReuse(task) ?? {kind: 'queue'};
+}
+
+/** Undefined when it has to be done. */
+function ofReuse({spec, record, session, reuse}: TaskNode): Decision | undefined {
+  if (record.recheck || session.record.noCache || !mayBeReused(spec)) return undefined;
+  if (!reuse) return {kind: 'lookUp'};
+  switch (reuse.kind) {
+    case 'asking':
+      return NONE;
+    case 'found':
+      return {kind: 'reuse'};
+    case 'missed':
+      return undefined;
+  }
 }
 
 function doomOf(task: TaskNode): Failure {
-  const names = needsOf(task)
+  const names = awaitedBy(task)
     .filter(id => {
       const state = task.session.tasks.get(id)?.record.state;
       return state !== undefined && isDoom(state);
@@ -128,6 +166,7 @@ function doomOf(task: TaskNode): Failure {
 
 function ofAttempt(task: TaskNode, attempt: AttemptNode, context: DecisionContext): Decision {
   const {report, state} = attempt.record;
+  if (task.spec.parts !== undefined && task.missing > 0) return {kind: 'makeWay'};
   if (state === 'reported' && report) {
     if (report.outcome === 'failed') return ofFailure(task, attempt, report.failure, context);
     if (report.outcome === 'cancelled')
@@ -139,9 +178,9 @@ function ofAttempt(task: TaskNode, attempt: AttemptNode, context: DecisionContex
     if (verdict?.kind === 'passed') return {kind: 'accept'};
     if (verdict?.kind === 'failed') {
       const failure: Failure = {kind: 'gate', message: verdict.message};
-      return verdict.onFailure === 'retry'
-        ? ofFailure(task, attempt, failure, context)
-        : {kind: 'fail', failure};
+      if (verdict.onFailure === 'retry') return ofFailure(task, attempt, failure, context);
+      const isUndone = verdict.onFailure === 'rollback' && task.spec.rollback?.scope !== 'none';
+      return isUndone ? {kind: 'fail', failure, undo: true} : {kind: 'fail', failure};
     }
   }
   // What is being verified is finished and paid: its gates cost nothing more.
@@ -151,6 +190,8 @@ function ofAttempt(task: TaskNode, attempt: AttemptNode, context: DecisionContex
   if (moved) return moved;
   if (attempt.rejected === 'refused') return {kind: 'requeue', outcome: 'cancelled'};
   if (attempt.rejected) return ofFailure(task, attempt, attempt.rejected, context);
+  // What is judged elsewhere is safe in the store: nobody needs its agent now.
+  if (state === 'verifying' && attempt.verification?.standsBy) return NONE;
   const {session} = task;
   const agent = agentOf(attempt);
   const isGone = attempt.verification?.isGone ?? false;
@@ -252,9 +293,16 @@ function ofAllotment(
     own !== undefined && allotted !== undefined && task.record.usage.costUsd + allotted > own - 1e-6;
   if (allotted === undefined || wasWhole) return {kind: 'fail', failure};
   if (context.promptsStopped(task.session)) return STOPPED;
+  const again: Decision = {
+    kind: 'retry',
+    retry: {failure, spends: false, notBefore: context.hubNow, avoidAgent: false},
+  };
+  // Half was kept for a backup: now it may have the rest.
+  const before = task.record.usage.costUsd;
+  if (own !== undefined && mayRunTwice(task.spec) && allotted > (own - before) / 2 - 1e-6) return again;
   const free = (context.freeUsd(task.session) ?? 0) + Math.max(0, allotted - usage.costUsd);
   if (free < 2 * allotted) return undefined;
-  return {kind: 'retry', retry: {failure, spends: false, notBefore: context.hubNow, avoidAgent: false}};
+  return again;
 }
 
 function mayMerge(task: TaskNode, failure: Failure): boolean {

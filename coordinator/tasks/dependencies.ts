@@ -7,14 +7,15 @@ import {tenantKeys} from '../protocol/model/keys.ts';
 import type {Principal} from '../security/principal.ts';
 import {dependencyBundles} from './bundles.ts';
 import {sourcesOf} from './dispatcher.ts';
+import {presentAttempts, type TaskNode} from './fleet.ts';
 import type {Term} from './term.ts';
 
-/** Errors: `staleFence`, `forbidden` (another agent's attempt), `invalidParams`. */
-export async function resolveDependencies(
+/** The task of which a present attempt asks. Errors: `staleFence`, `forbidden` (another agent's attempt), `invalidParams`. */
+export async function taskOfAttempt(
   term: Pick<Term, 'store' | 'fleet' | 'incarnation'>,
-  {attemptId, fence}: DependencyResolve,
+  {attemptId, fence}: Pick<DependencyResolve, 'attemptId' | 'fence'>,
   principal: Principal,
-): Promise<z.infer<typeof DependencyResolved>> {
+): Promise<TaskNode> {
   const id = parseAttemptId(attemptId);
   if (!id || fence.attempt !== attemptId)
     throw new ProtocolError('invalidParams', 'the fence is of another attempt');
@@ -23,13 +24,31 @@ export async function resolveDependencies(
     throw new ProtocolError('staleFence', `attempt ${attemptId} is over`, {attemptId});
   const session = term.fleet.session(principal.tenant, id.sessionId);
   const task = session?.tasks.get(id.taskId);
-  if (!session || task?.attempt?.record.id !== attemptId)
-    throw new ProtocolError('staleFence', `attempt ${attemptId} is over`, {attemptId});
-  if (principal.agentId !== undefined && principal.agentId !== task.attempt.record.agentId)
+  const attempt = task && presentAttempts(task).find(({record}) => record.id === attemptId);
+  if (!task || !attempt) throw new ProtocolError('staleFence', `attempt ${attemptId} is over`, {attemptId});
+  if (principal.agentId !== undefined && principal.agentId !== attempt.record.agentId)
     throw new ProtocolError('forbidden', `attempt ${attemptId} runs on another agent`);
+  return task;
+}
+
+/** Errors: as `taskOfAttempt`. */
+export async function resolveDependencies(
+  term: Pick<Term, 'store' | 'fleet' | 'incarnation'>,
+  params: DependencyResolve,
+  principal: Principal,
+): Promise<z.infer<typeof DependencyResolved>> {
+  const task = await taskOfAttempt(term, params, principal);
+  const {session} = task;
   const results = task.spec.dependsOn.flatMap(taskId => {
     const result = session.tasks.get(taskId)?.record.result;
     return result ? [{taskId, result}] : [];
   });
-  return {results, bundles: dependencyBundles(session.record.workspace, sourcesOf(session), id.taskId)};
+  const bundles = dependencyBundles(session.record.workspace, sourcesOf(session, task), task.spec.id);
+  const delegated = params.delegated?.flatMap(taskId => {
+    const child = session.tasks.get(taskId);
+    if (child?.spec.parent?.taskId !== task.spec.id) return [];
+    const {state, result, failure} = child.record;
+    return [{taskId, state, result, failure}];
+  });
+  return {results, bundles, ...(delegated && {delegated})};
 }

@@ -1,14 +1,15 @@
 /** Says to agents what the store already says: assignments until they are confirmed, cancellations and releases as well as may be. */
 import type {TaskAssign} from '../protocol/commands/attempt.ts';
-import type {ParamsInput} from '../protocol/commands/table.ts';
+import type {ParamsInput, Result} from '../protocol/commands/table.ts';
 import {isProtocolError} from '../protocol/errors.ts';
 import type {AttemptRecord, WorktreePlace} from '../protocol/model/attempt.ts';
 import type {Failure} from '../protocol/model/task.ts';
 import {assert} from '../runtime/assert.ts';
 import {delay} from '../runtime/clock.ts';
 import {describeError} from '../runtime/errors.ts';
+import {agentOf} from './agentPresence.ts';
 import {assignedWorkspace, type ResultSources, resultOf} from './bundles.ts';
-import {type AttemptNode, agentOf, needsOf, type SessionNode} from './fleet.ts';
+import {type AttemptNode, needsOf, type SessionNode, type TaskNode} from './fleet.ts';
 import {nowOf, type Term} from './term.ts';
 
 export type RefusalReason = 'draining' | 'noSlot' | 'stopped';
@@ -47,19 +48,23 @@ export class Dispatcher {
   }
 
   private async deliver(attempt: AttemptNode): Promise<void> {
-    const {channel, settings, clock, signal, logger} = this.term;
+    const {settings, clock, signal, logger} = this.term;
     const agentId = attempt.record.agentId;
+    let send = attempt.task.spec.work.kind === 'merge' ? this.merge : this.assignTo;
     while (!attempt.talk.isOver && !signal.aborted) {
       try {
-        const answer = await channel.send(agentId, 'mcpx.orchestrate.task.assign', this.assignment(attempt), {
-          signal: () => attempt.talk.signal,
-        });
+        const answer = await send(attempt);
         if (attempt.talk.isOver) return;
         if (answer.kind === 'refused') this.outcome.refused(attempt, answer.reason, answer.message);
         else this.outcome.accepted(attempt, answer.worktree);
         return;
       } catch (error) {
         if (attempt.talk.isOver || signal.aborted) return;
+        // An agent of an earlier version knows merges as assignments only.
+        if (send === this.merge && isUnknown(error)) {
+          send = this.assignTo;
+          continue;
+        }
         if (!isPassing(error)) {
           logger.warn('an agent could not take an attempt', {attempt: attempt.record.id, error});
           const message = `agent ${agentId} could not take it: ${describeError(error)}`.slice(0, 8192);
@@ -72,7 +77,24 @@ export class Dispatcher {
     }
   }
 
-  private assignment(attempt: AttemptNode): ParamsInput<'mcpx.orchestrate.task.assign'> {
+  private readonly assignTo = (attempt: AttemptNode): Promise<Result<'mcpx.orchestrate.task.assign'>> =>
+    this.term.channel.send(attempt.record.agentId, 'mcpx.orchestrate.task.assign', this.assignment(attempt), {
+      signal: () => attempt.talk.signal,
+    });
+
+  private readonly merge = (attempt: AttemptNode): Promise<Result<'mcpx.distribute.result.merge'>> => {
+    const {task, ...assignment} = this.assignment(attempt);
+    const {work} = task;
+    assert(work.kind === 'merge', `task ${task.id} is no merge`);
+    return this.term.channel.send(
+      attempt.record.agentId,
+      'mcpx.distribute.result.merge',
+      {...assignment, task: {...task, work}},
+      {signal: () => attempt.talk.signal},
+    );
+  };
+
+  private assignment(attempt: AttemptNode): TaskAssign {
     const {task, record, fence} = attempt;
     const {session, spec} = task;
     const assign: TaskAssign = {
@@ -84,13 +106,14 @@ export class Dispatcher {
       number: record.number,
       taskKey: `${session.id}.${spec.id}`,
       task: spec,
-      workspace: assignedWorkspace(session.plan, session.record.workspace, sourcesOf(session), spec.id),
+      workspace: assignedWorkspace(session.plan, session.record.workspace, sourcesOf(session, task), spec.id),
       previous: task.previous,
       note: task.record.note?.text,
       recheck: recheckOf(attempt),
       budgetUsd: record.budgetUsd,
       keep: session.record.keep,
       rehearsal: session.record.rehearsal,
+      backup: record.backup,
     };
     return assign;
   }
@@ -115,12 +138,21 @@ function recheckOf({record: {recheckOf: attemptId}, task}: AttemptNode): TaskAss
   return {attemptId, result};
 }
 
-/** The flow of commits in a session, as its records say. */
-export function sourcesOf(session: SessionNode): ResultSources {
+/** The flow of commits in a session, as its records say; to a task that is about what an attempt left, that is there already. */
+export function sourcesOf(
+  session: SessionNode,
+  {spec, subject}: Partial<Pick<TaskNode, 'spec' | 'subject'>> = {},
+): ResultSources {
   return taskId => {
     const task = session.tasks.get(taskId);
+    if (subject && taskId === spec?.id) return {needs: [subject.taskId], result: undefined};
+    if (task && taskId === subject?.taskId) return {needs: needsOf(task), result: subject.result};
     return task && {needs: needsOf(task), result: resultOf(task.record)};
   };
+}
+
+function isUnknown(error: unknown): boolean {
+  return isProtocolError(error, 'methodNotFound') || isProtocolError(error, 'notAvailable');
 }
 
 /** Faults of the way to the agent, which say nothing about the message. */

@@ -30,3 +30,10 @@ function lastChars(text: string, count: number): string {
   const first = end.charCodeAt(0);
   return first >= 0xdc00 && first <= 0xdfff ? end.slice(1) : end;
 }
+
+/** The first of a text, with what is left out said. */
+export function boundedText(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const end = text.charCodeAt(most - 1) >= 0xd800 && text.charCodeAt(most - 1) <= 0xdbff ? most - 1 : most;
+  return `${text.slice(0, end)}\n[${text.length - end} more characters]`;
+}

@@ -3,10 +3,11 @@
  * that follow from it; who changes it, and why, is elsewhere.
  */
 import type {PlacementRule} from '../balancing/strategy.ts';
-import type {GateEvidence} from '../protocol/gate.ts';
-import type {AgentLive, AgentRecord} from '../protocol/model/agent.ts';
+import type {GateEvidence, GateFailurePolicy} from '../protocol/gate.ts';
+import {type AgentLive, type AgentRecord, openSlots} from '../protocol/model/agent.ts';
 import type {AttemptRecord, WorktreePlace} from '../protocol/model/attempt.ts';
 import type {TenantKeys} from '../protocol/model/keys.ts';
+import type {SessionModes} from '../protocol/model/mode.ts';
 import type {SessionRecord, TaskCounts} from '../protocol/model/session.ts';
 import {
   type Failure,
@@ -17,7 +18,11 @@ import {
 } from '../protocol/model/task.ts';
 import type {Plan, TaskSpecification} from '../protocol/plan/plan.ts';
 import type {KeyValue} from '../store/store.ts';
+import type {Advice} from './placing/advisers.ts';
+import type {Traits} from './placing/learned.ts';
+import {ObservedAgent} from './placing/observedAgent.ts';
 import type {PlacementClass} from './readyQueue.ts';
+import type {ReuseState} from './reuse/reuse.ts';
 import type {Talk} from './talk.ts';
 
 export interface SessionNode {
@@ -26,13 +31,20 @@ export interface SessionNode {
   readonly keys: TenantKeys;
   /** Grows when tasks are added. */
   plan: Plan;
-  readonly rule: PlacementRule;
+  rule: PlacementRule;
+  /** Which agents may do its work, as its own mode and the coordinator's say together. */
+  modes: SessionModes;
   record: SessionRecord;
   mod: number;
   readonly tasks: Map<string, TaskNode>;
+  /** Of the plan's tasks and their merges; those that are about an attempt do not count. */
   readonly counts: TaskCounts;
+  /** Tasks about an attempt that are not at their end. */
+  aside: number;
   /** Dollars of every attempt so far; the record follows. */
   spentUsd: number;
+  /** Of its backups; the record follows. */
+  readonly speculation: {begun: number; won: number; spentUsd: number};
   /** Written to the store differs from what is here. */
   dirty: boolean;
   /** Finished: nothing of it is decided any more. */
@@ -54,7 +66,13 @@ export interface TaskNode {
   /** Dependencies that failed or were cancelled. */
   doomed: number;
   rank: number;
+  /** What placement has worked out of `spec`. */
+  traits: Traits | undefined;
+  /** The strategy that the task wants; undefined: its session's. */
+  rule: PlacementRule | undefined;
   attempt: AttemptNode | undefined;
+  /** A second attempt, beside one that takes too long. */
+  backup: AttemptNode | undefined;
   /** A step of it is on its way to the store; meanwhile nothing is decided about it. */
   busy: boolean;
   /** Wanted end, decided outside the task: by a person, a deadline, the session's end. */
@@ -77,9 +95,17 @@ export interface TaskNode {
   answer: 'allow' | 'deny' | undefined;
   /** The merge task that stands in for its dependencies. */
   mergedBy: string | undefined;
+  /** What the attempt left that it is about, for a task that is about one. */
+  subject: {readonly taskId: string; readonly result: TaskResult} | undefined;
+  /** What is known of results that it could be completed from; undefined: nobody has looked. */
+  reuse: ReuseState | undefined;
+  /** What a strategy that has to be waited for says of its next attempt. */
+  advice: Advice | undefined;
   queuedIn: PlacementClass | undefined;
   /** Tells the valid entry in the queue from those left behind. */
   ticket: number;
+  /** Its rank when it was put where it is in the queue. */
+  queuedRank: number;
   /** Hub time at which it became ready. */
   readySince: number;
   /** The same in wall time; 0 before. */
@@ -124,6 +150,8 @@ export interface Verification {
   readonly stop: AbortController;
   /** The process that had its worktree is gone. */
   isGone: boolean;
+  /** It waits for a reviewer or a person: its agent has nothing to do, and need not even be there. */
+  standsBy: boolean;
 }
 
 export type GateVerdict =
@@ -132,12 +160,14 @@ export type GateVerdict =
       readonly kind: 'failed';
       readonly evidence: GateEvidence[];
       readonly message: string;
-      readonly onFailure: 'fail' | 'retry';
+      readonly onFailure: GateFailurePolicy;
     };
 
 export interface AgentNode {
   readonly tenant: string;
   readonly id: string;
+  /** Its place in arrays over the agents; taken over by another when it is dropped. */
+  readonly index: number;
   record: AgentRecord | undefined;
   live: {readonly value: AgentLive; readonly mod: number} | undefined;
   /** Current attempts, each of which takes a slot. */
@@ -179,6 +209,12 @@ export function replaceTask(node: TaskNode, record: TaskRecord, mod: number): vo
   node.mod = mod;
   node.session.dirty = true;
   if (before === record.state) return;
+  if (FINAL_TASK_STATES.has(before)) node.reuse = undefined;
+  if (record.about) {
+    const isFinal = (state: TaskState): number => (FINAL_TASK_STATES.has(state) ? 1 : 0);
+    node.session.aside += isFinal(before) - isFinal(record.state);
+    return;
+  }
   const counts = node.session.counts;
   counts[COUNTED_AS[before]] -= 1;
   counts[COUNTED_AS[record.state]] += 1;
@@ -195,6 +231,10 @@ export function replaceTask(node: TaskNode, record: TaskRecord, mod: number): vo
 export function addTask(node: TaskNode): void {
   const {session} = node;
   session.tasks.set(node.spec.id, node);
+  if (node.record.about) {
+    session.aside += isFinalTask(node) ? 0 : 1;
+    return;
+  }
   session.counts.total += 1;
   session.counts[COUNTED_AS[node.record.state]] += 1;
 }
@@ -203,7 +243,7 @@ export function addTask(node: TaskNode): void {
 export function linkDependencies(node: TaskNode): void {
   node.missing = 0;
   node.doomed = 0;
-  for (const id of needsOf(node)) {
+  for (const id of awaitedBy(node)) {
     const dependency = node.session.tasks.get(id);
     if (!dependency) continue;
     dependency.dependents.push(node);
@@ -214,20 +254,39 @@ export function linkDependencies(node: TaskNode): void {
 
 /** The opposite of `linkDependencies`. */
 export function unlinkDependencies(node: TaskNode): void {
-  for (const id of needsOf(node)) {
+  for (const id of awaitedBy(node)) {
     const dependency = node.session.tasks.get(id);
     if (dependency) dependency.dependents = dependency.dependents.filter(other => other !== node);
   }
 }
 
-/** The tasks whose success it waits for, and whose commits it starts from. */
+/** The tasks whose success it waits for. */
+export function awaitedBy(node: TaskNode): readonly string[] {
+  const {after} = node.spec;
+  return after ? [...needsOf(node), ...after] : needsOf(node);
+}
+
+/** The tasks whose commits it starts from. */
 export function needsOf(node: TaskNode): readonly string[] {
   return node.mergedBy === undefined ? node.spec.dependsOn : [node.mergedBy];
 }
 
-/** Dollars of the task so far, its running attempt included. */
+/** Dollars of the task so far, its running attempts included. */
 export function taskSpentUsd(task: TaskNode): number {
-  return task.record.usage.costUsd + (task.attempt?.record.usage.costUsd ?? 0);
+  return presentAttempts(task).reduce(
+    (usd, {record}) => usd + record.usage.costUsd,
+    task.record.usage.costUsd,
+  );
+}
+
+/** The current one first. */
+export function presentAttempts({attempt, backup}: TaskNode): AttemptNode[] {
+  return [attempt, backup].filter(one => one !== undefined);
+}
+
+export function isPresent(attempt: AttemptNode): boolean {
+  const {task} = attempt;
+  return task.attempt === attempt || task.backup === attempt;
 }
 
 export function isDoom(state: TaskState): boolean {
@@ -240,7 +299,12 @@ export function isFinalTask(node: TaskNode): boolean {
 
 /** True when every task of the session has come to its end. */
 export function isWorkedOff(session: SessionNode): boolean {
-  return session.counts.running === 0 && session.counts.waiting === 0;
+  return session.counts.running === 0 && session.counts.waiting === 0 && session.aside === 0;
+}
+
+/** More tasks may come, so that neither it nor the merge of its result begins to end. */
+export function isKeptOpen({record}: SessionNode): boolean {
+  return record.open === true && record.state !== 'ending';
 }
 
 export function isOnline(agent: AgentNode): boolean {
@@ -248,25 +312,20 @@ export function isOnline(agent: AgentNode): boolean {
 }
 
 export function freeSlots(agent: AgentNode): number {
-  const slots = agent.record?.instance.metadata.maxConcurrentTasks ?? 0;
-  return slots - agent.attempts.size - agent.reserved;
+  const slots = agent.record ? openSlots(agent.record) : 0;
+  return slots - takenSlots(agent);
 }
 
-/**
- * `replaced`: a new process of the agent has registered, so the attempt's own is gone. `reporting`: so it has, but it has the attempt's
- * completion and is about to send it. `left`: the attempt's own said goodbye.
- */
-export type AgentPresence = 'online' | 'silent' | 'replaced' | 'reporting' | 'left';
+/** By attempts, and by those that are about to be. */
+export function takenSlots(agent: AgentNode): number {
+  return busySlots(agent) + agent.reserved;
+}
 
-export function agentOf({agent, record: {id, agentIncarnation}}: AttemptNode): AgentPresence {
-  const {live, record} = agent;
-  if (live) {
-    if (live.value.incarnation === agentIncarnation) return 'online';
-    return live.value.finished?.includes(id) ? 'reporting' : 'replaced';
-  }
-  if (!record) return 'silent';
-  if (record.departed === agentIncarnation) return 'left';
-  return record.incarnation === agentIncarnation ? 'silent' : 'replaced';
+/** What waits for others takes none. */
+function busySlots({attempts}: AgentNode): number {
+  let busy = 0;
+  for (const {verification} of attempts) if (!verification?.standsBy) busy += 1;
+  return busy;
 }
 
 /** Everything that one lead knows. */
@@ -276,6 +335,8 @@ export class Fleet {
   readonly accounts = new Map<string, AccountPause>();
   /** Why unfinished sessions do not run here, by `tenant/id`. */
   readonly unloadable = new Map<string, string>();
+  private readonly agentListeners: ((agent: AgentNode) => void)[] = [];
+  private readonly vacant: number[] = [];
   private placements = 0;
 
   session(tenant: string, id: string): SessionNode | undefined {
@@ -303,20 +364,23 @@ export class Fleet {
     const key = `${tenant}/${id}`;
     let agent = this.agents.get(key);
     if (!agent) {
-      agent = {
-        tenant,
-        id,
-        record: undefined,
-        live: undefined,
-        attempts: new Set(),
-        reserved: 0,
-        lastPlaced: 0,
-        version: 0,
-        coolUntil: 0,
-      };
+      const index = this.vacant.pop() ?? this.agents.size;
+      agent = new ObservedAgent(tenant, id, index, changed => {
+        for (const listener of this.agentListeners) listener(changed);
+      });
       this.agents.set(key, agent);
     }
     return agent;
+  }
+
+  /** It is gone and holds nothing. */
+  dropAgent(agent: AgentNode): void {
+    if (this.agents.delete(`${agent.tenant}/${agent.id}`)) this.vacant.push(agent.index);
+  }
+
+  /** Called with every change of an agent on which placement depends. */
+  onAgentChange(listener: (agent: AgentNode) => void): void {
+    this.agentListeners.push(listener);
   }
 
   nextPlacement(): number {

@@ -17,7 +17,11 @@ export function resultTask(plan: Plan): TaskSpecification | undefined {
     work: {kind: 'merge'},
     dependsOn: sinks(plan.tasks),
     // A merge gives the same again, so a gate that failed once fails for good.
-    gates: plan.gates.map(gate => ({...gate, onFailure: 'fail'})),
+    gates: plan.gates.map(gate => ({
+      ...gate,
+      onFailure: gate.onFailure === 'rollback' ? 'rollback' : 'fail',
+    })),
+    rollback: plan.rollback ?? {scope: 'session'},
     keepConflicts: false,
   };
 }

@@ -23,6 +23,7 @@ interface Mark {
 /** What is to be counted, with the step that says it is. */
 interface Due {
   readonly more: Usage;
+  readonly isBackup: boolean;
   readonly compare: readonly Compare[];
   readonly ops: readonly Op[];
 }
@@ -82,12 +83,17 @@ export class LateUsages {
     const {counted, ...value} = attempt.value;
     return {
       more: moreUsage(value.usage, counted),
+      isBackup: value.backupOf !== undefined,
       compare: [unchanged(attempt)],
       ops: [putRecord(attempt.key, value), unmark],
     };
   }
 
-  private countIn(session: SessionNode, taskId: string, {more, compare, ops}: Due): Promise<boolean> {
+  private countIn(
+    session: SessionNode,
+    taskId: string,
+    {more, isBackup, compare, ops}: Due,
+  ): Promise<boolean> {
     const task = session.tasks.get(taskId);
     if (!task || task.busy || session.held || session.closed) return Promise.resolve(false);
     const change = {task: {...task.record, usage: addUsage(task.record.usage, more)}};
@@ -98,6 +104,7 @@ export class LateUsages {
         ops,
         committed: () => {
           session.spentUsd += more.costUsd;
+          if (isBackup) session.speculation.spentUsd += more.costUsd;
           session.dirty = true;
           this.spent(session);
           resolve(true);
@@ -117,7 +124,7 @@ export class LateUsages {
       readRecord(store, SessionRecord, keys.session(sessionId)),
       readRecord(store, TaskRecord, keys.task(sessionId, taskId)),
     ]);
-    const {more} = due;
+    const {more, isBackup} = due;
     const day = budgets.addToDay(tenant, keys, more.costUsd);
     const revision = await committer.run(
       [
@@ -128,13 +135,22 @@ export class LateUsages {
       [
         ...due.ops,
         ...withMore(task, record => ({...record, principal, usage: addUsage(record.usage, more)})),
-        ...withMore(session, record => ({...record, principal, spentUsd: record.spentUsd + more.costUsd})),
+        ...withMore(session, record => ({
+          ...record,
+          principal,
+          spentUsd: record.spentUsd + more.costUsd,
+          speculation: isBackup ? spentMore(record.speculation, more.costUsd) : record.speculation,
+        })),
         ...day.ops,
       ],
     );
     if (revision !== undefined) day.committed(revision);
     return revision !== undefined;
   }
+}
+
+function spentMore(speculation: SessionRecord['speculation'], usd: number): SessionRecord['speculation'] {
+  return speculation && {...speculation, spentUsd: speculation.spentUsd + usd};
 }
 
 function withMore<T extends object>(stored: Stored<T> | undefined, change: (record: T) => T): Op[] {

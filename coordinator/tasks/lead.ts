@@ -2,11 +2,21 @@
 import type * as z from 'zod';
 import type {Logger} from '../observability/logger.ts';
 import type {FleetStop, FleetStopped} from '../protocol/commands/agent.ts';
-import type {DependencyResolve, DependencyResolved} from '../protocol/commands/attempt.ts';
+import type {
+  DependencyResolve,
+  DependencyResolved,
+  TaskSplitDone,
+  TaskSplitRequest,
+} from '../protocol/commands/attempt.ts';
+import type {LoadBalance, LoadBalanced} from '../protocol/commands/balance.ts';
+import type {CacheClear, CacheCleared, CacheList, CacheListed} from '../protocol/commands/cache.ts';
+import type {DistributePlan, DistributionPlan} from '../protocol/commands/distribution.ts';
+import type {ModeGet, ModeSet, ModeStatus} from '../protocol/commands/mode.ts';
 import type {SessionControl, SessionEnd, SessionStart, SessionStarted} from '../protocol/commands/session.ts';
 import {ProtocolError} from '../protocol/errors.ts';
+import type {AgentMode} from '../protocol/model/mode.ts';
 import type {SessionRecord} from '../protocol/model/session.ts';
-import {type Clock, delay} from '../runtime/clock.ts';
+import {atMost, type Clock, delay} from '../runtime/clock.ts';
 import {Emitter} from '../runtime/emitter.ts';
 import {isCoordinatorError} from '../runtime/errors.ts';
 import type {Random} from '../runtime/random.ts';
@@ -19,13 +29,15 @@ import {isOnline} from './fleet.ts';
 import {stopFleet} from './fleetStop.ts';
 import {beginDuties, type LeadDuty} from './leadDuty.ts';
 import {LeadTerm} from './leadTerm.ts';
-import {type LeadSettings, leadSettings} from './settings.ts';
-import type {AuditedTxn, PlanStore} from './term.ts';
+import type {ModeDemand} from './modes/modes.ts';
+import {DEFAULT_POLICY, type LeadPolicy, type LeadSettings, leadSettings} from './settings.ts';
+import type {AuditedTxn, PlanStore, ResultArtifacts} from './term.ts';
 
 export interface LeadOptions {
   readonly store: Store;
   readonly channel: AgentChannel;
   readonly plans: PlanStore;
+  readonly results: ResultArtifacts;
   readonly auditedTxn: AuditedTxn;
   readonly clock: Clock;
   readonly random: Random;
@@ -33,6 +45,7 @@ export interface LeadOptions {
   /** Unique to this coordinator's data directory, which one process holds at a time. */
   readonly coordinator: string;
   readonly settings?: Partial<LeadSettings>;
+  readonly policy?: LeadPolicy;
   readonly duties?: readonly LeadDuty[];
 }
 
@@ -106,6 +119,41 @@ export class Lead {
     return this.withTerm(async lead => ({session: await lead.controls.control(params, principal)}));
   }
 
+  /** Errors: `notFound`, `conflict`, `invalidParams`, `unavailable`. */
+  async balance(params: LoadBalance, principal: Principal): Promise<LoadBalanced> {
+    return this.withTerm(lead => lead.balance.change(params, principal));
+  }
+
+  /** Errors: `notFound`, `unavailable`. */
+  async mode(params: ModeGet, principal: Principal): Promise<ModeStatus> {
+    return this.withTerm(lead => lead.modes.status(params, principal));
+  }
+
+  /** Errors: `notFound`, `conflict`, `unavailable`. */
+  async setMode(params: ModeSet, principal: Principal): Promise<ModeStatus> {
+    return this.withTerm(lead => lead.modes.set(params, principal));
+  }
+
+  /** Errors: `notFound` (no such session runs), `invalidParams` (the plan has problems), `unavailable`. */
+  async planDistribution(params: DistributePlan, principal: Principal): Promise<DistributionPlan> {
+    return this.withTerm(lead => lead.forecasts.plan(params, principal));
+  }
+
+  /** Errors: `unavailable`. */
+  async listCache(params: CacheList, principal: Principal): Promise<CacheListed> {
+    return this.withTerm(lead => lead.cache.list(params, principal));
+  }
+
+  /** Errors: `unavailable`. */
+  async clearCache(params: CacheClear, principal: Principal): Promise<CacheCleared> {
+    return this.withTerm(lead => lead.cache.clear(params, principal));
+  }
+
+  /** How much waits that agents of the mode may do; undefined while this coordinator does not lead. */
+  demandFor(tenant: string, mode: AgentMode): ModeDemand | undefined {
+    return this.current?.modes.demandFor(tenant, mode);
+  }
+
   /** Resolves when every agent has confirmed or its time is up. Errors: `unavailable`. */
   async stopFleet(
     params: z.output<typeof FleetStop>,
@@ -120,6 +168,11 @@ export class Lead {
     principal: Principal,
   ): Promise<z.infer<typeof DependencyResolved>> {
     return this.withTerm(lead => resolveDependencies(lead.term, params, principal));
+  }
+
+  /** Errors: `staleFence`, `forbidden`, `invalidParams`, `conflict`, `unavailable`. */
+  async splitTask(params: TaskSplitRequest, principal: Principal): Promise<TaskSplitDone> {
+    return this.withTerm(lead => lead.splits.split(params, principal));
   }
 
   status(): LeadStatus {
@@ -180,7 +233,12 @@ export class Lead {
     let opened: LeadTerm | undefined;
     try {
       opened = await LeadTerm.open(
-        {...this.options, settings: this.settings, suspects: this.suspects},
+        {
+          ...this.options,
+          settings: this.settings,
+          policy: this.options.policy ?? DEFAULT_POLICY,
+          suspects: this.suspects,
+        },
         held,
         end,
       );
@@ -196,12 +254,8 @@ export class Lead {
       const reason = await ended;
       logger.info('this coordinator leads no more', {reason});
       if (signal.aborted) {
-        const flushed = new AbortController();
-        const patience = delay(clock, FLUSH_MS, flushed.signal).catch(() => undefined);
         const flushing = [opened.flush(), ...duties.map(duty => duty.flush?.())];
-        await Promise.race([Promise.allSettled(flushing), patience]);
-        // A timer that is left would keep the process.
-        flushed.abort();
+        await atMost(clock, FLUSH_MS, Promise.allSettled(flushing));
       }
     } finally {
       signal.removeEventListener('abort', onStop);

@@ -7,28 +7,42 @@ import {every} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import {describeError} from '../runtime/errors.ts';
 import type {WatchMessage} from '../store/store.ts';
+import {Admission} from './admission.ts';
 import {Approvals} from './approvals.ts';
 import {Conductor} from './conductor.ts';
 import {coolDown, Dispatcher, type RefusalReason} from './dispatcher.ts';
 import type {Held} from './election.ts';
-import {type AgentNode, type AttemptNode, isFinalTask, type SessionNode} from './fleet.ts';
+import {type AgentNode, type AttemptNode, isFinalTask, presentAttempts, type SessionNode} from './fleet.ts';
+import {GateApprovals} from './gates/gateApprovals.ts';
+import {Reviews} from './gates/reviews.ts';
+import {Verifier} from './gates/verifier.ts';
 import {LateUsages} from './lateUsages.ts';
 import {Loader} from './loader.ts';
 import {insertMerge} from './mergeInputs.ts';
+import {Modes} from './modes/modes.ts';
+import {BalanceControls} from './placing/balanceControls.ts';
+import {Calibrations} from './placing/calibrations.ts';
+import {Forecasts} from './placing/forecasts.ts';
+import {LearnedStore} from './placing/learnedStore.ts';
 import {spendsOnModel} from './readyQueue.ts';
 import {Releases} from './releases.ts';
 import {Retention} from './retention.ts';
+import {ResultCache} from './reuse/resultCache.ts';
+import {Reuse} from './reuse/reuse.ts';
+import {isUndoDue} from './rollback/rollbackScope.ts';
+import {Rollbacks} from './rollback/rollbacks.ts';
 import {SessionControls} from './sessionControls.ts';
 import {SessionEnds} from './sessionEnds.ts';
 import {removeTasks, SessionStarts} from './sessionStarts.ts';
 import {SessionWriter} from './sessions.ts';
+import {TaskSplits} from './split/taskSplits.ts';
 import {StoreEvents} from './storeEvents.ts';
+import {SubjectTasks} from './subjects/subjectTasks.ts';
 import {TaskAdditions} from './taskAdditions.ts';
 import {TaskControls} from './taskControls.ts';
-import {guarded, type Term} from './term.ts';
+import {guarded, nowOf, type Term} from './term.ts';
 import {createTerm, type TermOptions} from './termParts.ts';
 import {Timekeeper} from './timekeeper.ts';
-import {Verifier} from './verifier.ts';
 
 export const HubTimeRecord = z.looseObject({...recordFields, hubTimeMs: z.number().nonnegative()});
 
@@ -36,9 +50,15 @@ export class LeadTerm implements Disposable {
   readonly term: Term;
   readonly controls: SessionControls;
   readonly starts: SessionStarts;
+  readonly splits: TaskSplits;
+  readonly balance: BalanceControls;
+  readonly modes: Modes;
+  readonly cache: ResultCache;
+  readonly forecasts: Forecasts;
   private readonly owned = new DisposableStore();
   private readonly tasks: TaskControls;
   private readonly conductor: Conductor;
+  private readonly rollbacks: Rollbacks;
   private readonly dispatcher: Dispatcher;
   private readonly sessions: SessionWriter;
   private readonly timekeeper: Timekeeper;
@@ -48,6 +68,8 @@ export class LeadTerm implements Disposable {
   private readonly retention: Retention;
   private readonly lateUsages: LateUsages;
   private readonly releases: Releases;
+  private readonly learned: LearnedStore;
+  private readonly calibrations: Calibrations;
   private readonly tenants = new Set<string>();
   private readonly suspects: Set<string>;
   private isOver = false;
@@ -68,27 +90,54 @@ export class LeadTerm implements Disposable {
     this.term = term;
     this.owned.add({dispose: () => term.committer.stop()});
     this.sessions = new SessionWriter(term);
-    this.approvals = new Approvals(term, task => this.conductor.evaluate(task));
+    const gateApprovals = new GateApprovals(term);
+    this.approvals = new Approvals(term, gateApprovals, task => this.conductor.evaluate(task));
     this.dispatcher = new Dispatcher(term, {
       accepted: (attempt, worktree) => this.confirmed(attempt, worktree),
       refused: (attempt, reason) => this.refusedBy(attempt, reason),
       undeliverable: (attempt, failure) => this.rejected(attempt, failure),
     });
-    const verifier = new Verifier(term, attempt => this.conductor.evaluate(attempt.task));
+    const subjects = new SubjectTasks(term, () => this.conductor);
+    const reviews = new Reviews(term, subjects, () => this.conductor);
+    const verifier = new Verifier(term, {reviews, approvals: gateApprovals}, attempt => {
+      this.conductor.evaluate(attempt.task);
+      // Whoever waits for others has left its slot.
+      if (attempt.verification?.standsBy) this.conductor.schedule();
+    });
+    this.cache = new ResultCache(term);
+    const reuse = new Reuse(term, this.cache, task => this.conductor.evaluate(task));
     const ends = new SessionEnds(term, this.sessions, session => this.sessionEnded(session));
     this.conductor = new Conductor(term, {
       spent: session => this.spent(session),
       assigned: attempt => this.dispatcher.assign(attempt),
       ended: (attempt, record) => {
         this.dispatcher.ended(attempt, record);
+        if (record.outcome === 'succeeded') reuse.keep(attempt.task, record);
         this.approvals.withdrawAttempt(attempt);
+        subjects.abandonAll(attempt.task.session, record.id);
       },
-      finished: task => this.approvals.withdrawDecisions(task),
+      finished: task => {
+        this.approvals.withdrawDecisions(task);
+        if (isUndoDue(task)) this.rollbacks.advance(task.session);
+      },
       verify: attempt => verifier.begin(attempt),
       question: (task, subject, message) => this.approvals.question(task, subject, message),
       mergeInputs: (task, failure) =>
         insertMerge(task, failure, term.principal, merge => this.conductor.evaluate(merge)),
+      workedOff: session =>
+        this.rollbacks.holds(session) ? this.rollbacks.advance(session) : ends.workedOff(session),
+      lookUp: task => reuse.lookUp(task),
+      reuse: task => reuse.step(task),
+    });
+    term.advisers.whenAdvised(() => this.conductor.schedule());
+    this.rollbacks = new Rollbacks({
+      term,
+      sessions: this.sessions,
+      subjects,
+      conductor: () => this.conductor,
+      reconsider: session => this.tasks.reconsider(session),
       workedOff: session => ends.workedOff(session),
+      ended: session => this.sessionEnded(session),
     });
     this.timekeeper = new Timekeeper(term, this.conductor, this.sessions);
     this.loader = new Loader(term, this.approvals);
@@ -104,25 +153,34 @@ export class LeadTerm implements Disposable {
     this.lateUsages = new LateUsages(term, this.conductor.steps, this.sessions, session =>
       this.spent(session),
     );
-    this.starts = new SessionStarts(term, session => this.adopt(session));
+    const admission = new Admission(term);
+    this.starts = new SessionStarts(term, admission, session => this.adopt(session));
     const {conductor, sessions, approvals, loader} = this;
     const adopt = (session: SessionNode): void => this.adopt(session);
     this.releases = new Releases(term);
+    this.learned = new LearnedStore(term);
     const {releases} = this;
     this.tasks = new TaskControls({term, conductor, sessions, approvals, verifier});
+    const additions = new TaskAdditions(term, admission, conductor, sessions, this.tasks, added =>
+      this.timekeeper.adopt(added),
+    );
+    this.splits = new TaskSplits(term, additions);
     this.controls = new SessionControls({
       term,
       conductor,
       sessions,
       approvals,
       tasks: this.tasks,
-      additions: new TaskAdditions(term, conductor, sessions, this.tasks, added =>
-        this.timekeeper.adopt(added),
-      ),
+      additions,
       loader,
       releases,
+      admission,
       adopt,
     });
+    this.balance = new BalanceControls({term, conductor, sessions, tasks: this.tasks});
+    this.modes = new Modes({term, conductor, sessions, tasks: this.tasks});
+    this.forecasts = new Forecasts(term, this.modes);
+    this.calibrations = new Calibrations(term, this.starts, this.modes);
     this.retention = new Retention(term, releases);
   }
 
@@ -145,10 +203,10 @@ export class LeadTerm implements Disposable {
     this.owned.dispose();
   }
 
-  /** Stores what is only in memory: counts, spend and hub time. */
+  /** Stores what is only in memory: counts, spend, hub time and what was learned of agents. */
   async flush(): Promise<void> {
     this.timekeeper.storeHubTime(this.term.hub.now());
-    await this.sessions.flushed(this.term.fleet);
+    await Promise.all([this.sessions.flushed(this.term.fleet), this.learned.save()]);
   }
 
   private async begin(revision: number): Promise<void> {
@@ -156,6 +214,8 @@ export class LeadTerm implements Disposable {
     const {tenants, halfStarted, lateUsages} = await this.loader.load(revision);
     for (const tenant of tenants) this.tenants.add(tenant);
     await this.releases.load(tenants, revision);
+    await this.learned.load(tenants, revision);
+    await this.modes.load(tenants, revision);
     this.owned.add(
       store.watch(ALL_TENANTS_PREFIX, {fromRevision: revision + 1}, message => this.onWatch(message)),
     );
@@ -163,6 +223,7 @@ export class LeadTerm implements Disposable {
     this.owned.add(
       every(clock, settings.retentionMs, () => guarded(this.term, 'a sweep', () => this.sweep())),
     );
+    this.owned.add(every(clock, settings.learnedFlushMs, () => void this.learned.save()));
     for (const {tenant, id} of halfStarted) {
       logger.info('the start of a session was cut off; its tasks are removed', {session: id});
       await removeTasks(this.term, tenantKeys(tenant), id);
@@ -177,7 +238,10 @@ export class LeadTerm implements Disposable {
       }
     }
     for (const {tenant, attemptId} of lateUsages) this.lateUsages.note(tenant, attemptId);
-    for (const agent of this.term.fleet.agents.values()) this.releases.agentChanged(agent);
+    for (const agent of this.term.fleet.agents.values()) {
+      this.releases.agentChanged(agent);
+      this.calibrations.agentChanged(agent);
+    }
   }
 
   private async removeStrays(): Promise<void> {
@@ -193,6 +257,7 @@ export class LeadTerm implements Disposable {
 
   private tick(): void {
     this.timekeeper.tick();
+    this.modes.tick();
     this.lateUsages.settle().catch((error: unknown) => {
       if (!this.isOver) this.term.logger.warn('late spend is not counted yet', {error});
     });
@@ -231,7 +296,7 @@ export class LeadTerm implements Disposable {
   private forgetSession(session: SessionNode): void {
     for (const task of session.tasks.values()) {
       this.term.queue.remove(task);
-      task.attempt?.talk.end();
+      for (const attempt of presentAttempts(task)) attempt.talk.end();
     }
     this.conductor.forget(session);
     this.timekeeper.forget(session);
@@ -248,15 +313,18 @@ export class LeadTerm implements Disposable {
     this.tenants.add(session.tenant);
     session.held = false;
     this.term.fleet.addSession(session);
+    this.modes.adopt(session);
+    this.conductor.ranks.renew(session, nowOf(this.term));
     this.timekeeper.adopt(session.tasks.values());
     for (const task of session.tasks.values()) {
       for (const incarnation of task.lostOn) this.conductor.noteLoss(task, incarnation);
-      const {attempt} = task;
-      if (!attempt) continue;
-      this.timekeeper.watch(attempt);
-      if (!attempt.accepted) this.dispatcher.assign(attempt);
+      for (const attempt of presentAttempts(task)) {
+        this.timekeeper.watch(attempt);
+        if (!attempt.accepted) this.dispatcher.assign(attempt);
+      }
     }
     this.tasks.reconsider(session);
+    if (this.rollbacks.holds(session)) this.rollbacks.advance(session);
   }
 
   private confirmed(attempt: AttemptNode, worktree: WorktreePlace | undefined): void {
@@ -314,6 +382,7 @@ export class LeadTerm implements Disposable {
       this.conductor.evaluate(attempt.task);
     }
     this.releases.agentChanged(agent);
+    this.calibrations.agentChanged(agent);
     if (agent.live) this.conductor.returnLosses(agent.tenant, `${agent.id}/${agent.live.value.incarnation}`);
     this.conductor.schedule();
   }
@@ -331,6 +400,10 @@ export class LeadTerm implements Disposable {
     for (const tenant of this.tenants)
       this.retention.sweep(tenant).catch((error: unknown) => {
         if (!this.isOver) this.term.logger.warn('old sessions could not be deleted', {tenant, error});
+      });
+    for (const tenant of this.tenants)
+      this.cache.sweep(tenant).catch((error: unknown) => {
+        if (!this.isOver) this.term.logger.warn('kept results could not be looked through', {tenant, error});
       });
   }
 }

@@ -11,11 +11,13 @@ import {Plan, type TaskSpecification} from '../protocol/plan/plan.ts';
 import {CoordinatorError, describeError, isCoordinatorError} from '../runtime/errors.ts';
 import type {KeyValue, Store} from '../store/store.ts';
 import type {Approvals} from './approvals.ts';
+import {placeOf} from './assignments.ts';
 import {FAILURE_HANDLING} from './failurePolicy.ts';
-import type {AgentNode, SessionNode, TaskNode} from './fleet.ts';
+import {type AgentNode, presentAttempts, type SessionNode, type TaskNode} from './fleet.ts';
 import {mergeTask} from './implicitTasks.ts';
 import {attemptNode, leastOfNext, linkSession, plannedTasks, sessionNode, taskNode} from './nodes.ts';
 import {reportedResult} from './steering.ts';
+import {subjectNodes} from './subjects/subjectNodes.ts';
 import type {Term} from './term.ts';
 
 const PAGE = 2000;
@@ -105,6 +107,7 @@ export class Loader {
       nodes.push(taskNode(session, spec, stored.record, stored.mod));
     }
     nodes.push(...mergeNodes(session, nodes, tasks, attempts));
+    nodes.push(...subjectNodes(session, nodes, tasks, attempts));
     const known = new Set(nodes.map(node => node.key));
     this.strays.push(
       ...[...tasks.keys()].map(id => session.keys.task(session.id, id)).filter(key => !known.has(key)),
@@ -125,8 +128,7 @@ export class Loader {
   /** Takes back what loading the session did. */
   unload(session: SessionNode): void {
     const {fleet, allotments} = this.term;
-    for (const {attempt} of session.tasks.values()) {
-      if (!attempt) continue;
+    for (const attempt of [...session.tasks.values()].flatMap(presentAttempts)) {
       attempt.agent.attempts.delete(attempt);
       allotments.release(session, attempt.record.id);
     }
@@ -209,16 +211,17 @@ export class Loader {
       if (!task) continue;
       for (const {record, mod} of list) {
         spentUsd += (record.counted ?? record.usage).costUsd;
+        countBackup(session, record);
         const agent = fleet.agent(session.tenant, record.agentId);
-        const region = agent.record?.instance.metadata.region ?? '';
-        task.lastAgent = {id: record.agentId, region};
+        if (!isBeside(task.record, record)) task.lastAgent = placeOf(agent);
         if (record.id === task.record.recheck?.attemptId) task.recheckedResult = reportedResult(record);
         if (record.state === 'ended') rememberEnded(task, agent, record);
-        else if (record.id === task.record.currentAttempt) {
+        else if (isPresentIn(task.record, record.id)) {
           const live = await store.get(session.keys.live(record.id), {atRevision: revision});
           const attempt = attemptNode(task, agent, record, mod, live?.createRevision ?? 0);
           attempt.accepted = record.state !== 'assigned';
-          task.attempt = attempt;
+          if (record.id === task.record.currentAttempt) task.attempt = attempt;
+          else task.backup = attempt;
           this.term.allotments.take(attempt);
           agent.attempts.add(attempt);
         }
@@ -240,7 +243,7 @@ function isOfStore(error: unknown): boolean {
   );
 }
 
-interface StoredTasks {
+export interface StoredTasks {
   readonly tasks: ReadonlyMap<string, {record: TaskRecord; mod: number}>;
   readonly attempts: ReadonlyMap<string, {record: AttemptRecord; mod: number}[]>;
 }
@@ -273,6 +276,22 @@ function mergeNodes(
   return merges;
 }
 
+function isPresentIn({currentAttempt, backupAttempt}: TaskRecord, id: string): boolean {
+  return id === currentAttempt || id === backupAttempt;
+}
+
+/** It is or was one of two, and what became of its task does not come from it. */
+function isBeside({currentAttempt, lastAttempt}: TaskRecord, {id, rival, backupOf}: AttemptRecord): boolean {
+  return (rival !== undefined || backupOf !== undefined) && id !== (currentAttempt ?? lastAttempt);
+}
+
+function countBackup({speculation}: SessionNode, {backupOf, outcome, usage, counted}: AttemptRecord): void {
+  if (!backupOf) return;
+  speculation.begun += 1;
+  if (outcome === 'succeeded') speculation.won += 1;
+  speculation.spentUsd += (counted ?? usage).costUsd;
+}
+
 /** What an attempt that is over means for those that follow. Attempts come in order of their numbers. */
 function rememberEnded(task: TaskNode, agent: AgentNode, record: AttemptRecord): void {
   const {failure} = record;
@@ -283,6 +302,8 @@ function rememberEnded(task: TaskNode, agent: AgentNode, record: AttemptRecord):
     task.avoid = [...new Set([...task.avoid, record.agentId])].sort();
   // An agent that is back already has had its loss returned.
   const isBack = agent.live?.value.incarnation === record.agentIncarnation;
-  if ((record.outcome === 'lost' || record.outcome === 'stale') && !isBack)
+  // The loss of one of two cost nothing that could be given back.
+  const wasAlone = record.rival === undefined && !record.backup;
+  if ((record.outcome === 'lost' || record.outcome === 'stale') && !isBack && wasAlone)
     task.lostOn.add(`${record.agentId}/${record.agentIncarnation}`);
 }

@@ -2,6 +2,7 @@
 import {placementRule} from '../balancing/placementRules.ts';
 import {AttemptRecord} from '../protocol/model/attempt.ts';
 import {tenantKeys} from '../protocol/model/keys.ts';
+import {modesOf} from '../protocol/model/mode.ts';
 import {parseRecord, RECORD_VERSION} from '../protocol/model/record.ts';
 import type {SessionRecord} from '../protocol/model/session.ts';
 import {type Failure, RESULT_TASK_ID, type TaskRecord} from '../protocol/model/task.ts';
@@ -38,11 +39,14 @@ export function sessionNode(tenant: string, plan: Plan, record: SessionRecord, m
     keys: tenantKeys(tenant),
     plan,
     rule,
+    modes: modesOf('hybrid', record.mode ?? plan.mode),
     record,
     mod,
     tasks: new Map(),
     counts: emptyCounts(),
+    aside: 0,
     spentUsd: record.spentUsd,
+    speculation: {begun: 0, won: 0, spentUsd: 0},
     dirty: false,
     closed: false,
     held: false,
@@ -72,6 +76,7 @@ export function newTaskRecord(
     losses: 0,
     usage: NO_USAGE,
     origin,
+    ...(spec.parent && {parentTaskId: spec.parent.taskId}),
   };
 }
 
@@ -91,7 +96,10 @@ export function taskNode(
     missing: 0,
     doomed: 0,
     rank: 0,
+    traits: undefined,
+    rule: placementRule(record.strategy ?? spec.strategy ?? ''),
     attempt: undefined,
+    backup: undefined,
     busy: false,
     wanted: undefined,
     avoid: [],
@@ -103,8 +111,12 @@ export function taskNode(
     refunds: 0,
     answer: undefined,
     mergedBy: undefined,
+    subject: undefined,
+    reuse: undefined,
+    advice: undefined,
     queuedIn: undefined,
     ticket: 0,
+    queuedRank: 0,
     readySince: 0,
     readyAt: 0,
   };
@@ -131,17 +143,24 @@ export function growSession(
   session.plan = plan;
   for (const node of added) addTask(node);
   for (const node of added) linkDependencies(node);
+  for (const spec of plan.tasks) {
+    const known = session.tasks.get(spec.id);
+    if (known && known.spec !== spec) respecify(known, spec);
+  }
   const result = session.tasks.get(RESULT_TASK_ID);
   const spec = result && resultTask(plan);
-  if (spec) {
-    unlinkDependencies(result);
-    result.spec = spec;
-    linkDependencies(result);
-  }
+  if (spec) respecify(result, spec);
   rankTasks(session, durations);
 }
 
-function rankTasks(session: SessionNode, durations: DurationModel): void {
+function respecify(node: TaskNode, spec: TaskSpecification): void {
+  unlinkDependencies(node);
+  node.spec = spec;
+  linkDependencies(node);
+}
+
+/** Upward ranks of all tasks of the session. */
+export function rankTasks(session: SessionNode, durations: DurationModel): void {
   const nodes = [...session.tasks.values()];
   const specs = nodes.map(node => node.spec);
   const ranks = upwardRanks(specs, index => durations(specs[index] as TaskSpecification));
@@ -196,6 +215,7 @@ export function takeAttempt(attempt: AttemptNode, kv: KeyValue): boolean {
   const spent = record.usage.costUsd - attempt.record.usage.costUsd;
   if (spent !== 0) {
     session.spentUsd += spent;
+    if (record.backupOf) session.speculation.spentUsd += spent;
     session.dirty = true;
   }
   attempt.record = record;

@@ -2,6 +2,7 @@
 import {type CapabilityRequirement, satisfies} from '../protocol/capability.ts';
 import type {AffinityRule} from '../protocol/context.ts';
 import type {AgentRecord} from '../protocol/model/agent.ts';
+import type {SessionModes} from '../protocol/model/mode.ts';
 import type {TaskRecord} from '../protocol/model/task.ts';
 import type {TaskSpecification} from '../protocol/plan/plan.ts';
 
@@ -10,6 +11,8 @@ export interface Requirement {
   readonly text: string;
   /** What is so of all that do not meet it. */
   readonly others?: string;
+  /** It asks for one session's sake: agents may be reserved. */
+  readonly ofSession?: true;
   meets(agent: AgentRecord): boolean;
   /** What an agent that does not meet it lacks, and how that is mended. */
   lack?(agent: AgentRecord): string | undefined;
@@ -19,7 +22,7 @@ export interface Requirement {
 export interface SessionTraits {
   readonly id: string;
   readonly rehearsal: boolean;
-  readonly mode: 'internal' | 'external' | 'hybrid' | 'auto';
+  readonly modes: SessionModes;
 }
 
 const TAKES_WORK: Requirement = {
@@ -86,6 +89,7 @@ export function requirementsOf(spec: TaskSpecification, session: SessionTraits):
     {
       text: 'is free for this session',
       others: 'all are reserved for others',
+      ofSession: true,
       meets: ({instance: {metadata}}) =>
         metadata.reservedFor === undefined || metadata.reservedFor === session.id,
     },
@@ -97,9 +101,14 @@ export function requirementsOf(spec: TaskSpecification, session: SessionTraits):
       meets: agent => isClaudeReady(agent, session.rehearsal),
       lack: lackOfClaude,
     });
-  for (const mode of [requires.mode, session.mode])
-    if (mode === 'internal' || mode === 'external')
-      list.push({text: `is ${mode}`, meets: agent => agent.mode === mode});
+  const {mode} = requires;
+  if (mode === 'internal' || mode === 'external')
+    list.push({text: `is ${mode}`, meets: agent => agent.mode === mode});
+  for (const only of session.modes.only)
+    list.push({
+      text: `is ${only}, which the mode of the session or of the coordinator demands (see mcpx mode)`,
+      meets: agent => agent.mode === only,
+    });
   if (requires.region !== undefined) list.push(inRegion([requires.region]));
   for (const tag of requires.tags ?? [])
     list.push({text: `has the tag "${tag}"`, meets: agent => agent.instance.metadata.tags.includes(tag)});

@@ -8,6 +8,7 @@ import type {Releases} from './releases.ts';
 import type {Term} from './term.ts';
 
 const STEP = 100;
+const KEPT_CALIBRATIONS = 20;
 
 /** Ended sessions that are to go: beyond `keep` of them, newest kept first, or ended before `endedBefore`. Pure. */
 export function expiredSessions(
@@ -15,10 +16,22 @@ export function expiredSessions(
   keep: number,
   endedBefore: number,
 ): SessionRecord[] {
-  return sessions
+  const ended = sessions
     .filter(session => FINAL_SESSION_STATES.has(session.state))
-    .sort((a, b) => endOf(b) - endOf(a))
-    .filter((session, index) => index >= keep || endOf(session) < endedBefore);
+    .sort((a, b) => endOf(b) - endOf(a));
+  const expired = (of: SessionRecord[], most: number): SessionRecord[] =>
+    of.filter((session, index) => index >= most || endOf(session) < endedBefore);
+  return [
+    ...expired(
+      ended.filter(({calibrates}) => calibrates === undefined),
+      keep,
+    ),
+    // A fleet that joins must not push out what people want to see.
+    ...expired(
+      ended.filter(({calibrates}) => calibrates !== undefined),
+      Math.min(keep, KEPT_CALIBRATIONS),
+    ),
+  ];
 }
 
 function endOf(session: SessionRecord): number {
@@ -79,6 +92,7 @@ export class Retention {
       keys.sessionTranscripts(id),
       keys.approvals(id),
       keys.refusals(id),
+      keys.checkpoints(id),
       keys.memory(id),
       keys.memoryDeletions(id),
       keys.memoryLives(id),

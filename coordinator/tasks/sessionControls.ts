@@ -5,12 +5,15 @@ import {tenantKeys} from '../protocol/model/keys.ts';
 import {FINAL_SESSION_STATES, SessionRecord} from '../protocol/model/session.ts';
 import type {Principal} from '../security/principal.ts';
 import {putRecord, readRecord, type Stored, unchanged} from '../store/records.ts';
+import type {Admission} from './admission.ts';
 import type {Approvals} from './approvals.ts';
 import {leadLost} from './committer.ts';
 import type {Conductor} from './conductor.ts';
 import {isFinalTask, type SessionNode, type TaskNode} from './fleet.ts';
 import type {Loader} from './loader.ts';
 import type {Releases} from './releases.ts';
+import {rollbackIntent} from './rollback/rollbackIntent.ts';
+import {isRollingBack, pointsOf} from './rollback/rollbackScope.ts';
 import {type AuditAction, commitAudited, type SessionWriter} from './sessions.ts';
 import type {TaskAdditions} from './taskAdditions.ts';
 import {type RevivingAction, type TaskControls, taskOf} from './taskControls.ts';
@@ -26,6 +29,7 @@ export interface ControlParts {
   readonly additions: TaskAdditions;
   readonly loader: Loader;
   readonly releases: Releases;
+  readonly admission: Admission;
   /** A session that had ended runs again. */
   readonly adopt: (session: SessionNode) => void;
 }
@@ -38,15 +42,16 @@ type Action<K extends SessionControl['action']['kind']> = Extract<SessionControl
 export class SessionControls {
   constructor(private readonly parts: ControlParts) {}
 
-  /** Ending a session that has ended changes nothing. Errors: `notFound`, `notAvailable` (rollback). */
-  async end({sessionId, mode, reason}: SessionEnd, principal: Principal): Promise<SessionRecord> {
-    if (mode === 'rollback')
-      throw new ProtocolError('notAvailable', 'rolling a session back is not available; cancel it instead');
+  /** Ending a session that has ended changes nothing, but it may be rolled back. Errors: `notFound`, `invalidParams` (no such point). */
+  async end(params: SessionEnd, principal: Principal): Promise<SessionRecord> {
+    const {sessionId, mode, reason} = params;
+    if (mode === 'rollback') return this.rollBack(params, principal);
     const session = await this.unfinished(sessionId, principal);
     if (!session)
       return this.parts.term.fleet.unloadable.has(`${principal.tenant}/${sessionId}`)
         ? endUnloadable(this.parts.term, sessionId, principal, reason)
         : (await this.ended(sessionId, principal)).value;
+    if (isRollingBack(session)) return session.record;
     const endMode = session.record.endMode === 'cancel' ? 'cancel' : mode;
     const record = await this.parts.sessions.update(
       session,
@@ -65,6 +70,51 @@ export class SessionControls {
     );
     this.parts.tasks.reconsider(session);
     return record;
+  }
+
+  /** Its attempts are stopped, then what its tasks did is undone, the last first. One that has ended is taken up again for that. */
+  private async rollBack(params: SessionEnd, principal: Principal): Promise<SessionRecord> {
+    const {sessionId, reason, syncPoint} = params;
+    const {sessions, tasks, loader, adopt, term} = this.parts;
+    const audit: AuditAction = {
+      action: 'session.rollback',
+      principal: principal.id,
+      detail: {
+        mode: 'rollback',
+        ...(syncPoint === undefined ? {} : {syncPoint}),
+        ...(reason === undefined ? {} : {reason}),
+      },
+    };
+    const intent = (): Partial<SessionRecord> =>
+      rollbackIntent(syncPoint, principal.id, term.clock.wallNow(), reason);
+    const session = await this.unfinished(sessionId, principal);
+    if (session) {
+      requirePoint(session, syncPoint);
+      if (isRollingBack(session)) return session.record;
+      const record = await sessions.update(session, intent, audit);
+      tasks.reconsider(session);
+      return record;
+    }
+    const ended = await this.ended(sessionId, principal);
+    if (ended.value.state === 'rolledBack' && ended.value.rollback?.syncPoint === syncPoint)
+      return ended.value;
+    const loaded = await sessions.alone(() => this.load(sessionId, principal));
+    return tasks.inTurn(loaded, async () => {
+      let record: SessionRecord;
+      try {
+        requirePoint(loaded, syncPoint);
+        record = await sessions.update(
+          loaded,
+          () => ({...intent(), endedAt: undefined, result: undefined}),
+          audit,
+        );
+      } catch (error) {
+        loader.unload(loaded);
+        throw error;
+      }
+      adopt(loaded);
+      return record;
+    });
   }
 
   /** Errors: `notFound`, `conflict` when the session or the task is in no state for it. */
@@ -114,6 +164,8 @@ export class SessionControls {
         return this.parts.additions.add(session, action.tasks, audit);
       case 'cancelTask':
         return this.cancelTask(session, action, audit);
+      case 'close':
+        return this.close(session, audit);
       case 'budget':
         return this.raiseBudget(session, action, audit);
       case 'release':
@@ -137,6 +189,14 @@ export class SessionControls {
       () => ({state: 'paused', pauseReason: 'person'}),
       audit,
     );
+    this.parts.tasks.reconsider(session);
+    return record;
+  }
+
+  /** One that is not open is none the worse for it. */
+  private async close(session: SessionNode, audit: AuditAction): Promise<SessionRecord> {
+    if (!session.record.open) return session.record;
+    const record = await this.parts.sessions.update(session, () => ({open: undefined}), audit);
     this.parts.tasks.reconsider(session);
     return record;
   }
@@ -200,14 +260,21 @@ export class SessionControls {
         'conflict',
         `session ${ended.value.id} has succeeded: there is nothing to retry`,
       );
-    const session = await sessions.alone(() => this.load(ended.value.id, principal));
+    const session = await this.loadAdmitted(ended.value.id, principal);
     return tasks.inTurn(session, async () => {
-      const patch = {state: 'running', endedAt: undefined, failure: undefined, result: undefined} as const;
+      const patch = {
+        state: 'running',
+        endedAt: undefined,
+        failure: undefined,
+        result: undefined,
+        rollback: undefined,
+      } as const;
       let record: SessionRecord;
       try {
         if (action.kind === 'resume' || action.kind === 'retryTask') checkBudget(this.parts.term, session);
         if (action.kind === 'resume') {
-          await tasks.storeReopened(failedTasks(session, ended.value.state === 'cancelled'));
+          // A failed session has none that its end cancelled.
+          await tasks.storeReopened(failedTasks(session, ended.value.state !== 'failed'));
           record = await sessions.update(session, () => patch, audit);
         } else record = await tasks.revive(taskOf(session, action.taskId), action, audit, patch);
       } catch (error) {
@@ -217,6 +284,13 @@ export class SessionControls {
       adopt(session);
       return record;
     });
+  }
+
+  /** It is one more that is open. */
+  private async loadAdmitted(sessionId: string, principal: Principal): Promise<SessionNode> {
+    const {admission, sessions} = this.parts;
+    const place = admission.open({tenant: principal.tenant, sessions: 1, tasks: 0});
+    return sessions.alone(() => this.load(sessionId, principal)).finally(() => place.dispose());
   }
 
   /** The session of a record that nobody changes meanwhile. */
@@ -287,6 +361,16 @@ export class SessionControls {
   }
 }
 
+function requirePoint(session: SessionNode, syncPoint: string | undefined): void {
+  const known = pointsOf(session);
+  if (syncPoint === undefined || known.includes(syncPoint)) return;
+  throw new ProtocolError(
+    'invalidParams',
+    `the plan of session ${session.id} has no synchronisation point "${syncPoint}"${known.length > 0 ? `; it has ${known.join(', ')}` : ''}. Nothing was undone`,
+    {field: 'syncPoint'},
+  );
+}
+
 function checkBudget({budgets}: Term, session: SessionNode): void {
   if (budgets.isSessionSpent(session))
     throw new ProtocolError('conflict', `the budget of session ${session.id} is spent: raise it first`, {
@@ -298,7 +382,8 @@ function checkBudget({budgets}: Term, session: SessionNode): void {
 /** Failed tasks and those that were held back by them; with `cancelled` also those that a person or the session's end cancelled. */
 function failedTasks(session: SessionNode, cancelled: boolean): TaskNode[] {
   return [...session.tasks.values()].filter(({record}) => {
-    if (record.state === 'failed') return true;
+    if (record.about) return false;
+    if (record.state === 'failed' || record.state === 'rolledBack') return true;
     return record.state === 'cancelled' && (cancelled || record.failure?.kind === 'dependency');
   });
 }

@@ -6,7 +6,7 @@ import {isCoordinatorError} from '../runtime/errors.ts';
 import {canonicalJson} from '../runtime/json.ts';
 import {resultBundles} from './bundles.ts';
 import {sourcesOf} from './dispatcher.ts';
-import {isWorkedOff, type SessionNode} from './fleet.ts';
+import {isKeptOpen, isWorkedOff, type SessionNode} from './fleet.ts';
 import {sessionOutcome} from './sessionOutcome.ts';
 import type {AuditAction, SessionPatch, SessionWriter} from './sessions.ts';
 import type {Term} from './term.ts';
@@ -25,7 +25,7 @@ export class SessionEnds {
 
   /** Call whenever the last task may have come to its end. */
   workedOff(session: SessionNode): void {
-    if (this.finishing.has(session) || session.closed) return;
+    if (this.finishing.has(session) || session.closed || isKeptOpen(session)) return;
     this.finishing.add(session);
     this.finish(session)
       .catch((error: unknown) => {
@@ -42,11 +42,12 @@ export class SessionEnds {
     const outcome = sessionOutcome(session);
     const result = outcome.state === 'succeeded' ? await this.result(session) : undefined;
     const patch = (): Partial<SessionRecord> | undefined =>
-      isWorkedOff(session) && !session.held
+      isWorkedOff(session) && !session.held && !isKeptOpen(session)
         ? {
             ...outcome,
             result,
             endedAt: clock.wallNow(),
+            open: undefined,
             endingAs: undefined,
             endMode: undefined,
             pauseReason: undefined,

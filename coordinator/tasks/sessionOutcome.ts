@@ -14,16 +14,21 @@ const REASON_CHARS = 300;
 
 export function sessionOutcome(session: SessionNode): SessionOutcome {
   const {record, counts} = session;
-  if (counts.succeeded === counts.total) return {state: 'succeeded', failure: undefined};
+  const isEmptied = counts.total === 0 && record.endingAs !== undefined;
+  if (counts.succeeded === counts.total && !isEmptied) return {state: 'succeeded', failure: undefined};
   const failed = named(session, task => task.state === 'failed');
   const cancelled = named(session, task => task.state === 'cancelled' && task.failure?.kind !== 'dependency');
-  const held = counts.cancelled - cancelled.count;
+  const undone = named(session, task => task.state === 'rolledBack');
+  const held = counts.cancelled - cancelled.count - undone.count;
   const parts: string[] = [];
   if (record.endingAs !== undefined && record.failure !== undefined) parts.push(record.failure);
   if (failed.count > 0) parts.push(`${failed.count} of ${counts.total} tasks failed: ${failed.text}`);
+  if (undone.count > 0) parts.push(`${undone.count} rolled back: ${undone.text}`);
   if (cancelled.count > 0) parts.push(`${cancelled.count} cancelled: ${cancelled.text}`);
   if (held > 0) parts.push(`${held} never started because they depend on these`);
-  const state = record.endingAs ?? (failed.count > 0 || record.state !== 'ending' ? 'failed' : 'cancelled');
+  const state =
+    record.endingAs ??
+    (failed.count + undone.count > 0 || record.state !== 'ending' ? 'failed' : 'cancelled');
   return {state, failure: parts.join('\n').slice(0, 8192)};
 }
 
@@ -31,7 +36,7 @@ function named(session: SessionNode, isMeant: (task: TaskRecord) => boolean): {c
   let count = 0;
   const texts: string[] = [];
   for (const {record} of session.tasks.values()) {
-    if (!isMeant(record)) continue;
+    if (record.about || !isMeant(record)) continue;
     count += 1;
     if (texts.length < NAMED) texts.push(`${record.id}${reason(record)}`);
   }

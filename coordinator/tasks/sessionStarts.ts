@@ -3,7 +3,6 @@
  * that was cut off before that leaves tasks without a session, which the next lead removes.
  */
 import type * as z from 'zod';
-import {PLACEMENT_RULE_NAMES, placementRule} from '../balancing/placementRules.ts';
 import type {SessionStart, SessionStarted} from '../protocol/commands/session.ts';
 import {ProtocolError} from '../protocol/errors.ts';
 import type {QualityGateConfig} from '../protocol/gate.ts';
@@ -12,19 +11,24 @@ import {type TenantKeys, tenantKeys} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import {SessionRecord} from '../protocol/model/session.ts';
 import {graphProblems} from '../protocol/plan/graph.ts';
-import {Plan} from '../protocol/plan/plan.ts';
+import {Plan, type TaskSpecification} from '../protocol/plan/plan.ts';
 import {RESERVED_SECRET} from '../protocol/plan/schema.ts';
+import {expandPlan, partTaskId} from '../protocol/plan/split.ts';
 import {isCoordinatorError} from '../runtime/errors.ts';
 import {canonicalJson} from '../runtime/json.ts';
 import type {Principal} from '../security/principal.ts';
 import {absent, putRecord, readRecord} from '../store/records.ts';
 import type {Op} from '../store/store.ts';
+import type {Admission} from './admission.ts';
 import {leadLost} from './committer.ts';
 import {emptyCounts, type SessionNode, type TaskNode} from './fleet.ts';
 import {linkSession, newTaskRecord, plannedTasks, sessionNode, taskNode} from './nodes.ts';
+import {requireRule} from './placing/strategies.ts';
 import {commitAudited} from './sessions.ts';
 import type {Term} from './term.ts';
 
+/** A request, with what it is for where that is not its sender's. */
+type Starting = SessionStart & Pick<SessionRecord, 'calibrates'>;
 type Started = z.infer<typeof SessionStarted>;
 
 const PROBLEMS_NAMED = 10;
@@ -39,15 +43,20 @@ export class SessionStarts {
 
   constructor(
     private readonly term: Term,
+    private readonly admission: Admission,
     private readonly adopt: (session: SessionNode) => void,
   ) {}
 
   /**
    * Starts the session, or finds that it was started with this very plan. Errors: `invalidParams` (the plan has problems), `conflict` (the id is
-   * taken by another plan), `notFound` (the plan's artifact).
+   * taken by another plan), `notFound` (the plan's artifact), `overloaded` and `tooLarge` (more than may be open at once).
    */
-  async start(params: SessionStart, principal: Principal): Promise<Started> {
-    const plan = await this.planOf(params, principal.tenant);
+  async start(
+    params: SessionStart,
+    principal: Principal,
+    purpose: Pick<SessionRecord, 'calibrates'> = {},
+  ): Promise<Started> {
+    const plan = expandPlan(await this.planOf(params, principal.tenant));
     checkPlan(plan, params);
     const digest = await this.term.plans.put(principal.tenant, canonicalJson(plan));
     const name = `${principal.tenant}/${params.sessionId}`;
@@ -56,7 +65,9 @@ export class SessionStarts {
       if (present.digest !== digest) throw taken(params.sessionId);
       return {...(await present.started), created: false};
     }
-    const started = this.create(params, plan, digest, principal).finally(() => this.running.delete(name));
+    const started = this.create({...params, ...purpose}, plan, digest, principal).finally(() =>
+      this.running.delete(name),
+    );
     this.running.set(name, {digest, started});
     return started;
   }
@@ -79,19 +90,29 @@ export class SessionStarts {
     return parsed.data;
   }
 
-  private async create(
-    params: SessionStart,
-    plan: Plan,
-    digest: string,
-    principal: Principal,
-  ): Promise<Started> {
-    const keys = tenantKeys(principal.tenant);
-    const key = keys.session(params.sessionId);
+  private async create(params: Starting, plan: Plan, digest: string, principal: Principal): Promise<Started> {
+    const key = tenantKeys(principal.tenant).session(params.sessionId);
     const existing = await readRecord(this.term.store, SessionRecord, key);
     if (existing) {
       if (existing.value.plan !== digest) throw taken(params.sessionId);
       return {session: existing.value, created: false};
     }
+    // Whoever repeats an accepted start is answered above, whatever the bounds.
+    const place = this.admission.open({
+      tenant: principal.tenant,
+      sessions: 1,
+      tasks: plannedTasks(plan).length,
+    });
+    try {
+      return await this.store(params, plan, digest, principal);
+    } finally {
+      place.dispose();
+    }
+  }
+
+  private async store(params: Starting, plan: Plan, digest: string, principal: Principal): Promise<Started> {
+    const keys = tenantKeys(principal.tenant);
+    const key = keys.session(params.sessionId);
     const record = this.newRecord(params, plan, digest, principal);
     const session = sessionNode(principal.tenant, plan, record, 0);
     const specs = plannedTasks(plan);
@@ -118,7 +139,7 @@ export class SessionStarts {
     return {session: stored, created: true};
   }
 
-  private newRecord(params: SessionStart, plan: Plan, digest: string, principal: Principal): SessionRecord {
+  private newRecord(params: Starting, plan: Plan, digest: string, principal: Principal): SessionRecord {
     return {
       v: RECORD_VERSION,
       principal: principal.id,
@@ -130,6 +151,9 @@ export class SessionStarts {
       createdAt: this.term.clock.wallNow(),
       keep: params.keep,
       rehearsal: params.rehearsal,
+      noCache: params.noCache || undefined,
+      open: params.open || undefined,
+      calibrates: params.calibrates,
       strategy: plan.strategy,
       budgetUsd: plan.budgetUsd,
       spentUsd: 0,
@@ -167,7 +191,11 @@ export async function removeTasks(term: Term, keys: TenantKeys, sessionId: strin
 }
 
 /** Throws `invalidParams`: what cannot be run is refused before anything is stored. */
-export function checkPlan(plan: Plan, params: Pick<SessionStart, 'workspace'>): void {
+export function checkPlan(plan: Plan, params: Pick<SessionStart, 'workspace' | 'open'>): void {
+  if (plan.tasks.length === 0 && !params.open)
+    throw new ProtocolError('invalidParams', 'a plan needs at least one task, unless its session is open', {
+      field: 'plan.tasks',
+    });
   const bytes = Buffer.byteLength(JSON.stringify(params.workspace ?? null));
   if (bytes > MAX_WORKSPACE_BYTES)
     throw new ProtocolError(
@@ -175,12 +203,9 @@ export function checkPlan(plan: Plan, params: Pick<SessionStart, 'workspace'>): 
       `the description of the workspace has ${bytes} bytes, at most ${MAX_WORKSPACE_BYTES} fit: send one bundle with few prerequisites`,
       {field: 'workspace', bytes, maxBytes: MAX_WORKSPACE_BYTES},
     );
-  if (!placementRule(plan.strategy))
-    throw new ProtocolError(
-      'invalidParams',
-      `the strategy "${plan.strategy}" is not known; known are ${PLACEMENT_RULE_NAMES.join(', ')}`,
-      {field: 'plan.strategy', known: PLACEMENT_RULE_NAMES},
-    );
+  requireRule(plan.strategy, 'plan.strategy');
+  for (const {strategy} of plan.tasks)
+    if (strategy !== undefined) requireRule(strategy, 'plan.tasks.strategy');
   if (plan.workspace.kind === 'git' && !params.workspace)
     throw new ProtocolError(
       'invalidParams',
@@ -189,7 +214,8 @@ export function checkPlan(plan: Plan, params: Pick<SessionStart, 'workspace'>): 
         field: 'workspace',
       },
     );
-  const reserved = plan.tasks.find(task => !USER_TASK_ID.test(task.id));
+  const ids = new Set(plan.tasks.map(({id}) => id));
+  const reserved = plan.tasks.find(task => !USER_TASK_ID.test(task.id) && !isPart(task, ids));
   if (reserved)
     throw new ProtocolError('invalidParams', `"${reserved.id}" cannot be the id of a task`, {
       field: 'plan.tasks',
@@ -203,7 +229,9 @@ export function checkPlan(plan: Plan, params: Pick<SessionStart, 'workspace'>): 
         field: `plan.tasks[${index}].secrets`,
       });
   });
-  const [problem] = graphProblems(plan.tasks);
+  const [problem] = graphProblems(
+    plan.tasks.map(({id, dependsOn, after = []}) => ({id, dependsOn: [...dependsOn, ...after]})),
+  );
   if (!problem) return;
   const id = plan.tasks[problem.node]?.id ?? '';
   const text =
@@ -213,6 +241,11 @@ export function checkPlan(plan: Plan, params: Pick<SessionStart, 'workspace'>): 
         ? `task "${id}" depends on "${problem.id}", which does not exist`
         : `tasks depend on each other in a circle: ${problem.path.join(' -> ')}`;
   throw new ProtocolError('invalidParams', text, {field: `plan.tasks[${problem.node}]`});
+}
+
+/** A part is named by its parent and its number. */
+function isPart({id, parent}: TaskSpecification, ids: ReadonlySet<string>): boolean {
+  return parent !== undefined && id === partTaskId(parent.taskId, parent.index) && ids.has(parent.taskId);
 }
 
 /** The evidence of a gate is kept under its name. */

@@ -86,12 +86,13 @@ export class SessionWriter {
     if (!changed) return session.record;
     const also = beside?.compose();
     session.dirty = false;
-    const {spentUsd} = session;
+    const {spentUsd, speculation} = session;
     const record: SessionRecord = {
       ...session.record,
       principal: this.term.principal,
       counts: {...session.counts},
       spentUsd,
+      ...(speculation.begun > 0 && {speculation: {...speculation}}),
       ...changed,
     };
     const key = session.keys.session(session.id);
@@ -132,7 +133,7 @@ function isDue(session: SessionNode): boolean {
  * after an unknown outcome tells whether it was applied.
  */
 export async function commitAudited(
-  term: Term,
+  term: Pick<Term, 'store' | 'committer' | 'auditedTxn' | 'clock' | 'signal'>,
   compare: readonly Compare[],
   ops: readonly Op[],
   audit: AuditEntry,

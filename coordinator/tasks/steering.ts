@@ -23,7 +23,8 @@ export type SteeredResult =
 const refused = (message: string): Refused => ({kind: 'refused', message});
 
 export function mayReopen({record}: TaskNode): boolean {
-  return record.state === 'failed' || record.state === 'cancelled';
+  const {state} = record;
+  return !record.about && (state === 'failed' || state === 'cancelled' || state === 'rolledBack');
 }
 
 /** A fresh start after an end; at once instead of later for one that waits. */
@@ -31,12 +32,20 @@ export function retried(task: TaskNode, note?: TaskNote): Steered {
   const {record, spec} = task;
   const {state, waitingFor} = record;
   const noted = {note: note ?? record.note};
+  if (record.about && isFinalTask(task))
+    return refused(
+      `task ${spec.id} begins anew when the gates of task ${record.about.taskId} do: rerun those`,
+    );
   if (mayReopen(task))
     return {
       kind: 'task',
       task: taskTransition(record, 'reopen', {
         ...NOTHING_ASKED,
         ...noted,
+        undo: undefined,
+        rolledBack: undefined,
+        result: undefined,
+        cached: undefined,
         retries: 0,
         losses: 0,
         endedAt: undefined,

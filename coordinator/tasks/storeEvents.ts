@@ -4,7 +4,7 @@ import {ALL_TENANTS_PREFIX} from '../protocol/model/keys.ts';
 import {parseRecord} from '../protocol/model/record.ts';
 import type {StoreEvent} from '../store/store.ts';
 import type {Approvals} from './approvals.ts';
-import type {AgentNode, AttemptNode} from './fleet.ts';
+import {type AgentNode, type AttemptNode, presentAttempts} from './fleet.ts';
 import {takeAttempt} from './nodes.ts';
 import type {Term} from './term.ts';
 
@@ -57,8 +57,9 @@ export class StoreEvents {
 
   private takeAttempt(tenant: string, name: string, {kind, key, kv}: StoreEvent): void {
     const [sessionId = '', taskId = ''] = name.split('/', 2);
-    const attempt = this.term.fleet.session(tenant, sessionId)?.tasks.get(taskId)?.attempt;
-    if (attempt?.key !== key || kind === 'delete' || kv.modRevision <= attempt.mod) return;
+    const task = this.term.fleet.session(tenant, sessionId)?.tasks.get(taskId);
+    const attempt = task && presentAttempts(task).find(one => one.key === key);
+    if (!attempt || kind === 'delete' || kv.modRevision <= attempt.mod) return;
     if (attempt.task.busy) attempt.seen = kv;
     else if (takeAttempt(attempt, kv)) this.changes.attemptChanged(attempt);
   }
@@ -79,7 +80,7 @@ export class StoreEvents {
     agent.version += 1;
     this.changes.agentChanged(agent);
     if (agent.record || agent.live || agent.attempts.size > 0 || agent.reserved > 0) return;
-    fleet.agents.delete(`${agent.tenant}/${agent.id}`);
+    fleet.dropAgent(agent);
     scheduler.forget(agent);
   }
 

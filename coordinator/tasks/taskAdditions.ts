@@ -6,9 +6,11 @@ import {ProtocolError} from '../protocol/errors.ts';
 import type {SessionRecord} from '../protocol/model/session.ts';
 import {RESULT_TASK_ID} from '../protocol/model/task.ts';
 import {MAX_PLAN_TASKS, type Plan, type TaskSpecification} from '../protocol/plan/plan.ts';
+import {expandTasks} from '../protocol/plan/split.ts';
 import {canonicalJson} from '../runtime/json.ts';
 import {putRecord} from '../store/records.ts';
 import type {Op} from '../store/store.ts';
+import type {Admission} from './admission.ts';
 import {leadLost} from './committer.ts';
 import type {Conductor} from './conductor.ts';
 import type {SessionNode, TaskNode} from './fleet.ts';
@@ -19,11 +21,18 @@ import type {TaskControls} from './taskControls.ts';
 import {taskTransition} from './taskMachine.ts';
 import type {Term} from './term.ts';
 
+/** A plan with tasks that the session does not have yet. */
+export interface Growth {
+  readonly plan: Plan;
+  readonly fresh: readonly TaskSpecification[];
+}
+
 const TASKS_A_STEP = 100;
 
 export class TaskAdditions {
   constructor(
     private readonly term: Term,
+    private readonly admission: Admission,
     private readonly conductor: Conductor,
     private readonly sessions: SessionWriter,
     private readonly controls: Pick<TaskControls, 'inTurn' | 'reconsider'>,
@@ -32,13 +41,34 @@ export class TaskAdditions {
 
   /**
    * Resolves when the tasks are in the session; those that it has already, word for word, are passed over. Errors: `invalidParams` (the grown
-   * plan has problems), `conflict` (with `reason: 'resultBegun'` when the session's result is being merged or was), `tooLarge`.
+   * plan has problems), `conflict` (with `reason: 'resultBegun'` when the session's result is being merged or was), `tooLarge`, `overloaded` (more than may be open at once).
    */
-  add(session: SessionNode, tasks: readonly TaskSpecification[], audit: AuditAction): Promise<SessionRecord> {
+  async add(
+    session: SessionNode,
+    tasks: readonly TaskSpecification[],
+    audit: AuditAction,
+  ): Promise<SessionRecord> {
+    const {length} = freshTasks(session.plan, expandTasks(tasks));
+    const place = this.admission.open({tenant: session.tenant, sessions: 0, tasks: length});
+    const grow = (): Growth => {
+      const fresh = freshTasks(session.plan, expandTasks(tasks));
+      return {plan: {...session.plan, tasks: [...session.plan.tasks, ...fresh]}, fresh};
+    };
+    return this.insert(session, grow, audit).finally(() => place.dispose());
+  }
+
+  /** As `add`, with a plan whose other tasks may have changed too; `grow` is asked, and `still.check` throws, when its turn has come. */
+  insert(
+    session: SessionNode,
+    grow: () => Growth,
+    audit: AuditAction,
+    still?: {check(): void; readonly ready: TaskNode},
+  ): Promise<SessionRecord> {
     return this.controls.inTurn(session, async () => {
-      const fresh = freshTasks(session.plan, tasks);
+      still?.check();
+      const {plan, fresh} = grow();
       if (fresh.length === 0) return session.record;
-      const plan = grownPlan(session, fresh);
+      checkGrown(session, plan);
       checkOpen(session);
       const digest = await this.term.plans.put(session.tenant, canonicalJson(plan));
       // Nothing is placed and nothing ends until they are in: the result would be merged without them.
@@ -47,6 +77,8 @@ export class TaskAdditions {
         const nodes = fresh.map(spec =>
           taskNode(session, spec, newTaskRecord(session.id, spec, 'plan', audit.principal), 0),
         );
+        if (still) await this.conductor.steps.whenIdle(still.ready);
+        still?.check();
         await this.putTasks(nodes);
         return await this.store(session, plan, digest, nodes, audit).catch(async (error: unknown) => {
           await this.removeTasks(nodes);
@@ -140,6 +172,8 @@ function freshTasks(plan: Plan, tasks: readonly TaskSpecification[]): TaskSpecif
   return tasks.filter(task => {
     const known = present.get(task.id);
     if (!known) return true;
+    // One that was divided while it ran is another by now.
+    if (task.split && known.parts !== undefined) return false;
     if (canonicalJson(known) === canonicalJson(task)) return false;
     throw new ProtocolError('conflict', `the session has a task "${task.id}" already, which is another one`, {
       taskId: task.id,
@@ -148,12 +182,10 @@ function freshTasks(plan: Plan, tasks: readonly TaskSpecification[]): TaskSpecif
 }
 
 /** Throws what a session's start with the whole plan would. */
-function grownPlan({plan, record}: SessionNode, tasks: readonly TaskSpecification[]): Plan {
-  const grown = {...plan, tasks: [...plan.tasks, ...tasks]};
-  checkPlan(grown, {workspace: record.workspace});
-  if (grown.tasks.length > MAX_PLAN_TASKS)
+function checkGrown({record}: SessionNode, plan: Plan): void {
+  checkPlan(plan, {workspace: record.workspace});
+  if (plan.tasks.length > MAX_PLAN_TASKS)
     throw new ProtocolError('tooLarge', `a session has at most ${MAX_PLAN_TASKS} tasks`);
-  return grown;
 }
 
 /** Throws `conflict` when nothing can be added any more. */

@@ -5,20 +5,20 @@
 import type {SessionControl} from '../protocol/commands/session.ts';
 import {ProtocolError} from '../protocol/errors.ts';
 import type {GateEvidence, GateWaiver} from '../protocol/gate.ts';
-import {attemptId} from '../protocol/ids.ts';
 import {AttemptRecord} from '../protocol/model/attempt.ts';
 import type {SessionRecord} from '../protocol/model/session.ts';
 import type {TaskNote} from '../protocol/model/task.ts';
 import {readRecord} from '../store/records.ts';
 import type {Approvals} from './approvals.ts';
+import {lastAttemptId} from './changes.ts';
 import type {Conductor} from './conductor.ts';
-import {isFinalTask, isOnline, isWorkedOff, type SessionNode, type TaskNode} from './fleet.ts';
+import {isFinalTask, isOnline, type SessionNode, type TaskNode} from './fleet.ts';
+import type {Verifier} from './gates/verifier.ts';
 import {resultRef} from './resultRef.ts';
 import type {AuditAction, SessionWriter} from './sessions.ts';
 import * as steering from './steering.ts';
 import type {Submission} from './taskSteps.ts';
 import type {Term} from './term.ts';
-import type {Verifier} from './verifier.ts';
 
 export interface TaskControlParts {
   readonly term: Term;
@@ -115,8 +115,7 @@ export class TaskControls {
   /** Looks at every task that is not at its end. */
   reconsider(session: SessionNode): void {
     for (const task of session.tasks.values()) if (!isFinalTask(task)) this.parts.conductor.evaluate(task);
-    const first = isWorkedOff(session) ? session.tasks.values().next().value : undefined;
-    if (first) this.parts.conductor.evaluate(first);
+    this.parts.conductor.settle(session);
   }
 
   /** Held: a session whose last task is being taken up again does not end. */
@@ -280,9 +279,9 @@ export class TaskControls {
     );
   }
 
-  private async lastAttempt({session, spec, record}: TaskNode): Promise<AttemptRecord | undefined> {
+  private async lastAttempt({session, record}: TaskNode): Promise<AttemptRecord | undefined> {
     if (record.attempts === 0) return undefined;
-    const key = session.keys.attempt(attemptId(session.id, spec.id, record.attempts));
+    const key = session.keys.attempt(lastAttemptId(record));
     return (await readRecord(this.parts.term.store, AttemptRecord, key))?.value;
   }
 

@@ -20,6 +20,8 @@ export const TASK_TRANSITIONS = {
   /** The work is done, its gates run. */
   verify: {from: ['assigned', 'running'], to: 'verifying'},
   succeed: {from: ['assigned', 'running', 'verifying'], to: 'succeeded'},
+  /** An earlier task with identical inputs left what it would. */
+  reuse: {from: ['ready'], to: 'succeeded'},
   /** Its attempt ended without a verdict, or with one that allows another try. */
   requeue: {from: ['assigned', 'running', 'verifying'], to: 'ready'},
   /** Its inputs conflict: it waits for the task that merges them. */
@@ -29,7 +31,11 @@ export const TASK_TRANSITIONS = {
   /** A person takes its result although a gate failed. */
   waive: {from: ['failed'], to: 'succeeded'},
   /** A person asked for a fresh start. */
-  reopen: {from: ['failed', 'cancelled'], to: 'pending'},
+  reopen: {from: ['failed', 'cancelled', 'rolledBack'], to: 'pending'},
+  /** What it did is undone. */
+  rollBack: {from: ['succeeded', 'failed'], to: 'rolledBack'},
+  /** It is about something else now. */
+  redo: {from: ['succeeded', 'failed', 'cancelled'], to: 'pending'},
 } as const satisfies Readonly<Record<string, Transition<TaskState>>>;
 
 export type TaskTransition = keyof typeof TASK_TRANSITIONS;

@@ -9,7 +9,14 @@ import {putRecord} from '../store/records.ts';
 import type {Compare, Op} from '../store/store.ts';
 import type {Change} from './changes.ts';
 import type {CurrentKeys} from './committer.ts';
-import {type AttemptNode, isFinalTask, replaceTask, type SessionNode, type TaskNode} from './fleet.ts';
+import {
+  type AttemptNode,
+  isFinalTask,
+  presentAttempts,
+  replaceTask,
+  type SessionNode,
+  type TaskNode,
+} from './fleet.ts';
 import {takeAttempt} from './nodes.ts';
 import type {Beside} from './sessions.ts';
 import {guarded, type Term} from './term.ts';
@@ -17,7 +24,7 @@ import {guarded, type Term} from './term.ts';
 export interface StepEffects {
   /** Something about the task may have changed. */
   evaluate(task: TaskNode): void;
-  /** The task's current attempt is over; the record is its last state. */
+  /** An attempt of the task is over; the record is its last state. */
   ended(attempt: AttemptNode, record: AttemptRecord): void;
   finished(task: TaskNode): void;
   /** An attempt of the session may have spent something. */
@@ -47,14 +54,15 @@ export class TaskSteps {
 
   /** The task must not be busy. */
   submit(task: TaskNode, submission: Submission): void {
-    const {attempt} = task;
+    const attempt = endedBy(task, submission.change);
     const {compare, ops} = this.begin(task, submission);
     this.term.committer.submit({
       compare,
       ops,
       committed: revision => this.guarded(task, () => this.committed(task, attempt, submission, revision)),
       refused: current => this.guarded(task, () => this.refused(task, attempt, submission, current)),
-      tooLarge: error => this.guarded(task, () => this.tooLarge(task, attempt, submission, error)),
+      tooLarge: error =>
+        this.guarded(task, () => this.tooLarge(task, attempt ?? task.attempt, submission, error)),
       abandoned: () => submission.abandoned?.(),
     });
   }
@@ -66,11 +74,10 @@ export class TaskSteps {
       compose: () => {
         const submission = make();
         assert(!submission.change.ended, `a step of ${task.key} beside its session ends no attempt`);
-        const {attempt} = task;
         return {
           ...this.begin(task, submission),
           committed: revision =>
-            this.guarded(task, () => this.committed(task, attempt, submission, revision)),
+            this.guarded(task, () => this.committed(task, undefined, submission, revision)),
           abandoned: () => {
             this.settled(task);
             this.effects.evaluate(task);
@@ -86,7 +93,8 @@ export class TaskSteps {
     submission: Submission,
   ): {readonly compare: readonly Compare[]; readonly ops: readonly Op[]} {
     const {change} = submission;
-    const {attempt, session} = task;
+    const {session} = task;
+    const attempt = endedBy(task, change);
     const compare: Compare[] = [{key: task.key, target: 'mod', op: '=', operand: task.mod}];
     const ops: Op[] = [putRecord(task.key, change.task)];
     if (attempt && change.ended) {
@@ -105,7 +113,7 @@ export class TaskSteps {
     this.submit(task, committed ? {change, committed} : {change});
   }
 
-  /** Stores a new state of the current attempt without ending it, and with it the task's. */
+  /** Stores a new state of an attempt without ending it, and with it the task's. */
   rewriteAttempt(attempt: AttemptNode, change: Change, record: AttemptRecord, committed?: () => void): void {
     const text = encodeRecord(record);
     this.submit(attempt.task, {
@@ -149,8 +157,9 @@ export class TaskSteps {
     revision: number,
   ): void {
     this.settled(task);
-    if (attempt && change.ended) {
-      task.attempt = undefined;
+    if (attempt) {
+      if (task.attempt === attempt) task.attempt = task.backup;
+      task.backup = undefined;
       attempt.agent.attempts.delete(attempt);
       attempt.talk.end();
     }
@@ -190,7 +199,7 @@ export class TaskSteps {
       this.term.depose(`task ${task.key} was changed by somebody else`);
       return;
     }
-    if (attempt && submission.change.ended) {
+    if (attempt) {
       const record = current.get(attempt.key);
       if (!record) {
         this.term.depose(`the record of attempt ${attempt.record.id} is gone`);
@@ -222,16 +231,20 @@ export class TaskSteps {
 
   /** Takes in what happened while the step was under way, and has the task looked at again. */
   private catchUp(task: TaskNode): void {
-    const {attempt} = task;
-    if (attempt?.seen) {
-      const seen = attempt.seen;
+    for (const attempt of presentAttempts(task)) {
+      const {seen} = attempt;
       attempt.seen = undefined;
-      if (takeAttempt(attempt, seen)) this.effects.spent(task.session);
+      if (seen && takeAttempt(attempt, seen)) this.effects.spent(task.session);
     }
     this.effects.evaluate(task);
   }
 }
 
-function unchangedAttempt(attempt: AttemptNode): Compare {
+/** The attempt that the change ends. */
+function endedBy(task: TaskNode, {ended}: Change): AttemptNode | undefined {
+  return ended && presentAttempts(task).find(({record}) => record.id === ended.id);
+}
+
+export function unchangedAttempt(attempt: AttemptNode): Compare {
   return {key: attempt.key, target: 'mod', op: '=', operand: attempt.mod};
 }

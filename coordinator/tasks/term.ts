@@ -1,5 +1,6 @@
 /** What the parts of one term of leadership share. A term ends for good; the next one starts from the store. */
 import type {Logger} from '../observability/logger.ts';
+import type {CommitBundle} from '../protocol/model/session.ts';
 import type {Clock} from '../runtime/clock.ts';
 import type {HubClock} from '../runtime/hubClock.ts';
 import type {JsonValue} from '../runtime/json.ts';
@@ -10,9 +11,10 @@ import type {Allotments} from './allotments.ts';
 import type {Budgets} from './budgets.ts';
 import type {Committer} from './committer.ts';
 import type {Fleet, SessionNode} from './fleet.ts';
+import type {Advisers} from './placing/advisers.ts';
 import type {ReadyQueue} from './readyQueue.ts';
 import type {Now, Scheduler} from './scheduler.ts';
-import type {LeadSettings} from './settings.ts';
+import type {LeadPolicy, LeadSettings} from './settings.ts';
 
 /** What an audit record says about a decision. */
 export interface AuditEntry {
@@ -34,16 +36,36 @@ export interface PlanStore {
   get(tenant: string, sha256: string): Promise<string>;
 }
 
+/** A commit of the same files on top of other commits. */
+export interface Graft {
+  readonly tree: string;
+  readonly parents: readonly string[];
+  /** A commit with that tree, which the receiver has. */
+  readonly holder: string;
+  readonly message: string;
+  /** Wall time in ms: with all of this the same, so is the commit. */
+  readonly at: number;
+}
+
+/** The artifacts of results, as far as the lead looks after them. */
+export interface ResultArtifacts {
+  has(tenant: string, sha256: string): Promise<boolean>;
+  /** Resolves once the bundle is durable. */
+  graft(tenant: string, graft: Graft): Promise<CommitBundle>;
+}
+
 export interface Term {
   readonly store: Store;
   readonly incarnation: string;
   readonly committer: Committer;
   readonly channel: AgentChannel;
   readonly plans: PlanStore;
+  readonly results: ResultArtifacts;
   readonly auditedTxn: AuditedTxn;
   readonly fleet: Fleet;
   readonly queue: ReadyQueue;
   readonly scheduler: Scheduler;
+  readonly advisers: Advisers;
   readonly budgets: Budgets;
   readonly allotments: Allotments;
   readonly hub: HubClock;
@@ -51,6 +73,7 @@ export interface Term {
   readonly random: Random;
   readonly logger: Logger;
   readonly settings: LeadSettings;
+  readonly policy: LeadPolicy;
   readonly coordinator: string;
   /** Writes the lead's records. */
   readonly principal: string;

@@ -6,14 +6,25 @@ import {Budgets} from './budgets.ts';
 import {Committer} from './committer.ts';
 import type {Held} from './election.ts';
 import {Fleet} from './fleet.ts';
-import {ReadyQueue} from './readyQueue.ts';
+import {Advisers} from './placing/advisers.ts';
+import {type PlacementClass, ReadyQueue, spendsOnModel} from './readyQueue.ts';
 import {Scheduler} from './scheduler.ts';
 import type {Term} from './term.ts';
 
 /** What a term needs from outside. */
 export type TermOptions = Pick<
   Term,
-  'store' | 'channel' | 'plans' | 'auditedTxn' | 'clock' | 'random' | 'settings' | 'coordinator' | 'logger'
+  | 'store'
+  | 'channel'
+  | 'plans'
+  | 'results'
+  | 'auditedTxn'
+  | 'clock'
+  | 'random'
+  | 'settings'
+  | 'policy'
+  | 'coordinator'
+  | 'logger'
 > & {
   /** Sessions, as `tenant/id`, over which a term of this process stumbled. */
   readonly suspects: Set<string>;
@@ -36,9 +47,20 @@ export function createTerm(
   const queue = new ReadyQueue();
   const budgets = new Budgets(fleet, () => clock.wallNow(), settings.fleetBudgetUsdPerDay, principal);
   const allotments = new Allotments(fleet, queue, budgets, settings.allotmentFloorUsd);
-  const scheduler = new Scheduler(fleet, queue, ({session, isPrompt}) => {
-    if (session.record.state !== 'running' || session.held) return false;
+  const mayStart = ({session, isPrompt}: PlacementClass): boolean => {
+    const {state, endMode} = session.record;
+    const goesOn = state === 'running' || (state === 'ending' && endMode === 'rollback');
+    if (!goesOn || session.held) return false;
     return !isPrompt || (!budgets.isStopped(session) && allotments.hasFree(session));
+  };
+  const advisers = new Advisers({settings, clock, logger, signal});
+  const scheduler = new Scheduler(fleet, queue, mayStart, {
+    seed: Math.floor(options.random.next() * 2 ** 32),
+    autoWaitMs: settings.autoWaitMs,
+    maxRunning: settings.maxRunning,
+    shares: options.policy.shares,
+    ask: question => advisers.ask(question),
+    mayDouble: task => !spendsOnModel(task) || allotments.mayDouble(task),
   });
   const committer = new Committer(
     store,
@@ -58,6 +80,7 @@ export function createTerm(
     fleet,
     queue,
     scheduler,
+    advisers,
     budgets,
     allotments,
     hub: new HubClock(clock, hubTimeMs),

@@ -3,11 +3,13 @@ import {SYSTEM_KEYS} from '../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../protocol/model/record.ts';
 import type {TaskRecord} from '../protocol/model/task.ts';
 import {putRecord} from '../store/records.ts';
+import {agentOf} from './agentPresence.ts';
 import type {Conductor} from './conductor.ts';
-import {type AttemptNode, agentOf, isFinalTask, type SessionNode, type TaskNode} from './fleet.ts';
+import {type AttemptNode, isFinalTask, isPresent, type SessionNode, type TaskNode} from './fleet.ts';
 import {Heap} from './heap.ts';
 import type {PlacementClass} from './readyQueue.ts';
 import type {SessionWriter} from './sessions.ts';
+import {lateArrivals} from './syncPoints/syncPointTimeouts.ts';
 import {taskTransition} from './taskMachine.ts';
 import {nowOf, type Term} from './term.ts';
 
@@ -57,6 +59,7 @@ export class Timekeeper {
     const now = hub.now();
     this.conductor.wake();
     this.passDeadlines();
+    for (const session of fleet.sessions.values()) this.passSyncPoints(session);
     for (const attempt of this.toStart) this.start(attempt);
     for (const attempt of this.silent) this.hearken(attempt, step);
     if (now - this.waitingShownAt >= settings.waitingShownAfterMs / 2) {
@@ -91,7 +94,7 @@ export class Timekeeper {
   /** Again at the next tick where a step of the task is under way. */
   private start(attempt: AttemptNode): void {
     const {task, record} = attempt;
-    const isDue = task.attempt === attempt && !task.session.closed && record.state === 'assigned';
+    const isDue = isPresent(attempt) && !task.session.closed && record.state === 'assigned';
     if (isDue) this.conductor.start(attempt);
     else this.toStart.delete(attempt);
   }
@@ -108,10 +111,18 @@ export class Timekeeper {
     }
   }
 
+  private passSyncPoints(session: SessionNode): void {
+    for (const {task, message} of lateArrivals(session, this.term.clock.wallNow())) {
+      if (task.wanted) continue;
+      task.wanted = {kind: 'timeout', message};
+      this.conductor.evaluate(task);
+    }
+  }
+
   /** Counts the silence of an attempt's agent while somebody else could take over; what is lost that way is decided with the task. */
   private hearken(attempt: AttemptNode, stepMs: number): void {
     const {task} = attempt;
-    const isCurrent = task.attempt === attempt && !task.session.closed;
+    const isCurrent = isPresent(attempt) && !task.session.closed;
     const agent = agentOf(attempt);
     const isSilent = isCurrent && agent === 'silent';
     if (!isSilent) attempt.silentMs = 0;
@@ -147,14 +158,25 @@ export class Timekeeper {
   }
 
   private reasonOf(head: TaskNode, placement: PlacementClass): TaskRecord['waitingFor'] {
-    const {scheduler} = this.term;
+    const {scheduler, settings} = this.term;
     const misfit = scheduler.explain(head, placement);
     if (misfit !== undefined) return {kind: 'agent', message: misfit.slice(0, 2048)};
     if (placement.isPrompt && this.term.budgets.isDaySpent(placement.session.tenant))
       return {kind: 'budget', message: `the fleet's budget for ${this.term.budgets.today()} is spent`};
     if (placement.isPrompt && !this.term.allotments.hasFree(placement.session))
       return {kind: 'budget', message: 'what is left of the budget is allotted to prompts that run'};
-    const pause = scheduler.pausedUntil(head, placement, nowOf(this.term));
+    if (scheduler.isFull())
+      return {
+        kind: 'agent',
+        message: `as many attempts run as the setting maxRunning allows: ${settings.maxRunning}`,
+      };
+    const now = nowOf(this.term);
+    if (placement.session.modes.prefersInternal && scheduler.hasFree(head, now))
+      return {
+        kind: 'agent',
+        message: `waits for an internal agent, which mode auto prefers, for at most ${settings.autoWaitMs / 1000} s`,
+      };
+    const pause = scheduler.pausedUntil(head, placement, now);
     if (!pause) return ofOneAgent(head.record);
     const until = new Date(pause.until).toISOString();
     return {

@@ -4,7 +4,7 @@
  */
 import type * as z from 'zod';
 import type {Fences} from '../effects/fences.ts';
-import {staleFence} from '../effects/fences.ts';
+import {requireFenceOf, staleFence} from '../effects/fences.ts';
 import type {LiveAttempts} from '../effects/liveAttempts.ts';
 import type {PathReports} from '../effects/pathReports.ts';
 import type {UsageReports} from '../effects/usageReports.ts';
@@ -108,8 +108,7 @@ export class TranscriptService implements Disposable {
     principal: Principal,
   ): Promise<z.infer<typeof StatusUpdated>> {
     const {attemptId, fence, firstSeq, events} = params;
-    if (fence.attempt !== attemptId)
-      throw new ProtocolError('invalidParams', 'the fence is that of another attempt');
+    requireFenceOf(attemptId, fence);
     const {fences} = this.options;
     await fences.attemptOf(fence, principal);
     await this.checkFence(fence);
@@ -130,12 +129,21 @@ export class TranscriptService implements Disposable {
   }
 
   /** A window of the transcript, from the durable part or from what has just come. Errors: `notFound`. */
-  async read(
-    {attemptId, fromSeq, limit}: z.infer<typeof TranscriptRead>,
+  read(
+    params: z.infer<typeof TranscriptRead>,
     principal: Principal,
   ): Promise<z.infer<typeof TranscriptWindow>> {
-    const {fences} = this.options;
     if (principal.role === 'agent') throw new ProtocolError('forbidden', 'transcripts are read by clients');
+    return this.window(params);
+  }
+
+  /** As `read`, for a service that has looked at who asks. */
+  async window({
+    attemptId,
+    fromSeq,
+    limit,
+  }: z.infer<typeof TranscriptRead>): Promise<z.infer<typeof TranscriptWindow>> {
+    const {fences} = this.options;
     const attempt = await fences.attempts.read(fences.keys.attempt(attemptId));
     if (!attempt) throw new ProtocolError('notFound', `there is no attempt ${attemptId}`);
     const transcript = await this.open.get(attemptId);

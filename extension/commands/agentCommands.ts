@@ -1,4 +1,4 @@
-/** Commands about agents and the fleet: add, drain, remove, stop everything. */
+/** Commands about agents and the fleet: add, drain, release from quarantine, remove, stop everything. */
 import * as vscode from 'vscode';
 import type {AgentRow} from '../../coordinator/client/mirror/fleetMirror.ts';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
@@ -18,6 +18,7 @@ export function registerAgentCommands(services: Services): void {
     addMachine: destination => addMachine(services, destination),
     drainAgent: argument => drain(services, argument, true),
     undrainAgent: argument => drain(services, argument, false),
+    releaseAgent: argument => releaseAgent(services, argument),
     removeAgent: argument => removeAgent(services, argument),
     stopFleet: () => stopFleet(services),
   });
@@ -37,6 +38,19 @@ async function drain(services: Services, argument: unknown, on: boolean): Promis
       ? vscode.l10n.t('{0} finishes what it runs and takes nothing new', agentId)
       : vscode.l10n.t('{0} takes tasks again', agentId),
   );
+}
+
+/** Its drain, if it drains, is left as it is. */
+async function releaseAgent(services: Services, argument: unknown): Promise<void> {
+  const title = vscode.l10n.t('Release Agent from Quarantine');
+  const row = await chooseAgent(services, argument, {
+    title,
+    fits: ({agent}) => agent.quarantine !== undefined,
+    none: vscode.l10n.t('No agent is in quarantine or on probation.'),
+  });
+  const agentId = idOf(row);
+  await working(title, () => services.link.requireClient().request('mcpx.agent.release', {agentId}));
+  told(vscode.l10n.t('{0} is trusted again: it gets work for all its slots', agentId));
 }
 
 async function removeAgent(services: Services, argument: unknown): Promise<void> {

@@ -65,6 +65,17 @@ export function workingLong<T>(
   );
 }
 
+/** As `workingLong`, for what cannot be stopped any more. */
+export function workingToEnd<T>(
+  title: string,
+  work: (tell: (line: string) => void) => Promise<T>,
+): Promise<T> {
+  const location = vscode.ProgressLocation.Notification;
+  return Promise.resolve(
+    vscode.window.withProgress({location, title}, progress => work(line => progress.report({message: line}))),
+  );
+}
+
 /** What became of it, where it does not interrupt. */
 export function told(message: string): void {
   vscode.window.setStatusBarMessage(`$(check) ${message}`, TOLD_MS);

@@ -129,7 +129,8 @@ async function attemptTarget(services: Services, target: Target | undefined): Pr
 }
 
 function sessionIdOf(target: Target | undefined): string | undefined {
-  if (!target || target.kind === 'agent') return undefined;
+  if (!target || target.kind === 'agent' || target.kind === 'server' || target.kind === 'offer')
+    return undefined;
   return target.kind === 'attempt' ? parseAttemptId(target.attemptId)?.sessionId : target.sessionId;
 }
 
@@ -166,6 +167,7 @@ export function agentOffer(row: AgentRow): Offer<AgentRow> {
   return {
     label: instance.id,
     description: [instance.status, hostname, region].filter(text => text !== '').join(' · '),
+    detail: row.agent.quarantine?.reason ?? row.agent.trouble,
     value: row,
   };
 }

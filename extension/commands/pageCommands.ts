@@ -1,11 +1,12 @@
 /** Commands that open the web pages: in panels of this window, or in a browser. */
 import * as vscode from 'vscode';
-import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import {parseAttemptId} from '../../coordinator/protocol/ids.ts';
+import {clientToken} from '../connection/clientToken.ts';
 import type {Services} from '../services.ts';
 import {targetOf} from '../target.ts';
 import {registerCommands} from './register.ts';
 
+/** A working day. */
 const BROWSER_SECONDS = 12 * 3600;
 
 export function registerPageCommands(services: Services): void {
@@ -40,7 +41,8 @@ interface Place {
 /** Undefined: the argument names no session. */
 function placeOf(argument: unknown): Place | undefined {
   const target = targetOf(argument);
-  if (!target || target.kind === 'agent') return undefined;
+  if (!target || target.kind === 'agent' || target.kind === 'server' || target.kind === 'offer')
+    return undefined;
   if (target.kind === 'task') return {sessionId: target.sessionId, taskId: target.taskId};
   if (target.kind !== 'attempt') return {sessionId: target.sessionId};
   const parts = parseAttemptId(target.attemptId);
@@ -78,25 +80,11 @@ async function openInBrowser(services: Services, argument: unknown): Promise<voi
     return;
   }
   const {url} = state.endpoint;
-  const token = await browserToken(services, state.endpoint.token);
+  const token = await clientToken(services.link, {ttlSeconds: BROWSER_SECONDS, label: 'browser'});
   const place = placeOf(argument);
   const page = place ? `/session/${place.sessionId}` : '/';
   const fragment = token === undefined ? page : `token=${encodeURIComponent(token)}&to=${page}`;
   const address = new URL('/', url.replace(/^ws/, 'http'));
   const external = await vscode.env.asExternalUri(vscode.Uri.parse(address.href));
   await vscode.env.openExternal(external.with({fragment}));
-}
-
-/** One of the browser's own, for a working day, where this window may have one made: the window's may do more, and holds longer. */
-async function browserToken({link}: Services, own: string | undefined): Promise<string | undefined> {
-  if (own === undefined) return undefined;
-  try {
-    const made = await link
-      .requireClient()
-      .request('mcpx.token.create', {role: 'client', ttlSeconds: BROWSER_SECONDS, label: 'browser'});
-    return made.token;
-  } catch (error) {
-    if (isProtocolError(error, 'forbidden')) return own;
-    throw error;
-  }
 }

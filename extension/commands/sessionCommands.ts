@@ -73,8 +73,9 @@ async function resumeSession(services: Services, argument: unknown): Promise<voi
       other.state === 'paused' ||
       other.state === 'failed' ||
       other.state === 'cancelled' ||
+      other.state === 'rolledBack' ||
       (isUnfinished(other) && !hasAgents(mirror, other)),
-    none: vscode.l10n.t('No session is paused, interrupted, failed or cancelled.'),
+    none: vscode.l10n.t('No session is paused, interrupted, failed, cancelled or rolled back.'),
   });
   if (session.state === 'paused' && session.pauseReason === 'budget') {
     await setBudget(services, {kind: 'session', sessionId: session.id}, undefined);

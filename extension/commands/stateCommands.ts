@@ -6,8 +6,8 @@ import {stateUri} from '../documents/stateDocuments.ts';
 import type {StateKey} from '../documents/stateUri.ts';
 import type {Services} from '../services.ts';
 import {targetOf} from '../target.ts';
+import {editorWords} from '../views/editorWords.ts';
 import {historyRows} from '../views/model/keyHistory.ts';
-import type {Words} from '../views/model/words.ts';
 import {askText, pickOne, told, working} from './asking.ts';
 import {chooseSession} from './choosing.ts';
 import {registerCommands} from './register.ts';
@@ -37,12 +37,7 @@ async function showStateHistory(services: Services, argument: unknown, given: un
   const {versions, compacted} = await working(title, () =>
     services.link.requireClient().request('mcpx.memory.history', {sessionId, key: key.key, limit: 200}),
   );
-  const words: Words = {
-    t: (text, ...values) => vscode.l10n.t(text, ...values),
-    now: () => services.clock.wallNow(),
-    locale: vscode.env.language,
-  };
-  const rows = historyRows(versions, words);
+  const rows = historyRows(versions, editorWords(services));
   const revision =
     typeof given === 'number'
       ? given

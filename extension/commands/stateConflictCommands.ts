@@ -9,6 +9,8 @@ import {stateUri} from '../documents/stateDocuments.ts';
 import type {StateConflicts} from '../fleet/stateConflicts.ts';
 import type {Services} from '../services.ts';
 import {targetOf} from '../target.ts';
+import {editorWords} from '../views/editorWords.ts';
+import {sidesText} from '../views/model/conflictNodes.ts';
 import {confirm, pickOne, sayAndStop, told, working} from './asking.ts';
 import {registerCommands} from './register.ts';
 import {until} from './rows.ts';
@@ -24,7 +26,7 @@ export function registerStateConflictCommands(services: Services): void {
   });
 }
 
-/** What the key has now on the left, as it changes, and what was written while cut off on the right. */
+/** What the key has now on the left, as it changes, and on the right what was written while cut off, or was there before what was rolled back. */
 async function showConflict(services: Services, argument: unknown): Promise<void> {
   const conflict = await chooseConflict(services, argument, vscode.l10n.t('Compare Conflict'));
   const {id: conflictId, key, theirs} = conflict;
@@ -32,7 +34,7 @@ async function showConflict(services: Services, argument: unknown): Promise<void
     theirs.version === 0 || theirs.version === undefined
       ? stateUri(conflict, {kind: 'past', revision: Math.max(1, theirs.revision ?? 1)})
       : stateUri(conflict, {kind: 'current'});
-  const title = vscode.l10n.t('{0} (theirs ↔ mine)', key);
+  const title = vscode.l10n.t('{0} ({1})', key, sidesText(conflict, editorWords(services)));
   await vscode.commands.executeCommand(
     'vscode.diff',
     theirUri,
@@ -45,7 +47,7 @@ async function keepMine(services: Services, argument: unknown): Promise<void> {
   const conflict = await chooseConflict(services, argument, vscode.l10n.t('Keep Mine'));
   const choice = {kind: 'mine'} as const;
   try {
-    await resolve(services, conflict, choice, conflict.theirs.version ?? 0);
+    await resolve(services, conflict, choice, await seenVersion(services, conflict));
   } catch (error) {
     if (!isProtocolError(error, 'conflict')) throw error;
     await confirm(
@@ -55,6 +57,18 @@ async function keepMine(services: Services, argument: unknown): Promise<void> {
     );
     await resolve(services, conflict, choice);
   }
+}
+
+/** That the key had when the conflict arose: a rollback notes its revision only. */
+async function seenVersion(
+  {link}: Services,
+  {sessionId, key, theirs: {version, revision}}: MemoryConflictRecord,
+): Promise<number> {
+  if (version !== undefined || revision === undefined) return version ?? 0;
+  const stored = await link
+    .requireClient()
+    .request('mcpx.memory.get', {sessionId, key, atRevision: revision});
+  return stored.version;
 }
 
 async function keepTheirs(services: Services, argument: unknown): Promise<void> {
@@ -91,17 +105,18 @@ async function resolve(
 }
 
 async function chooseConflict(
-  {conflicts, clock, link}: Services,
+  services: Services,
   argument: unknown,
   title: string,
 ): Promise<MemoryConflictRecord> {
+  const {conflicts, clock, link} = services;
   link.requireClient();
   await until(clock, conflicts.onChange, () => conflicts.isWhole);
   const target = targetOf(argument);
   if (target?.kind === 'stateConflict') return namedConflict(conflicts, clock, target);
   const offers = conflicts.all.map(conflict => ({
     label: conflict.key,
-    description: conflict.sessionId,
+    description: `${conflict.sessionId} · ${sidesText(conflict, editorWords(services))}`,
     detail: JSON.stringify(conflict.mine.value ?? null).slice(0, 100),
     value: conflict,
   }));

@@ -1,7 +1,8 @@
-/** Commands that steer one task of a session: retry, reassign, cancel, and its gates. */
+/** Commands that steer one task of a session: retry, reassign, cancel, its gates, and why it ran where it did. */
 import * as vscode from 'vscode';
 import type {SessionRecord} from '../../coordinator/protocol/model/session.ts';
 import {FINAL_TASK_STATES, type TaskRecord} from '../../coordinator/protocol/model/task.ts';
+import {placementUri} from '../documents/placementDocuments.ts';
 import type {Services} from '../services.ts';
 import {targetOf} from '../target.ts';
 import {askText, pickOne} from './asking.ts';
@@ -21,6 +22,7 @@ export function registerTaskCommands(services: Services): void {
     cancelTask: argument => cancelTask(services, argument),
     rerunGates: argument => rerunGates(services, argument),
     waiveGate: (argument, reason) => waiveGate(services, argument, reason),
+    explainTask: argument => explainTask(services, argument),
   });
 }
 
@@ -116,6 +118,17 @@ async function waiveGate(services: Services, argument: unknown, given: unknown):
           validateInput: text => (text.trim() === '' ? vscode.l10n.t('A reason is required.') : undefined),
         });
   await controlTask(services, task, {kind: 'waiveGate', taskId: task.id, gate, reason}, title);
+}
+
+/** It follows what happens for as long as it is open. */
+async function explainTask(services: Services, argument: unknown): Promise<void> {
+  const {sessionId, id: taskId} = await chooseTask(services, argument, {
+    title: vscode.l10n.t('Explain Placement of Task'),
+    fits: ({attempts, waitingFor}) => attempts > 0 || waitingFor !== undefined,
+    none: vscode.l10n.t('No task of this session was placed yet.'),
+  });
+  const document = await vscode.workspace.openTextDocument(placementUri({sessionId, taskId}));
+  await vscode.window.showTextDocument(document, {preview: true});
 }
 
 /** Undefined: all that have not passed. Asked only when there are several. */

@@ -14,6 +14,7 @@ export function sessionStateText(state: SessionState): string {
     succeeded: vscode.l10n.t('succeeded'),
     failed: vscode.l10n.t('failed'),
     cancelled: vscode.l10n.t('cancelled'),
+    rolledBack: vscode.l10n.t('rolled back'),
   };
   return texts[state];
 }

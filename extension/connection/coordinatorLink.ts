@@ -286,6 +286,7 @@ export class CoordinatorLink implements Disposable {
     const {state} = open.client.connection;
     const {client, endpoint} = open;
     if (state.kind === 'connected') {
+      open.artifacts.follow();
       this.endRevival();
       this.reviveMs = REVIVE_AFTER_MS;
       this.setState({kind: 'connected', endpoint, client});

@@ -1,18 +1,22 @@
-/** The documents of this window: shared memory, and files of results. */
+/** The documents of this window: shared memory, files of results, why tasks ran where they did, and how MCP servers are registered. */
 import path from 'node:path';
 import type * as vscode from 'vscode';
 import {describeError} from '../../coordinator/runtime/errors.ts';
 import type {Services} from '../services.ts';
 import {artifactSource} from './artifactSource.ts';
+import {PlacementDocuments} from './placementDocuments.ts';
 import {pruneResults} from './pruneResults.ts';
 import {ResultDocuments} from './resultDocuments.ts';
 import {ResultRepositories} from './resultRepository.ts';
 import {Results} from './results.ts';
+import {ServerDocuments} from './serverDocuments.ts';
 import {StateDocuments} from './stateDocuments.ts';
 
 export interface Documents {
   readonly memory: vscode.FileSystemProvider;
   readonly results: vscode.FileSystemProvider;
+  readonly placements: vscode.FileSystemProvider;
+  readonly servers: ServerDocuments;
   readonly shown: Results;
 }
 
@@ -34,12 +38,16 @@ export function openDocuments(services: Services): Documents {
   });
   const state = new StateDocuments(services);
   const files = new ResultDocuments(repositories);
+  const placements = new PlacementDocuments(services);
+  const servers = new ServerDocuments(services);
   context.subscriptions.push(
     state,
     files,
+    placements,
+    servers,
     fleet.onChange(({part}) => {
       if (part === 'reset') state.reset();
     }),
   );
-  return {memory: state, results: files, shown: new Results(repositories, source)};
+  return {memory: state, results: files, placements, servers, shown: new Results(repositories, source)};
 }

@@ -4,20 +4,21 @@ import {
   type SessionReport,
   taskDurationMs,
 } from '../../coordinator/client/report/sessionReport.ts';
+import {plain} from './plainMarkdown.ts';
 
 const MS_PER_SECOND = 1000;
 
 export function reportMarkdown(report: SessionReport, wallNow: number): string {
   const {session, tasks} = report;
   const head = [
-    `# ${text(session.name)}`,
+    `# ${plain(session.name)}`,
     '',
     `- Session: \`${session.id}\`, ${session.state}`,
     `- Started: ${new Date(session.createdAt).toISOString()}`,
     `- Took: ${seconds(makespanMs(report, wallNow))}`,
     session.rehearsal ? '- A rehearsal: no model was called' : `- Cost: ${dollars(session.spentUsd)}`,
     ...(session.result ? [`- Result: \`${session.result.commit}\` as \`${session.result.branch}\``] : []),
-    ...(session.failure === undefined ? [] : [`- Failed: ${text(session.failure)}`]),
+    ...(session.failure === undefined ? [] : [`- Failed: ${plain(session.failure)}`]),
     '',
     '## Tasks',
     '',
@@ -38,19 +39,14 @@ export function reportMarkdown(report: SessionReport, wallNow: number): string {
       dollars(record.usage.costUsd),
       gates,
     ];
-    return `| ${cells.map(text).join(' | ')} |`;
+    return `| ${cells.map(plain).join(' | ')} |`;
   });
   const failed = tasks.flatMap(({record}) =>
     record.failure && record.state === 'failed'
-      ? [`### ${text(record.id)}`, '', fenced(record.failure.message), '']
+      ? [`### ${plain(record.id)}`, '', fenced(record.failure.message), '']
       : [],
   );
   return `${[...head, ...rows, ...(failed.length > 0 ? ['', '## Failures', '', ...failed] : [])].join('\n')}\n`;
-}
-
-/** In one line, and without meaning for Markdown. */
-function text(words: string): string {
-  return words.replace(/\s+/g, ' ').replace(/[\\|`*_<>[\]#]/g, '\\$&');
 }
 
 /** The fence is longer than any within. */

@@ -19,7 +19,10 @@ export function bundlesOf({session, tasks, attempts, refs}: Sources): ReadonlyMa
   };
   session.workspace?.bundles.forEach(add);
   session.result?.bundles.forEach(add);
-  for (const {result} of tasks) add(result?.bundle);
+  for (const {result} of tasks) {
+    result?.borrowed?.forEach(add);
+    add(result?.bundle);
+  }
   for (const {report} of attempts) if (report?.outcome === 'succeeded') add(report.result.bundle);
   for (const {bundle} of refs) add(bundle);
   return bundles;

@@ -3,25 +3,16 @@ import * as vscode from 'vscode';
 import {describeError} from '../../coordinator/runtime/errors.ts';
 import {SCHEMES} from '../contributions.ts';
 import type {Change, Side} from './rawDiff.ts';
+import {ReadOnlyFiles} from './readOnlyFiles.ts';
 import type {ResultRepositories, ResultRepository} from './resultRepository.ts';
 
 const QUERY = /^([0-9a-f]{16})\/(file|module)\/([0-9a-f]{40,64})$/;
 
 const LOOKED_AT_BYTES = 8000;
 
-export class ResultDocuments implements vscode.FileSystemProvider, vscode.Disposable {
-  private readonly changes = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
-
-  readonly onDidChangeFile = this.changes.event;
-
-  constructor(private readonly repositories: ResultRepositories) {}
-
-  dispose(): void {
-    this.changes.dispose();
-  }
-
-  watch(): vscode.Disposable {
-    return new vscode.Disposable(() => undefined);
+export class ResultDocuments extends ReadOnlyFiles {
+  constructor(private readonly repositories: ResultRepositories) {
+    super();
   }
 
   async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
@@ -45,26 +36,6 @@ export class ResultDocuments implements vscode.FileSystemProvider, vscode.Dispos
     } catch (error) {
       throw vscode.FileSystemError.Unavailable(describeError(error));
     }
-  }
-
-  readDirectory(): [string, vscode.FileType][] {
-    return [];
-  }
-
-  createDirectory(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  }
-
-  writeFile(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  }
-
-  delete(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  }
-
-  rename(uri: vscode.Uri): never {
-    throw vscode.FileSystemError.NoPermissions(uri);
   }
 
   private async size(uri: vscode.Uri, name: string, object: string): Promise<number> {

@@ -41,10 +41,10 @@ export class Results {
   ): Promise<Changes & {readonly leftOut: readonly string[]}> {
     const {workspace, result, name} = session;
     if (result) return {...(await this.ofSession(session, rows, signal)), leftOut: []};
-    const delivered = rows.tasks.flatMap(({id, state, result: {bundle} = {}}) =>
-      state === 'succeeded' && bundle ? [{id, bundle}] : [],
+    const delivered = rows.tasks.flatMap(({id, state, result: {bundle, startedFrom} = {}}) =>
+      state === 'succeeded' && bundle ? [{id, bundle, from: startedFrom ?? bundle.prerequisites}] : [],
     );
-    const passedOn = new Set(delivered.flatMap(({bundle}) => bundle.prerequisites));
+    const passedOn = new Set(delivered.flatMap(({from}) => from));
     const last = delivered.filter(({bundle}) => !passedOn.has(bundle.commit));
     if (!workspace || last.length === 0)
       throw noChanges(vscode.l10n.t('No task of {0} had delivered changes by then.', name));
@@ -67,8 +67,9 @@ export class Results {
       throw noChanges(vscode.l10n.t('{0} has delivered no changes yet.', taskId));
     if (!result.bundle) throw noChanges(vscode.l10n.t('{0} has changed nothing.', taskId));
     const {prerequisites, commit} = result.bundle;
-    const repository = await this.bring(session, rows, [...prerequisites, commit], signal);
-    return compared(repository, await repository.mergedInputs(prerequisites, signal), commit, signal);
+    const from = result.startedFrom ?? prerequisites;
+    const repository = await this.bring(session, rows, [...from, commit], signal);
+    return compared(repository, await repository.mergedInputs(from, signal), commit, signal);
   }
 
   /** As the changes of the attempt that made the task succeed. */

@@ -4,13 +4,11 @@
  */
 import * as vscode from 'vscode';
 import {KeyedLock} from '../../coordinator/artifacts/keyedLock.ts';
-import type {McpxClient} from '../../coordinator/client/mcpxClient.ts';
 import type {Result} from '../../coordinator/protocol/commands/table.ts';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
-import {configuredChoice} from '../connection/contexts.ts';
 import {SCHEMES} from '../contributions.ts';
 import type {Services} from '../services.ts';
-import {setting} from '../settings.ts';
+import {clientForDocuments} from './clientForDocuments.ts';
 import {formatJson, parseJsonText} from './jsonText.ts';
 import {aspectOf, aspectQuery, type StateAspect, type StateKey, stateKeyOf, statePath} from './stateUri.ts';
 import {StateVersions} from './stateVersions.ts';
@@ -92,7 +90,7 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
       const key = keyOf(uri);
       const {clock} = this.services;
       try {
-        const client = await this.client();
+        const client = await clientForDocuments(this.services);
         const {version} = await client.request('mcpx.memory.put', {
           ...key,
           value: parsed.value,
@@ -153,16 +151,6 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
     throw vscode.FileSystemError.Unavailable(message);
   }
 
-  /** A window that was reloaded opens its documents before it has found its coordinator. None is started for them. */
-  private async client(): Promise<McpxClient> {
-    const {context, link} = this.services;
-    if (link.state.kind === 'off') {
-      if (setting('coordinator.context') === '') await link.join();
-      else await link.start(await configuredChoice({context}));
-    }
-    return link.state.kind === 'starting' ? link.start() : link.requireClient();
-  }
-
   /** Text of what does not change any more: a value of the past, or one side of a conflict. */
   private async fixed(uri: vscode.Uri): Promise<string> {
     const shown = aspect(uri);
@@ -176,7 +164,7 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
     if (shown.kind !== 'past') throw vscode.FileSystemError.FileNotFound(uri);
     let stored: Stored;
     try {
-      const client = await this.client();
+      const client = await clientForDocuments(this.services);
       stored = await client.request('mcpx.memory.get', {sessionId, key, atRevision: shown.revision});
     } catch (error) {
       throw asFileError(error);
@@ -191,7 +179,7 @@ export class StateDocuments implements vscode.FileSystemProvider, vscode.Disposa
   private async get(uri: vscode.Uri): Promise<Stored & {record: NonNullable<Stored['record']>}> {
     let stored: Stored;
     try {
-      stored = await (await this.client()).request('mcpx.memory.get', keyOf(uri));
+      stored = await (await clientForDocuments(this.services)).request('mcpx.memory.get', keyOf(uri));
     } catch (error) {
       throw asFileError(error);
     }

@@ -1,4 +1,6 @@
 /** The window's one mirror of the fleet, whichever coordinator it is connected to: views, documents and panels draw from it and from nothing else. */
+
+import {readArtifact} from '../../coordinator/artifacts/readArtifact.ts';
 import type {McpxClient} from '../../coordinator/client/mcpxClient.ts';
 import {type FleetChange, FleetMirror} from '../../coordinator/client/mirror/fleetMirror.ts';
 import {PlanReader} from '../../coordinator/client/mirror/planReader.ts';
@@ -6,7 +8,6 @@ import {type Disposable, DisposableStore} from '../../coordinator/runtime/dispos
 import {Emitter, type Event} from '../../coordinator/runtime/emitter.ts';
 import {CoordinatorError} from '../../coordinator/runtime/errors.ts';
 import type {CoordinatorLink} from '../connection/coordinatorLink.ts';
-import {readArtifact} from './readArtifact.ts';
 
 /** `reset`: another coordinator, or none: whatever was opened is to be opened anew. */
 export type FleetEvent = FleetChange | {readonly part: 'reset'};

@@ -1,10 +1,11 @@
 /** What may be written at a place of a plan: keys that are not there yet, values, tasks, what the fleet has, and whole pieces. Pure. */
+import {isMap, isSeq} from 'yaml';
 import {type FleetWords, NO_FLEET} from './fleetWords.ts';
 import {downstreamOf, outlinePlan, type PlanOutline, TASK_AFFINITIES} from './outline.ts';
-import {type PlanCursor, planCursor} from './planCursor.ts';
+import {type PlanCursor, planCursor, STAND_IN} from './planCursor.ts';
 import {isKind, keysAt, type SchemaKey, type SchemaNode, valuesAt} from './planSchema.ts';
 import type {Span} from './planSyntax.ts';
-import {GATE_SNIPPET, PLAN_SNIPPET, type PlanSnippet, TASK_SNIPPETS} from './snippets.ts';
+import {GATE_SNIPPETS, PLAN_SNIPPET, type PlanSnippet, TASK_SNIPPETS} from './snippets.ts';
 
 export interface PlanCompletion {
   readonly kind: 'key' | 'value' | 'task' | 'agent' | 'snippet';
@@ -40,7 +41,7 @@ export function completePlan(
 function keyCompletions(cursor: PlanCursor): PlanCompletion[] {
   const {path, siblings, kind, word} = cursor;
   const isNew = kind === 'value';
-  const keys = keysAt(path)
+  const keys = keysAt(path, siblings)
     .filter(({name}) => isNew || !siblings.has(name))
     .filter(({name}) => !isExcluded(name, siblings, path))
     .map(key => keyCompletion(key, cursor));
@@ -101,7 +102,7 @@ const FLOW_VALUES: Readonly<Record<Shape, string>> = {
 const CONTINUED: ReadonlySet<Shape> = new Set(['mapping', 'list', 'words', 'choice']);
 
 function shapeOf(schema: SchemaNode, name: string): Shape {
-  const kinds = [schema, ...(schema.anyOf ?? [])];
+  const kinds = [schema, ...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
   if (schema.enum || name === 'strategy') return 'choice';
   if (name === 'prompt') return 'text';
   const list = kinds.find(kind => isKind(kind, 'array'));
@@ -111,7 +112,7 @@ function shapeOf(schema: SchemaNode, name: string): Shape {
 
 function snippets(cursor: PlanCursor): PlanCompletion[] {
   const {path, word} = cursor;
-  const pieces = isTask(path) ? TASK_SNIPPETS : path.at(-2) === 'gates' ? [GATE_SNIPPET] : [];
+  const pieces = isTask(path) ? TASK_SNIPPETS : path.at(-2) === 'gates' ? GATE_SNIPPETS : [];
   // The first "- " stands there already.
   return pieces.map(piece => pieceOf({...piece, body: piece.body.slice(2)}, word));
 }
@@ -138,7 +139,7 @@ function choices({path, listed, word}: PlanCursor): PlanCompletion[] {
 
 /** Where any text may stand, but these are known. */
 const OPEN_VALUES: Readonly<Record<string, readonly string[]>> = {
-  strategy: ['capability-weighted', 'round-robin'],
+  strategy: ['capability-weighted', 'ai-optimized', 'geographic-affinity', 'round-robin'],
   model: ['opus', 'sonnet', 'haiku'],
 };
 
@@ -147,6 +148,8 @@ function names(cursor: PlanCursor, outline: PlanOutline, fleet: FleetWords): Pla
   const {path, listed, siblings} = cursor;
   const place = path.filter(part => typeof part === 'string').join('.');
   if (place === 'tasks.dependsOn') return taskNames(cursor, outline, true);
+  if (/^(?:tasks\.syncPoint(?:\.name)?|(?:tasks\.|defaults\.)?rollback\.syncPoint)$/.test(place))
+    return words(syncPoints(cursor), cursor);
   if (/^(?:tasks|defaults)\.affinity\.with$/.test(place)) {
     const kind = siblings.get('kind');
     if (kind === 'region') return words(fleet.regions, cursor);
@@ -159,6 +162,19 @@ function names(cursor: PlanCursor, outline: PlanOutline, fleet: FleetWords): Pla
     known.filter(word => !listed.has(word)),
     cursor,
   );
+}
+
+/** Named in the plan, but for the word that is being typed. */
+function syncPoints({document}: PlanCursor): string[] {
+  const tasks = document.get('tasks');
+  const names = isSeq(tasks)
+    ? tasks.items.flatMap(task => {
+        const point: unknown = isMap(task) ? task.get('syncPoint') : undefined;
+        const name: unknown = isMap(point) ? point.get('name') : point;
+        return typeof name === 'string' ? name : [];
+      })
+    : [];
+  return [...new Set(names)].filter(name => name !== STAND_IN);
 }
 
 const REQUIRED: Readonly<Record<string, (fleet: FleetWords) => readonly string[]>> = {

@@ -24,7 +24,7 @@ export interface PlanCursor {
   readonly document: Document;
 }
 
-const STAND_IN = 'mcpxTypedHere';
+export const STAND_IN = 'mcpxTypedHere';
 
 export function planCursor(text: string, offset: number): PlanCursor | undefined {
   const word = wordAt(text, offset);

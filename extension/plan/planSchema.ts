@@ -18,6 +18,9 @@ const SchemaNode = z.object({
   get anyOf() {
     return z.array(SchemaNode).optional();
   },
+  get oneOf() {
+    return z.array(SchemaNode).optional();
+  },
   get additionalProperties() {
     return z.union([z.boolean(), SchemaNode]).optional();
   },
@@ -48,7 +51,7 @@ function memberOf({properties, additionalProperties}: SchemaNode, name: string):
 }
 
 function alternatives(schema: SchemaNode): readonly SchemaNode[] {
-  return [schema, ...(schema.anyOf ?? []).flatMap(alternatives)];
+  return [schema, ...[...(schema.anyOf ?? []), ...(schema.oneOf ?? [])].flatMap(alternatives)];
 }
 
 export interface SchemaKey {
@@ -57,11 +60,30 @@ export interface SchemaKey {
   readonly required: boolean;
 }
 
-/** Of the mapping at the path, in the order of the schema. */
-export function keysAt(path: readonly PropertyKey[]): readonly SchemaKey[] {
-  return schemasAt(path).flatMap(({properties = {}, required = []}) =>
-    Object.entries(properties).map(([name, schema]) => ({name, schema, required: required.includes(name)})),
-  );
+/**
+ * Of the mapping at the path, in the order of the schema. Of mappings that are told apart by their `type` all, or those that fit what is
+ * `written` of one: where it has no type, the kind that needs none.
+ */
+export function keysAt(
+  path: readonly PropertyKey[],
+  written?: ReadonlyMap<string, unknown>,
+): readonly SchemaKey[] {
+  const keys = schemasAt(path)
+    .filter(schema => !written || isMeant(schema, written.get('type')))
+    .flatMap(({properties = {}, required = []}) =>
+      Object.entries(properties).map(([name, schema]) => ({name, schema, required: required.includes(name)})),
+    );
+  return firsts(keys, ({name}) => name);
+}
+
+function isMeant({properties, required = []}: SchemaNode, type: unknown): boolean {
+  const own = properties?.['type']?.const;
+  if (own === undefined) return true;
+  return type === undefined ? !required.includes('type') : type === own;
+}
+
+function firsts<T>(all: readonly T[], nameOf: (one: T) => string): T[] {
+  return [...new Map([...all].reverse().map(one => [nameOf(one), one])).values()].reverse();
 }
 
 export interface SchemaValue {
@@ -71,11 +93,12 @@ export interface SchemaValue {
 
 /** The values of which one has to be chosen; none where anything may be written. */
 export function valuesAt(path: readonly PropertyKey[]): readonly SchemaValue[] {
-  return schemasAt(path).flatMap(({type, enum: choices = [], const: only, description}) => [
+  const values = schemasAt(path).flatMap(({type, enum: choices = [], const: only, description}) => [
     ...choices.map(value => ({value: String(value), description: choiceDescription(description, value)})),
     ...(only === undefined ? [] : [{value: String(only), description}]),
     ...(type === 'boolean' ? ['true', 'false'].map(value => ({value, description: undefined})) : []),
   ]);
+  return firsts(values, ({value}) => value);
 }
 
 /** Descriptions of choices are written as "first: what it does. second: …". */

@@ -58,9 +58,33 @@ export const TASK_SNIPPETS: readonly PlanSnippet[] = [
   },
 ];
 
-/** An entry of `gates`. */
-export const GATE_SNIPPET: PlanSnippet = {
+const GATE_SNIPPET: PlanSnippet = {
   label: 'gate',
   detail: 'A command that must succeed before the result counts',
   body: '- name: ${1:tests}\n  command: ${2:npm test}\n  onFailure: ${3|retry,fail|}',
 };
+
+/** Entries of `gates`, by what judges. */
+export const GATE_SNIPPETS: readonly PlanSnippet[] = [
+  GATE_SNIPPET,
+  {
+    label: 'coverage gate',
+    detail: 'A number that must be within bounds',
+    body: '- name: ${1:coverage}\n  type: threshold\n  command: ${2:npm run coverage}\n  report: ${3:coverage/lcov.info}\n  metric: ${4|lines,branches,functions,statements|}\n  min: ${5:80}',
+  },
+  {
+    label: 'schema gate',
+    detail: 'A file that must fit a JSON Schema',
+    body: '- name: ${1:shape}\n  type: schema\n  schema: ${2:schema.json}\n  file: ${3:result.json}',
+  },
+  {
+    label: 'review gate',
+    detail: 'Another agent reads the change',
+    body: '- name: ${1:review}\n  type: review\n  prompt: ${2:What to look at above all.}',
+  },
+  {
+    label: 'approval gate',
+    detail: 'A person says whether the result counts',
+    body: '- name: ${1:sign-off}\n  type: approval\n  message: ${2:What is asked.}',
+  },
+];

@@ -6,11 +6,14 @@ import {Notifications, type Reveal} from '../notifications.ts';
 import type {Services} from '../services.ts';
 import {registerStatus} from '../status.ts';
 import {registerWelcome} from '../welcome.ts';
+import {agentPast} from './agentPast.ts';
 import {showConnection} from './connectionMessage.ts';
+import {editorWords} from './editorWords.ts';
 import {memoryWatch} from './memoryWatch.ts';
 import {ActiveWork} from './model/activeWork.ts';
 import {AgentsModel} from './model/agentsModel.ts';
 import {ApprovalsModel} from './model/approvalsModel.ts';
+import {ServersModel} from './model/serversModel.ts';
 import {SessionsModel} from './model/sessionsModel.ts';
 import {SharedStateModel} from './model/sharedStateModel.ts';
 import type {TreeModel} from './model/treeModel.ts';
@@ -24,12 +27,8 @@ import {TreeShell, type TreeShellOptions} from './treeShell.ts';
 const TICK_MS = 5000;
 
 export function registerViews(services: Services): void {
-  const {context, clock, fleet} = services;
-  const words: Words = {
-    t: (text, ...values) => vscode.l10n.t(text, ...values),
-    now: () => clock.wallNow(),
-    locale: vscode.env.language,
-  };
+  const {context, fleet} = services;
+  const words = editorWords(services);
   const work = new ActiveWork(fleet);
   const views = makeTrees(services, work, words);
   const reveal: Reveal = async (view, nodeId) => {
@@ -49,7 +48,7 @@ export function registerViews(services: Services): void {
 }
 
 function makeTrees(
-  {context, clock, fleet, link, conflicts}: Services,
+  {context, clock, fleet, link, conflicts, servers}: Services,
   work: ActiveWork,
   words: Words,
 ): Readonly<Record<keyof typeof VIEWS, TreeShell>> {
@@ -62,6 +61,7 @@ function makeTrees(
     return made;
   };
   const follow = transcriptTail(() => link.client);
+  const past = agentPast(() => link.client);
   const approvals = new ApprovalsModel(fleet, words);
   const state = new SharedStateModel(
     fleet,
@@ -72,8 +72,9 @@ function makeTrees(
   const trees = {
     sessions: shell(VIEWS.sessions, new SessionsModel({fleet, work, follow, words}), dragTasks),
     approvals: shell(VIEWS.approvals, approvals),
-    agents: shell(VIEWS.agents, new AgentsModel(fleet, work, words), dropTasks),
+    agents: shell(VIEWS.agents, new AgentsModel(fleet, work, words, past), dropTasks),
     sharedState: shell(VIEWS.sharedState, state),
+    servers: shell(VIEWS.servers, new ServersModel(servers, words)),
   };
   badge(
     trees.approvals,

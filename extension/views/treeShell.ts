@@ -75,6 +75,15 @@ export class TreeShell implements vscode.TreeDataProvider<TreeElement>, Disposab
     return node ? treeItem(node) : new vscode.TreeItem('');
   }
 
+  /** Asked of items without a tooltip, when somebody points at one. What cannot be had is left out. */
+  async resolveTreeItem(item: vscode.TreeItem, {id}: TreeElement): Promise<vscode.TreeItem> {
+    const node = this.model.node(id);
+    if (!node?.moreTooltip) return item;
+    const more = await this.model.moreTooltip?.(id).catch(() => []);
+    item.tooltip = [...(node.tooltip ?? [node.label]), ...(more ?? [])].join('\n');
+    return item;
+  }
+
   getParent({id}: TreeElement): TreeElement | undefined {
     const parent = this.drawing.parent(id);
     return parent === undefined ? undefined : this.element(parent);
@@ -155,7 +164,7 @@ function treeItem(node: TreeNode): vscode.TreeItem {
   item.id = node.id;
   item.description = node.description;
   // Plain text: what others wrote is shown, not rendered.
-  item.tooltip = node.tooltip?.join('\n') ?? node.label;
+  if (!node.moreTooltip) item.tooltip = node.tooltip?.join('\n') ?? node.label;
   item.contextValue = node.contextValue;
   item.command = node.click && clickCommand(node.click);
   // The description often says it better.

@@ -106,7 +106,7 @@ export class FakeHub {
   }
 
   /** Resolves when `condition` holds, looked at after every call; rejects after `timeoutMs`. */
-  async until(what: string, condition: () => boolean, timeoutMs = 15_000): Promise<void> {
+  async until(what: string, condition: () => boolean, timeoutMs = 45_000): Promise<void> {
     if (condition()) return;
     const met = deferred<void>();
     const listening = this.onCall.event(() => {

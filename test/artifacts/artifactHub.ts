@@ -17,7 +17,11 @@ export interface ArtifactHub {
   readonly port: number;
   /** Requests served, as `METHOD path`. */
   readonly requests: string[];
-  client(options?: {port?: number; token?: string; settings?: Partial<TransferSettings>}): ArtifactClient;
+  client(options?: {
+    port?: number | (() => number);
+    token?: string;
+    settings?: Partial<TransferSettings>;
+  }): ArtifactClient;
   close(): Promise<void>;
 }
 
@@ -61,7 +65,7 @@ export async function artifactHub(limits: Partial<ArtifactLimits> = {}): Promise
     client(options = {}) {
       const client = new ArtifactClient(
         () => ({
-          baseUrl: `http://127.0.0.1:${options.port ?? port}`,
+          baseUrl: `http://127.0.0.1:${typeof options.port === 'function' ? options.port() : (options.port ?? port)}`,
           tenant: 'acme',
           token: options.token ?? 'good',
         }),

@@ -3,6 +3,7 @@ import {createHash, randomBytes} from 'node:crypto';
 import {once} from 'node:events';
 import {mkdir, readdir, readFile, stat, writeFile} from 'node:fs/promises';
 import * as http from 'node:http';
+import * as net from 'node:net';
 import path from 'node:path';
 import {text} from 'node:stream/consumers';
 import {ArtifactCache} from '../../coordinator/artifacts/artifactCache.ts';
@@ -128,6 +129,24 @@ describe('artifact transfer', () => {
     const client = hub.client({port: proxy.port, settings: {maxTries: 3}});
     await assert.rejects(client.upload(randomBytes(10)), code('unavailable'));
     assert.equal(proxy.connections, 3);
+  });
+
+  it('leaves a coordinator that never answers once its owner is with another one', async () => {
+    const accepted = new Set<net.Socket>();
+    const silent = net.createServer(socket => accepted.add(socket)).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    let port = (silent.address() as net.AddressInfo).port;
+    const content = randomBytes(1000);
+    const client = hub.client({port: () => port});
+    const [request, uploaded] = [once(silent, 'connection'), client.upload(content)];
+    await request;
+    client.follow();
+    port = hub.port;
+    client.follow();
+    assert.deepEqual(await uploaded, {sha256: sha(content), bytes: 1000});
+    assert.equal(accepted.size, 1, 'following an endpoint that is the same breaks nothing off');
+    for (const socket of accepted) socket.destroy();
+    silent.close();
   });
 
   it('stops when it is told to, also while it waits to try again', async () => {

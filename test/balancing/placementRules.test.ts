@@ -5,7 +5,7 @@ import {
   CapabilityWeightedLoadBalancer,
   capabilityMatch,
 } from '../../coordinator/balancing/capabilityWeighted.ts';
-import {PLACEMENT_RULE_NAMES, placementRule} from '../../coordinator/balancing/placementRules.ts';
+import {placementRule, placementRuleNames} from '../../coordinator/balancing/placementRules.ts';
 import {RoundRobinLoadBalancer} from '../../coordinator/balancing/roundRobin.ts';
 import type {Candidate} from '../../coordinator/balancing/strategy.ts';
 import {PROFICIENCY_LEVELS} from '../../coordinator/protocol/capability.ts';
@@ -14,7 +14,18 @@ import {agentRecord} from '../tasks/nodes.ts';
 
 function candidate(id: string, patch: Partial<Candidate> = {}, capabilities: object[] = []): Candidate {
   const {instance} = agentRecord(id, {}, {}, {capabilities});
-  return {instance, running: 0, slots: 2, localInputs: 0, lastPlaced: 0, ...patch};
+  return {
+    instance,
+    running: 0,
+    slots: 2,
+    localInputs: 0,
+    lastPlaced: 0,
+    nearBytes: 0,
+    farBytes: 0,
+    warm: true,
+    prediction: {durationMs: 1000, success: 1, ratio: 1, doubt: 0, n: 0},
+    ...patch,
+  };
 }
 
 const security = (proficiencyLevel: string): object[] => [{domain: 'security', proficiencyLevel}];
@@ -22,7 +33,12 @@ const task = specOf({id: 'one', dependsOn: ['x', 'y'], requires: {capabilities: 
 
 describe('Placement rules', () => {
   it('are known by name', () => {
-    assert.deepEqual(PLACEMENT_RULE_NAMES, ['round-robin', 'capability-weighted']);
+    assert.deepEqual(placementRuleNames(), [
+      'round-robin',
+      'capability-weighted',
+      'geographic-affinity',
+      'ai-optimized',
+    ]);
     assert.equal(placementRule('oracle'), undefined);
     assert.equal(placementRule('round-robin')?.name, 'round-robin');
   });
@@ -36,7 +52,7 @@ describe('Placement rules', () => {
     fc.assert(
       fc.property(
         fc.array(shape, {maxLength: 8}),
-        fc.constantFrom(...PLACEMENT_RULE_NAMES),
+        fc.constantFrom(...placementRuleNames()),
         (shapes, name) => {
           const candidates = shapes.map((one, index) => candidate(`a-${index}`, one));
           const ranked = placementRule(name)?.rank(candidates, task) ?? [];

@@ -74,7 +74,7 @@ export function tableOf(rows: readonly Row[]): string {
     figure.unit,
     describeSpread(ours),
     peer ? describeSpread(peer) : '-',
-    figure.ratio === null ? '-' : figure.ratio.toFixed(2),
+    figure.ratio === null || Number.isNaN(figure.ratio) ? '-' : figure.ratio.toFixed(2),
     figure.target === null ? '-' : `${isAtLeast ? '>=' : '<='} ${figure.target}`,
     figure.target === null ? '' : figure.ok ? 'ok' : 'MISSED',
   ]);
@@ -93,6 +93,7 @@ export function tableOf(rows: readonly Row[]): string {
 }
 
 function describeSpread({median, least, most}: Spread): string {
+  if (Number.isNaN(median)) return 'not measured';
   const [middle, low, high] = [median, least, most].map(shown);
   return least === most ? `${middle}` : `${middle} (${low}..${high})`;
 }

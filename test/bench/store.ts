@@ -21,6 +21,7 @@ import {installH2load} from './store/h2load.ts';
 import {keyRows} from './store/keys.ts';
 import {logRows} from './store/log.ts';
 import {Programs} from './store/programs.ts';
+import {reasonsOf} from './store/reasons.ts';
 import {watcherRows} from './store/watchers.ts';
 import {wireRows} from './store/wire.ts';
 
@@ -65,6 +66,7 @@ try {
   for (const [name, measure] of Object.entries(parts))
     if (args.only === undefined || args.only.includes(name)) rows.push(...(await measure(surroundings)));
   console.log(tableOf(rows));
+  console.log(reasonsOf(rows));
   if (args.json !== undefined)
     await writeFile(args.json, `${JSON.stringify({figures: rows.map(row => row.figure)}, null, 2)}\n`);
   process.exitCode = rows.every(row => row.figure.ok) ? 0 : 1;

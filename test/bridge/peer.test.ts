@@ -293,7 +293,7 @@ describe('a peer over frames, by the short way', () => {
     const sent: JSONRPCMessage[] = [];
     const client = newPeer('client');
     const transport = new FrameTransport({
-      send: text => void sent.push(JSON.parse(text)),
+      send: text => void sent.push(...[JSON.parse(text)].flat()),
       close: () => undefined,
     });
     client.attach(transport);
@@ -346,6 +346,7 @@ describe('a peer over frames, by the short way', () => {
   it('keeps answers apart whatever their order', async () => {
     const {client, sent, reply} = await greeted();
     const asked = [1, 2, 3].map(() => client.request('mcpx.memory.get', GET));
+    await turnOfTheLoop();
     const ids = sent.map(message => ('id' in message ? message.id : undefined));
     for (const [at, id] of [...ids.entries()].reverse()) reply({id, result: {version: 1, revision: at}});
     assert.deepEqual(
@@ -354,3 +355,130 @@ describe('a peer over frames, by the short way', () => {
     );
   });
 });
+
+describe('batches of messages', () => {
+  /** Two greeted peers, and the frames that go between them from then on. */
+  async function greetedPair(
+    handler: CallHandler,
+    features?: readonly string[],
+  ): Promise<{client: Peer; there: string[]; back: string[]}> {
+    const there: string[] = [];
+    const back: string[] = [];
+    const sink = (frames: string[], other: () => FrameTransport) => ({
+      send: (text: string) => {
+        frames.push(text);
+        queueMicrotask(() => other().receive(text));
+      },
+      close: () => queueMicrotask(() => other().end()),
+    });
+    const near: FrameTransport = new FrameTransport(sink(there, () => far));
+    const far: FrameTransport = new FrameTransport(sink(back, () => near));
+    const client = new Peer({
+      implementation: {name: 'client', version: '0'},
+      logger: silentLogger,
+      extension: ownExtension(features),
+    });
+    const server = newPeer('server');
+    server.handle(handler);
+    server.attach(far);
+    client.attach(near);
+    await client.initialize();
+    await turnOfTheLoop();
+    there.length = 0;
+    back.length = 0;
+    return {client, there, back};
+  }
+
+  const found: CallHandler = call =>
+    Promise.resolve({version: 1, revision: Number((call.params as {key: string}).key)});
+  const keys = Array.from({length: 50}, (_, at) => String(at));
+  const askAll = (client: Peer) =>
+    Promise.all(keys.map(key => client.request('mcpx.memory.get', {...GET, key})));
+
+  it('carry what is sent at once in one frame, and so do the answers', async () => {
+    const {client, there, back} = await greetedPair(found);
+    const answers = await askAll(client);
+    assert.deepEqual(
+      answers.map(({revision}) => revision),
+      keys.map(Number),
+    );
+    assert.equal(there.length, 1);
+    assert.equal(back.length, 1);
+    assert.equal((JSON.parse(there[0] ?? '') as unknown[]).length, keys.length);
+  });
+
+  it('leave a single message as it is', async () => {
+    const {client, there, back} = await greetedPair(found);
+    await client.request('mcpx.memory.get', {...GET, key: '1'});
+    for (const [frame] of [there, back]) assert.ok(frame?.startsWith('{'), frame);
+  });
+
+  it('are not sent to who has not declared them', async () => {
+    const {client, there, back} = await greetedPair(found, ['memory.fenced']);
+    await askAll(client);
+    assert.equal(there.length, keys.length);
+    assert.equal(back.length, keys.length);
+  });
+
+  it('are cut where one would hold up the first of its messages', async () => {
+    const {client, there} = await greetedPair(() => Promise.resolve({version: 1, revision: 1}));
+    const value = 'x'.repeat(30_000);
+    await Promise.all(keys.map(key => client.request('mcpx.memory.put', {...GET, key, value})));
+    assert.ok(there.length > 10, String(there.length));
+    for (const frame of there) assert.ok(frame.length < 200_000, String(frame.length));
+  });
+
+  it('do not make one message pay for another', async () => {
+    const frames: JSONRPCMessage[] = [];
+    const server = newPeer('server');
+    server.handle(found);
+    const transport = new FrameTransport({
+      send: text => void frames.push(...[JSON.parse(text)].flat()),
+      close: () => undefined,
+    });
+    server.attach(transport);
+    const params = {
+      protocolVersion: '2025-11-25',
+      capabilities: extensionCapabilities(),
+      clientInfo: {name: 'x', version: '0'},
+    };
+    transport.receive(JSON.stringify({jsonrpc: '2.0', id: 1, method: 'initialize', params}));
+    await turnOfTheLoop();
+    frames.length = 0;
+    const deep = `${'['.repeat(300)}${']'.repeat(300)}`;
+    const get = (id: number): string =>
+      JSON.stringify({jsonrpc: '2.0', id, method: 'mcpx.memory.get', params: {...GET, key: String(id)}});
+    const put = `{"jsonrpc":"2.0","id":5,"method":"mcpx.memory.put","params":{"value":${deep}}}`;
+    const received = transport.receive(
+      `[${[get(3), '17', put, '{"jsonrpc":"2.0","id":4}', get(6)].join(',')}]`,
+    );
+    assert.ok(received.kind === 'batch');
+    assert.equal(received.messages, 5);
+    assert.equal(received.faults.length, 3);
+    await turnOfTheLoop();
+    const answered = frames.map(frame => [
+      'id' in frame ? frame.id : undefined,
+      'error' in frame ? frame.error.code : 'result',
+    ]);
+    const {invalidRequest} = ERROR_CODES;
+    assert.deepEqual(
+      answered.sort(([a], [b]) => Number(a ?? 0) - Number(b ?? 0)),
+      [
+        [undefined, invalidRequest],
+        [undefined, invalidRequest],
+        [3, 'result'],
+        [5, invalidRequest],
+        [6, 'result'],
+      ],
+    );
+    for (const [text, why] of [
+      ['[]', 'empty'],
+      [`[${Array(1025).fill('{}').join(',')}]`, 'too many'],
+    ] as const)
+      assert.equal(transport.receive(text).kind, 'fault', why);
+  });
+});
+
+function turnOfTheLoop(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve));
+}

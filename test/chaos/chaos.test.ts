@@ -1,7 +1,8 @@
 /** Two seeds of chaos with shortened timeouts, and the long stop of a coordinator. `npm run chaos` runs more seeds with the real ones. */
 import assert from 'node:assert/strict';
 import {describeFault, drawFaults, type Fault, QUICK_TEMPO} from './faults.ts';
-import {type Outcome, play} from './scenario.ts';
+import type {Outcome} from './outcome.ts';
+import {play} from './scenario.ts';
 
 /** Together they have six of the nine kinds. `MCPX_CHAOS_SEED` names another first one. */
 const SEEDS = [Number(process.env['MCPX_CHAOS_SEED'] ?? 1), 5];

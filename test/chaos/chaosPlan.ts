@@ -2,9 +2,8 @@
  * The plan that is run under faults: a diamond, a chain, a gate that fails once, tasks of one to three seconds and two prompts. Three of its
  * tasks, the holds, wait for a word from outside: a fault falls while one of them runs, however fast the machine is.
  */
-import {appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
-import path from 'node:path';
 import {parseRehearsalScript, type RehearsalScript} from '../../coordinator/agent/rehearsal/script.ts';
+import {failsOnce, filesGate, type Ground, type GroundTask, LOG, runOf, script, write} from './ground.ts';
 
 /** In the order in which they run; the second is a prompt. */
 export const HOLDS = ['hold-1', 'hold-2', 'hold-3'] as const;
@@ -13,63 +12,16 @@ export type Hold = (typeof HOLDS)[number];
 export const GATED = 'gated';
 export const PROMPTS = ['hold-2', 'write'] as const;
 
-/** A line of an attempt's log. */
-export interface Execution {
-  readonly attemptId: string;
-  readonly what: 'start' | 'end';
-}
-
-/** The folder beside all worktrees in which executions leave their marks. */
-export class Ground {
-  constructor(readonly folder: string) {
-    for (const name of ['log', 'go', 'gate']) mkdirSync(path.join(folder, name), {recursive: true});
-  }
-
-  /** Lets a hold end, in every attempt of it. */
-  release(hold: Hold): void {
-    writeFileSync(path.join(this.folder, 'go', hold), '');
-  }
-
-  hasStarted(attemptId: string): boolean {
-    return [...this.executions().values()].flat().some(line => line.attemptId === attemptId);
-  }
-
-  /** Every execution of every attempt, by task. */
-  executions(): Map<string, Execution[]> {
-    const folder = path.join(this.folder, 'log');
-    return new Map(
-      readdirSync(folder).map(taskKey => {
-        // What follows the last line break is still being written.
-        const lines = readFileSync(path.join(folder, taskKey), 'utf8').split('\n').slice(0, -1);
-        const executions = lines.map((line): Execution => {
-          const [attemptId = '', what] = line.split(' ');
-          if (what !== 'start' && what !== 'end') throw new Error(`an odd line in a log: ${line}`);
-          return {attemptId, what};
-        });
-        return [taskKey.slice(taskKey.indexOf('.') + 1), executions];
-      }),
-    );
-  }
-
-  /** A mark of the harness among the executions, for whoever reads the folder after a failure. */
-  note(text: string): void {
-    appendFileSync(path.join(this.folder, 'notes'), `${new Date().toISOString()} ${text}\n`);
-  }
-}
-
-const LOG = (what: Execution['what']): string =>
-  `printf '%s %s\\n' "$MCPX_ATTEMPT_ID" ${what} >> "$GROUND/log/$MCPX_TASK_KEY"`;
 const HOLD = (id: Hold): string => `while [ ! -e "$GROUND/go/${id}" ]; do sleep 0.1; done`;
 const BASH_TIMEOUT_MS = 600_000;
 
-interface Task {
-  readonly id: string;
-  readonly after?: readonly string[];
-  readonly seconds?: number;
-}
+/** Short tasks, several of which are under way at any time: right after the start, and after the first and the last hold. */
+const FAN = ['fan-1', 'fan-2', 'fan-3', 'fan-4'];
+const LATER = ['later-1', 'later-2', 'later-3', 'later-4'];
+const AT_THE_END = ['end-1', 'end-2', 'end-3', 'end-4', 'end-5'];
 
 /** Each writes a file of its own and needs those of its dependencies. */
-const RUNS: readonly Task[] = [
+const RUNS: readonly GroundTask[] = [
   {id: 'top', seconds: 1},
   {id: 'left', after: ['top', 'hold-1'], seconds: 2},
   {id: 'right', after: ['top', 'hold-1'], seconds: 1},
@@ -81,24 +33,22 @@ const RUNS: readonly Task[] = [
   {id: 'late-1', after: ['hold-2'], seconds: 3},
   {id: 'late-2', after: ['hold-2'], seconds: 1},
   {id: 'wide', seconds: 3},
-  {id: 'last', after: ['bottom', 'link-3', 'hold-3', 'write']},
+  ...FAN.map(id => ({id, after: ['top'], seconds: 0.5})),
+  {id: 'fold', after: FAN, seconds: 0.5},
+  ...LATER.map(id => ({id, after: ['hold-1'], seconds: 0.5})),
+  ...AT_THE_END.map(id => ({id, after: ['hold-3'], seconds: 0.5})),
+  {id: 'last', after: ['bottom', 'link-3', 'hold-3', 'write', 'fold']},
 ];
 
 const TASKS = RUNS.length + HOLDS.length + PROMPTS.length - 1;
 
 /** The plan as JSON. The same in every run but for where the ground is. */
 export function chaosPlan(ground: Ground): string {
-  const tasks: object[] = RUNS.map(({id, after = [], seconds = 0}) => ({
-    id,
-    dependsOn: [...after],
-    run: script([
-      LOG('start'),
-      ...after.map(other => `test -e ${other}.txt`),
-      `sleep ${seconds}`,
-      write(id),
-      LOG('end'),
-    ]),
-    ...(id === GATED ? {gates: [failsOnce()]} : {}),
+  const tasks: object[] = RUNS.map(task => ({
+    id: task.id,
+    dependsOn: [...(task.after ?? [])],
+    run: runOf(task),
+    ...(task.id === GATED ? {gates: [failsOnce()]} : {}),
   }));
   const hold = (id: Hold): string => script([LOG('start'), HOLD(id), write(id), LOG('end')]);
   tasks.push(
@@ -114,7 +64,7 @@ export function chaosPlan(ground: Ground): string {
       retry: {max: 1, backoff: '200ms'},
       permissions: {mode: 'acceptEdits', allow: ['Bash', 'Write']},
     },
-    gates: [`test "$(ls *.txt | wc -l)" -eq ${TASKS}`],
+    gates: [filesGate(TASKS)],
     tasks,
   });
 }
@@ -149,18 +99,4 @@ export function chaosScript(): RehearsalScript {
     },
   };
   return parseRehearsalScript(JSON.stringify({tasks}), 'chaos.rehearsal.json');
-}
-
-function script(lines: readonly string[]): string {
-  return lines.join(' && ');
-}
-
-function write(id: string): string {
-  return `echo ${id} > ${id}.txt`;
-}
-
-function failsOnce(): object {
-  const mark = '"$GROUND/gate/$MCPX_TASK_KEY"';
-  const command = `if [ -e ${mark} ]; then exit 0; else touch ${mark}; echo not yet; exit 1; fi`;
-  return {name: 'second look', command, onFailure: 'retry'};
 }

@@ -11,7 +11,7 @@ import {Fleet} from '../support/fleet.ts';
 import {createProject} from '../support/gitProject.ts';
 import {JumpingClock} from '../support/jumpingClock.ts';
 import {SessionRun} from '../support/sessionRun.ts';
-import {Ground} from './chaosPlan.ts';
+import {Ground} from './ground.ts';
 
 const TEN_MINUTES_MS = 600_000;
 const PATIENCE_MS = 60_000;

@@ -7,8 +7,9 @@ import type {Fleet, FleetAgent} from '../support/fleet.ts';
 import {FLEET_VARIABLE, processesWith} from '../support/machine.ts';
 import type {SessionRun} from '../support/sessionRun.ts';
 import {found} from '../support/waiting.ts';
-import type {Ground, Hold} from './chaosPlan.ts';
+import type {Hold} from './chaosPlan.ts';
 import type {Fault, Tempo} from './faults.ts';
+import type {Ground} from './ground.ts';
 import {zombieAsleep, zombieLate} from './zombies.ts';
 
 export interface Stage {

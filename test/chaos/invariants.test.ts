@@ -1,12 +1,12 @@
 /** The judge of chaos runs, judged: each thing that must not happen is found when it is in the records. */
 import assert from 'node:assert/strict';
-import type {AttemptRecord} from '../../coordinator/protocol/model/attempt.ts';
+import type {AttemptRecord, RefusalRecord} from '../../coordinator/protocol/model/attempt.ts';
 import type {SessionRecord} from '../../coordinator/protocol/model/session.ts';
 import type {TaskRecord} from '../../coordinator/protocol/model/task.ts';
 import {NO_USAGE} from '../../coordinator/protocol/usage.ts';
 import type {SeenRow} from '../support/sessionRun.ts';
 import {faultsOfRecords, neverWentBack} from './invariants.ts';
-import type {Outcome} from './scenario.ts';
+import type {Outcome} from './outcome.ts';
 
 const SESSION = 's-1';
 const FIELDS = {v: 1, principal: 'test', sessionId: SESSION} as const;
@@ -54,6 +54,7 @@ function outcome(tasks: TaskRecord[], attempts: AttemptRecord[], more: Partial<O
       refusals: [],
     },
     tree: 'a tree',
+    gated: new Set(),
     executions: new Map([
       [
         'write',
@@ -69,6 +70,18 @@ function outcome(tasks: TaskRecord[], attempts: AttemptRecord[], more: Partial<O
     folder: '',
     ...more,
   };
+}
+
+function withRefusal(run: Outcome): Outcome {
+  const refusal: RefusalRecord = {
+    ...FIELDS,
+    attemptId: `${SESSION}.write.1`,
+    effect: 'completion',
+    detail: 'too late',
+    fence: {store: 'store', attempt: `${SESSION}.write.1`, revision: 1},
+    at: 0,
+  };
+  return {...run, state: {...run.state, refusals: [refusal]}};
 }
 
 const QUIET = outcome([task()], [attempt(1)]);
@@ -120,6 +133,11 @@ describe('the invariants of chaos', () => {
       'more billed than was answered',
       outcome([task()], [attempt(1)], {answers: new Map()}),
       /for answers of \$0/,
+    ],
+    [
+      'a completion refused and accepted',
+      withRefusal(outcome([task()], [attempt(1)])),
+      /write\.1 was refused and accepted/,
     ],
     ['another tree', outcome([task()], [attempt(1)], {tree: 'another'}), /the result is tree another/],
   ];

@@ -3,19 +3,24 @@ import type {McpxClient} from '../../coordinator/client/mcpxClient.ts';
 import {snapshotRows} from '../../coordinator/commands/local/connect.ts';
 import type {ViewSelector} from '../../coordinator/protocol/commands/watch.ts';
 import type {AttemptRecord} from '../../coordinator/protocol/model/attempt.ts';
-import type {Usage} from '../../coordinator/protocol/usage.ts';
+import type {SessionRecord} from '../../coordinator/protocol/model/session.ts';
+import type {TaskRecord} from '../../coordinator/protocol/model/task.ts';
 import {canonicalJson, type JsonValue} from '../../coordinator/runtime/json.ts';
-import type {Fleet} from '../support/fleet.ts';
 import {FLEET_VARIABLE, processesWith} from '../support/machine.ts';
 import type {SeenRow, SessionRun} from '../support/sessionRun.ts';
 import {found} from '../support/waiting.ts';
-import {GATED} from './chaosPlan.ts';
-import type {Outcome} from './scenario.ts';
+import type {Execution} from './ground.ts';
+import {attemptsOf, conversationOf, type Life, livesOf} from './lives.ts';
+import type {Outcome, RolledBack} from './outcome.ts';
+import {undoneOnce} from './undoneOnce.ts';
 
 export interface Context {
-  readonly fleet: Fleet;
+  /** Of the fleet, which marks its processes. */
+  readonly folder: string;
   readonly run: SessionRun;
   readonly quiet: Outcome | undefined;
+  /** Kills and starts again what keeps the facts; resolves with a new client of it. */
+  restart(): Promise<McpxClient>;
 }
 
 const GONE_TIMEOUT_MS = 10_000;
@@ -25,7 +30,7 @@ const CENT_FRACTION = 1e-9;
 export async function findFaults(outcome: Outcome, context: Context): Promise<string[]> {
   return [
     ...faultsOfRecords(outcome, context.quiet ?? outcome),
-    ...neverWentBack(context.run),
+    ...neverWentBack(context.run, outcome.rollback),
     ...(await noEffectOfStale(outcome, context)),
     ...(await nothingRuns(context)),
     ...(await survivesRestart(context)),
@@ -37,6 +42,8 @@ export function faultsOfRecords(outcome: Outcome, quiet: Outcome): string[] {
   return [
     ...endedWell(outcome),
     ...acceptedOnce(outcome),
+    ...undoneOnce(outcome),
+    ...refusedWereStale(outcome),
     ...executedOnce(outcome),
     ...costsAddUp(outcome),
     ...costsWereIncurred(outcome, quiet),
@@ -51,45 +58,104 @@ function endedWell({state}: Outcome): string[] {
   return faults;
 }
 
-/** One accepted completion a task; what a fault spared has ended by itself; losses never count as retries. */
-function acceptedOnce({state, spared}: Outcome): string[] {
+/** One accepted completion a life of a task; what a fault spared has ended by itself; losses never count as retries. */
+function acceptedOnce(outcome: Outcome): string[] {
+  const {state, gated, rollback} = outcome;
   const faults: string[] = [];
   for (const task of state.tasks.values()) {
+    const lives = livesOf(task, outcome);
+    for (const life of lives) faults.push(...acceptedOnceIn(task, life, outcome));
     const own = attemptsOf(task.id, state.attempts);
-    const accepted = own.filter(attempt => attempt.outcome === 'succeeded');
-    if (accepted.length !== 1) faults.push(`${task.id} has ${accepted.length} accepted completions`);
     if (own.length !== task.attempts)
       faults.push(`${task.id} counts ${task.attempts} of ${own.length} attempts`);
     const failed = own.filter(attempt => attempt.outcome === 'failed');
+    const mayFail = gated.has(task.id) || rollback?.judge === task.id;
     for (const {id, failure} of failed)
-      if (task.id !== GATED || failure?.kind !== 'gate') faults.push(`${id} failed: ${failure?.message}`);
-    if (task.retries !== failed.length)
-      faults.push(`${task.id} spent ${task.retries} retries on ${failed.length} failures`);
-    const lost = own.filter(({outcome}) => outcome === 'lost' || outcome === 'stale').length;
-    if (task.losses > lost) faults.push(`${task.id} counts ${task.losses} losses of ${lost}`);
+      if (!mayFail || failure?.kind !== 'gate') faults.push(`${id} failed: ${failure?.message}`);
+    if (failed.length > 1) faults.push(`${task.id} failed ${failed.length} times by a gate that fails once`);
   }
-  for (const {id, state: is, outcome} of state.attempts.values()) {
+  for (const {id, state: is} of state.attempts.values())
     if (is !== 'ended') faults.push(`${id} is still ${is}`);
-    if (spared.has(id) && outcome !== 'succeeded' && outcome !== 'failed')
-      faults.push(`${id} was ${outcome}, though no fault hit its agent`);
+  return [...faults, ...sparedEndedWell(outcome)];
+}
+
+function acceptedOnceIn(
+  {id, origin}: TaskRecord,
+  {record, attempts, isFirstOfTwo}: Life,
+  {rollback}: Outcome,
+): string[] {
+  const faults: string[] = [];
+  const accepted = attempts.filter(({outcome}) => outcome === 'succeeded').length;
+  const isUndone = record.state === 'rolledBack' && rollback?.judge !== id;
+  const due = isFirstOfTwo && !isUndone ? 0 : 1;
+  // A review is done again for every attempt that it is about.
+  if (origin === 'review' ? accepted === 0 : accepted !== due)
+    faults.push(
+      `${id} has ${accepted} accepted completions${isFirstOfTwo ? ` and was ${record.state} by the rollback` : ''}`,
+    );
+  const failed = attempts.filter(({outcome}) => outcome === 'failed').length;
+  // What rolls back is not tried again.
+  const retries = isFirstOfTwo && rollback?.judge === id ? 0 : failed;
+  if (record.retries !== retries) faults.push(`${id} spent ${record.retries} retries on ${failed} failures`);
+  const lost = attempts.filter(({outcome}) => outcome === 'lost' || outcome === 'stale').length;
+  if (record.losses > lost) faults.push(`${id} counts ${record.losses} losses of ${lost}`);
+  const own = new Set(attempts.map(attempt => attempt.id));
+  for (const {id: attemptId, continued} of attempts)
+    if (continued && !own.has(continued.attemptId))
+      faults.push(`${attemptId} went on from ${continued.attemptId}, which is none of its life`);
+  return faults;
+}
+
+/** Where no fault fell an attempt ends by itself, by the rollback, or once to make way for the parts of its task. */
+function sparedEndedWell({state, spared, divided, rollback}: Outcome): string[] {
+  const faults: string[] = [];
+  const madeWay = new Set<string>();
+  for (const {id, taskId, outcome, endedAt = 0} of state.attempts.values()) {
+    if (!spared.has(id) || outcome === 'succeeded' || outcome === 'failed') continue;
+    const isStopped = rollback && isWithin(endedAt, rollback.state.session);
+    if (outcome === 'cancelled' && isStopped) continue;
+    if (outcome === 'cancelled' && divided?.has(taskId) && !madeWay.has(taskId)) madeWay.add(taskId);
+    else faults.push(`${id} was ${outcome}, though no fault hit its agent`);
   }
   return faults;
 }
 
-/** No attempt ran twice, none ran that nobody placed, and what was accepted ran to its end. */
+function isWithin(time: number, {rollback, endedAt = 0}: Partial<SessionRecord> = {}): boolean {
+  return rollback !== undefined && time >= rollback.at && time <= endedAt;
+}
+
+/** A completion is either accepted or refused; every refusal is of an attempt that is known. */
+function refusedWereStale({state}: Outcome): string[] {
+  return state.refusals.flatMap(({attemptId, effect}) => {
+    const attempt = state.attempts.get(attemptId);
+    if (!attempt) return [`the ${effect} of ${attemptId} was refused, which is not known`];
+    return effect === 'completion' && attempt.outcome === 'succeeded'
+      ? [`the completion of ${attemptId} was refused and accepted`]
+      : [];
+  });
+}
+
+/** No attempt ran twice, none ran that nobody placed, and what was accepted ran from its beginning to its end, once in all that it went on from. */
 function executedOnce({state, executions}: Outcome): string[] {
   const faults: string[] = [];
   for (const [taskId, lines] of executions) {
     const known = new Map(attemptsOf(taskId, state.attempts).map(attempt => [attempt.id, attempt]));
-    const starts = lines.filter(({what}) => what === 'start').map(({attemptId}) => attemptId);
-    for (const id of new Set(starts)) {
-      const times = starts.filter(other => other === id).length;
-      if (times > 1) faults.push(`${id} was executed ${times} times`);
+    const times = (id: string, what: Execution['what']): number =>
+      lines.filter(line => line.attemptId === id && line.what === what).length;
+    for (const id of new Set(lines.map(({attemptId}) => attemptId))) {
+      const starts = times(id, 'start');
+      if (starts > 1) faults.push(`${id} was executed ${starts} times`);
       if (!known.has(id)) faults.push(`${id} was executed and is not known`);
     }
-    for (const {id, outcome} of known.values()) {
-      const ended = lines.some(({attemptId, what}) => attemptId === id && what === 'end');
-      if (outcome === 'succeeded' && !ended) faults.push(`${id} was accepted and has not run to its end`);
+    for (const attempt of known.values()) {
+      const {id, outcome, continued} = attempt;
+      if (continued && continued.calls > 0 && times(id, 'start') > 0)
+        faults.push(`${id} began anew though it went on after call ${continued.calls}`);
+      if (outcome !== 'succeeded') continue;
+      const conversation = conversationOf(attempt, state.attempts).map(one => one.id);
+      const ran = (what: Execution['what']): boolean => conversation.some(one => times(one, what) > 0);
+      if (!ran('start')) faults.push(`${id} was accepted and has not begun`);
+      if (!ran('end')) faults.push(`${id} was accepted and has not run to its end`);
     }
   }
   return faults;
@@ -112,8 +178,7 @@ function costsAddUp({state}: Outcome): string[] {
 /** Never more than what the model answered; all of it for what was accepted. What an attempt spent in its last moment may die with it. */
 function costsWereIncurred({state, answers}: Outcome, quiet: Outcome): string[] {
   const faults: string[] = [];
-  // The script gives every answer the same tokens.
-  const answerUsd = (quiet.state.session?.spentUsd ?? 0) / sum([...quiet.answers.values()]);
+  const answerUsd = answerUsdOf(quiet);
   for (const {id, usage, outcome} of state.attempts.values()) {
     const incurred = (answers.get(id) ?? 0) * answerUsd;
     const isRight =
@@ -123,23 +188,41 @@ function costsWereIncurred({state, answers}: Outcome, quiet: Outcome): string[] 
   return faults;
 }
 
+/** The script gives every answer the same tokens. */
+function answerUsdOf({state, answers}: Outcome): number {
+  const accepted = [...state.attempts.values()].filter(({outcome}) => outcome === 'succeeded');
+  const given = sum(accepted.map(({id}) => answers.get(id) ?? 0));
+  return given === 0 ? 0 : sum(accepted.map(({usage}) => usage.costUsd)) / given;
+}
+
 /** What the client was told, in the order in which it was told. */
-export function neverWentBack({seen, revisions}: Pick<SessionRun, 'seen' | 'revisions'>): string[] {
+export function neverWentBack(
+  {seen, revisions}: Pick<SessionRun, 'seen' | 'revisions'>,
+  rollback?: Pick<RolledBack, 'seen' | 'isBehind' | 'state'>,
+): string[] {
   const faults: string[] = [];
   revisions.reduce((before, revision) => {
     if (revision < before) faults.push(`revision ${revision} came after ${before}`);
     return revision;
   }, 0);
   const last = new Map<string, SeenRow['row']>();
-  for (const {row} of seen) {
+  const undone = new Map(
+    [...(rollback?.state.tasks ?? [])].flatMap(([id, {state}]) =>
+      state === 'succeeded' ? [] : [[id, state]],
+    ),
+  );
+  for (const [at, {row}] of seen.entries()) {
     const key = `${row.kind}/${row.id}`;
     const before = last.get(key);
     last.set(key, row);
-    if (before?.kind === 'task' && row.kind === 'task' && before.task.state === 'succeeded') {
-      const isSame = canonicalJson(asJson(before.task.result)) === canonicalJson(asJson(row.task.result));
-      if (row.task.state !== 'succeeded')
-        faults.push(`${row.task.id} succeeded and became ${row.task.state}`);
-      else if (!isSame) faults.push(`the result of ${row.task.id} changed`);
+    if (before?.kind === 'task' && row.kind === 'task') {
+      const {task} = row;
+      const isTakenUp =
+        at >= (rollback?.seen ?? Number.POSITIVE_INFINITY) &&
+        before.task.state === undone.get(task.id) &&
+        before.task.state !== task.state;
+      if (isTakenUp) undone.delete(task.id);
+      else faults.push(...taskWentBack(before.task, task, at < (rollback?.seen ?? 0) ? rollback : undefined));
     }
     if (before?.kind === 'attempt' && row.kind === 'attempt' && before.attempt.state === 'ended') {
       const {outcome} = row.attempt;
@@ -151,30 +234,54 @@ export function neverWentBack({seen, revisions}: Pick<SessionRun, 'seen' | 'revi
   return faults;
 }
 
+function taskWentBack(
+  before: TaskRecord,
+  now: TaskRecord,
+  rollback: Pick<RolledBack, 'isBehind'> | undefined,
+): string[] {
+  if (before.state === 'rolledBack' && now.state !== 'rolledBack')
+    return [`${now.id} was rolled back and became ${now.state}`];
+  if (!isAccepted(before) || (now.state === 'rolledBack' && rollback?.isBehind(now.id))) return [];
+  if (now.state !== 'succeeded') return [`${now.id} succeeded and became ${now.state}`];
+  const isSame = canonicalJson(asJson(before.result)) === canonicalJson(asJson(now.result));
+  return isSame ? [] : [`the result of ${now.id} changed`];
+}
+
+function isAccepted({state, origin}: TaskRecord): boolean {
+  return state === 'succeeded' && origin !== 'review';
+}
+
 function sameAsQuiet({state, tree}: Outcome, quiet: Outcome): string[] {
   const faults: string[] = [];
   if (tree !== quiet.tree) faults.push(`the result is tree ${tree}, and ${quiet.tree} in a quiet run`);
+  const answerUsd = answerUsdOf(quiet);
+  // Every answer but the last of a conversation has one call: what was gone on with has had as many answers as calls.
+  const whole = ({usage, continued}: AttemptRecord): number =>
+    usage.costUsd + (continued?.calls ?? 0) * answerUsd;
   for (const task of state.tasks.values()) {
-    const mine = acceptedUsage(task.id, state.attempts);
-    const theirs = acceptedUsage(task.id, quiet.state.attempts);
-    if (mine && theirs && !same(mine.costUsd, theirs.costUsd))
-      faults.push(
-        `the accepted attempt of ${task.id} cost $${mine.costUsd}, and $${theirs.costUsd} in a quiet run`,
-      );
-    const retries = quiet.state.tasks.get(task.id)?.retries ?? 0;
-    if (task.retries > retries)
-      faults.push(`${task.id} spent ${task.retries} retries, and ${retries} in a quiet run`);
+    const [quietly] = acceptedOf(task.id, quiet.state.attempts);
+    if (!quietly) continue;
+    const due = whole(quietly);
+    for (const attempt of acceptedOf(task.id, state.attempts)) {
+      const cost = whole(attempt);
+      if (!same(cost, due))
+        faults.push(`${attempt.id} cost $${cost} with what it went on from, and $${due} in a quiet run`);
+    }
   }
   return faults;
 }
 
 /** Neither memory nor any ref but that of unfinished work is written by an attempt that was not accepted. */
-async function noEffectOfStale({state}: Outcome, {run}: Context): Promise<string[]> {
+async function noEffectOfStale(outcome: Outcome, {run}: Context): Promise<string[]> {
   const faults: string[] = [];
   const memory = await snapshotRows(run.client, {view: 'memory', sessionId: run.id});
   for (const row of memory) faults.push(`memory ${row.id} was written`);
   const accepted = new Set(
-    [...state.attempts.values()].filter(({outcome}) => outcome === 'succeeded').map(({id}) => id),
+    [...outcome.state.tasks.values()].flatMap(task =>
+      (livesOf(task, outcome).at(-1)?.attempts ?? []).flatMap(attempt =>
+        attempt.outcome === 'succeeded' ? [attempt.id] : [],
+      ),
+    ),
   );
   const refs = (await snapshotRows(run.client, {view: 'session', sessionId: run.id})).flatMap(row =>
     row.kind === 'ref' ? [row.ref] : [],
@@ -184,11 +291,9 @@ async function noEffectOfStale({state}: Outcome, {run}: Context): Promise<string
   return faults;
 }
 
-async function nothingRuns({fleet}: Context): Promise<string[]> {
+async function nothingRuns({folder}: Context): Promise<string[]> {
   const running = () =>
-    processesWith('MCPX_ATTEMPT_ID').filter(
-      ({environment}) => environment.get(FLEET_VARIABLE) === fleet.folder,
-    );
+    processesWith('MCPX_ATTEMPT_ID').filter(({environment}) => environment.get(FLEET_VARIABLE) === folder);
   const gone = () => (running().length === 0 ? true : undefined);
   try {
     await found(gone, GONE_TIMEOUT_MS, 'the processes of attempts to end');
@@ -201,13 +306,11 @@ async function nothingRuns({fleet}: Context): Promise<string[]> {
   }
 }
 
-/** Nothing that clients were told is gone when the coordinator dies once more. */
-async function survivesRestart({fleet, run}: Context): Promise<string[]> {
+/** Nothing that clients were told is gone when the coordinators die once more. */
+async function survivesRestart({run, restart}: Context): Promise<string[]> {
   const selector: ViewSelector = {view: 'session', sessionId: run.id};
   const before = await rowsOf(run.client, selector);
-  await fleet.coordinator.kill();
-  await fleet.startCoordinator();
-  const client = await fleet.connect();
+  const client = await restart();
   const after = await rowsOf(client, selector);
   client.dispose();
   const faults: string[] = [];
@@ -221,12 +324,8 @@ async function rowsOf(client: McpxClient, selector: ViewSelector): Promise<Map<s
   return new Map(rows.map(row => [`${row.kind}/${row.id}`, canonicalJson(asJson(row))]));
 }
 
-function attemptsOf(taskId: string, attempts: ReadonlyMap<string, AttemptRecord>): AttemptRecord[] {
-  return [...attempts.values()].filter(attempt => attempt.taskId === taskId);
-}
-
-function acceptedUsage(taskId: string, attempts: ReadonlyMap<string, AttemptRecord>): Usage | undefined {
-  return attemptsOf(taskId, attempts).find(({outcome}) => outcome === 'succeeded')?.usage;
+function acceptedOf(taskId: string, attempts: ReadonlyMap<string, AttemptRecord>): AttemptRecord[] {
+  return attemptsOf(taskId, attempts).filter(({outcome}) => outcome === 'succeeded');
 }
 
 function sum(values: readonly number[]): number {

@@ -1,62 +1,71 @@
 /**
- * `npm run chaos [-- --seeds N --from S --quick]`: many seeds in a row with the timeouts of an installation, one line each. A seed that fails
- * names the folder of its logs, and is repeated alone with `--seeds 1 --from SEED`.
+ * `npm run chaos`: many agents on several hosts, three coordinators and a large plan, under the faults of a seed. With `--small`: one coordinator
+ * and a plan of thirty tasks, whose faults fall at chosen moments.
  */
+import {once} from 'node:events';
+import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
-import {describeFault, drawFaults, QUICK_TEMPO, REAL_TEMPO} from './faults.ts';
-import {type Outcome, play} from './scenario.ts';
+import {startEnclosed} from '../support/enclosedProgram.ts';
+import {findEnclosure} from '../support/enclosure.ts';
+import {removeAbandoned} from '../support/ownedFolders.ts';
+import {runSmall} from './smallRun.ts';
+import type {InsideOptions} from './whole/inside.ts';
+import {PREFIX} from './whole/wholeFleet.ts';
 
-const DEFAULT_SEEDS = 20;
+const USAGE = `usage: npm run chaos [-- --seeds N --from SEED --tasks N --agents N --rate N --minutes M]
+       npm run chaos -- --small [--seeds N --from SEED --quick]`;
+const INSIDE = fileURLToPath(new URL('whole/inside.ts', import.meta.url));
+const SMALL_SEEDS = 20;
 
 async function main(): Promise<number> {
   const {values} = parseArgs({
     options: {
-      seeds: {type: 'string', default: String(DEFAULT_SEEDS)},
+      small: {type: 'boolean', default: false},
+      whole: {type: 'boolean', default: false},
+      seeds: {type: 'string'},
       from: {type: 'string', default: '1'},
-      /** Timeouts and faults a few times shorter. */
+      tasks: {type: 'string', default: '200'},
+      agents: {type: 'string', default: '12'},
+      /** Faults in a minute. */
+      rate: {type: 'string', default: '6'},
+      /** After these no further seed begins. */
+      minutes: {type: 'string', default: '600'},
+      /** Timeouts and faults of the small kind a few times shorter. */
       quick: {type: 'boolean', default: false},
     },
   });
-  const [seeds, from] = [Number(values.seeds), Number(values.from)];
-  if (!Number.isInteger(seeds) || seeds < 1 || !Number.isInteger(from)) {
-    console.error('usage: npm run chaos [-- --seeds N --from SEED --quick]');
+  const [seeds, from] = [Number(values.seeds ?? (values.small ? SMALL_SEEDS : 1)), Number(values.from)];
+  const [tasks, agents] = [Number(values.tasks), Number(values.agents)];
+  const [rate, minutes] = [Number(values.rate), Number(values.minutes)];
+  const counts = [seeds, tasks, agents];
+  if (
+    !counts.every(count => Number.isInteger(count) && count > 0) ||
+    !Number.isInteger(from) ||
+    !(rate > 0 && minutes > 0) ||
+    (values.small && values.whole)
+  ) {
+    console.error(USAGE);
     return 2;
   }
-  const tempo = values.quick ? QUICK_TEMPO : REAL_TEMPO;
-  const started = performance.now();
-  const quiet = await play({tempo, faults: [], keep: true});
-  console.log(`quiet run: ${line(quiet)}`);
-  let failed = 0;
-  for (let seed = from; seed < from + seeds; seed++) {
-    const faults = drawFaults(seed);
-    console.log(`\nseed ${seed}`);
-    for (const fault of faults) console.log(`  ${describeFault(fault)}`);
-    try {
-      console.log(`  ok      ${line(await play({tempo, faults, quiet, keep: true}))}`);
-    } catch (error) {
-      failed++;
-      console.log(`  FAILED  ${error instanceof Error ? error.message : String(error)}`);
-    }
+  if (values.small) return runSmall({seeds, from, quick: values.quick});
+  return runWhole({seeds, from, tasks, agents, rate, minutes});
+}
+
+async function runWhole(options: InsideOptions): Promise<number> {
+  const enclosure = findEnclosure(false);
+  if (enclosure.kind === 'missing') {
+    console.error(enclosure.why);
+    return 2;
   }
-  const seconds = Math.round((performance.now() - started) / 1000);
-  console.log(`\n${seeds - failed} of ${seeds} seeds passed in ${seconds} s`);
-  return failed === 0 ? 0 : 1;
+  // What was killed could not remove it.
+  await removeAbandoned(PREFIX);
+  const child = startEnclosed(enclosure, INSIDE, options);
+  child.stdout.pipe(process.stdout);
+  child.stderr.pipe(process.stderr);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => child.stdin.end());
+  const [code] = await once(child, 'close');
+  await removeAbandoned(PREFIX);
+  return typeof code === 'number' ? code : 1;
 }
 
-function line({state, seconds, tree}: Outcome): string {
-  const attempts = [...state.attempts.values()];
-  const count = (outcome: string): number => attempts.filter(attempt => attempt.outcome === outcome).length;
-  const cost = state.session?.spentUsd.toFixed(3);
-  return [
-    `${seconds.toFixed(0).padStart(4)} s`,
-    `${attempts.length} attempts`,
-    ...['succeeded', 'failed', 'lost', 'stale', 'cancelled'].map(outcome => `${count(outcome)} ${outcome}`),
-    `${state.refusals.length} refusals`,
-    `$${cost}`,
-    `tree ${tree.slice(0, 10)}`,
-  ].join(', ');
-}
-
-// Exits are where fleets are ended.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 process.exitCode = await main();

@@ -5,16 +5,17 @@ import {
   startRehearsalServer,
 } from '../../coordinator/agent/rehearsal/rehearsalServer.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
-import {attemptId} from '../../coordinator/protocol/ids.ts';
 import type {AgentRecord} from '../../coordinator/protocol/model/agent.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {Fleet} from '../support/fleet.ts';
 import {createProject, treeOf} from '../support/gitProject.ts';
-import {SessionRun, type SessionState} from '../support/sessionRun.ts';
-import {chaosPlan, chaosScript, type Execution, Ground, HOLDS} from './chaosPlan.ts';
+import {SessionRun} from '../support/sessionRun.ts';
+import {chaosPlan, chaosScript, GATED, HOLDS} from './chaosPlan.ts';
 import type {Fault, Tempo} from './faults.ts';
+import {Ground} from './ground.ts';
 import {inflict} from './inflict.ts';
 import {findFaults} from './invariants.ts';
+import {answersIn, type Outcome} from './outcome.ts';
 
 export interface Scenario {
   readonly tempo: Tempo;
@@ -26,19 +27,7 @@ export interface Scenario {
   readonly keep?: boolean;
 }
 
-/** Everything that is known of a run after its end. */
-export interface Outcome {
-  readonly state: SessionState;
-  readonly tree: string;
-  readonly executions: ReadonlyMap<string, readonly Execution[]>;
-  readonly spared: ReadonlySet<string>;
-  /** Answers that the pretended model gave, by attempt. */
-  readonly answers: ReadonlyMap<string, number>;
-  readonly seconds: number;
-  readonly folder: string;
-}
-
-const AGENTS = ['agent-1', 'agent-2', 'agent-3'] as const;
+const AGENTS = ['agent-1', 'agent-2', 'agent-3', 'agent-4'] as const;
 const END_TIMEOUT_MS = 180_000;
 
 /** Rejects with everything that was found wrong. */
@@ -97,24 +86,24 @@ async function playOn(
   const outcome: Outcome = {
     state: run.state,
     tree: treeOf(project, commit),
+    gated: new Set([GATED]),
     executions: ground.executions(),
     spared,
-    answers: answersOf(run.id, rehearsal),
+    answers: answersIn(rehearsal.requests, run.id),
     seconds: (performance.now() - started) / 1000,
     folder: fleet.folder,
   };
-  const found = await findFaults(outcome, {fleet, run, quiet});
+  const found = await findFaults(outcome, {
+    folder: fleet.folder,
+    run,
+    quiet,
+    restart: async () => {
+      await fleet.coordinator.kill();
+      await fleet.startCoordinator();
+      return fleet.connect();
+    },
+  });
   if (found.length > 0)
     throw new Error(`${found.length} faults:\n- ${found.join('\n- ')}\n${run.describe()}`);
   return outcome;
-}
-
-function answersOf(sessionId: string, {requests}: RehearsalServer): Map<string, number> {
-  const answers = new Map<string, number>();
-  for (const {taskId, attempt, status} of requests) {
-    if (taskId === undefined || status !== 200) continue;
-    const id = attemptId(sessionId, taskId, attempt ?? 0);
-    answers.set(id, (answers.get(id) ?? 0) + 1);
-  }
-  return answers;
 }

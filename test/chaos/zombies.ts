@@ -63,7 +63,11 @@ async function givenUp({run, tempo, hold}: Stage, held: AttemptRecord): Promise<
 }
 
 /** A connection in the name of the very process that is stopped; nothing is placed on it. */
-async function connectAs({fleet}: Stage, holder: FleetAgent, held: AttemptRecord): Promise<McpxClient> {
+export async function connectAs(
+  {fleet}: Pick<Stage, 'fleet'>,
+  holder: Pick<FleetAgent, 'id'>,
+  held: AttemptRecord,
+): Promise<McpxClient> {
   const {instance, mode} = await recordOf(await fleet.connect(), holder.id);
   const client = connectClient({
     urls: [fleet.endpoint.url],
@@ -135,15 +139,15 @@ async function everyEffectIsRefused(stage: Stage, imposter: McpxClient, held: At
 }
 
 /** The live key is put by the transaction that puts the attempt's record: its revision is the fence. */
-async function fenceOf({run}: Stage, held: AttemptRecord): Promise<Fence> {
+export async function fenceOf({run}: Pick<Stage, 'run'>, held: AttemptRecord): Promise<Fence> {
   const first = run.seen.find(({row}) => row.kind === 'attempt' && row.attempt.id === held.id);
   assert.equal(first?.by, 'change', `the assignment of ${held.id} was seen when it happened`);
   const {store} = await run.client.request('mcpx.cluster.info', {});
   return {store: store.incarnation, attempt: held.id, revision: first?.revision ?? 0};
 }
 
-async function refused(
-  {run}: Stage,
+export async function refused(
+  {run}: Pick<Stage, 'run'>,
   held: AttemptRecord,
   effects: readonly RefusalRecord['effect'][],
 ): Promise<void> {
@@ -158,7 +162,7 @@ async function refused(
   );
 }
 
-async function nothingLeftOf(held: AttemptRecord): Promise<void> {
+export async function nothingLeftOf(held: AttemptRecord): Promise<void> {
   const gone = () => (processesWith('MCPX_ATTEMPT_ID', held.id).length === 0 ? true : undefined);
   await found(gone, KILLED_TIMEOUT_MS, `the processes of the zombie ${held.id} to be killed`);
 }

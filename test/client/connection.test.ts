@@ -141,6 +141,10 @@ describe('a connection of a client', () => {
     await arrived.promise;
     const stopped = fixture.hub.stop({graceMs: 5000});
     const moved = connection.request('mcpx.memory.get', GET);
+    // Over the same connection, so that the one before it was turned away too before the hub closes.
+    const {peer} = connection;
+    assert.ok(peer);
+    await assert.rejects(peer.request('mcpx.memory.get', GET), error => isProtocolError(error, 'draining'));
     release.resolve();
     assert.deepEqual(await slow, FOUND);
     assert.deepEqual(await moved, {...FOUND, version: 9});
@@ -162,6 +166,22 @@ describe('a connection of a client', () => {
     assert.match((await lost).message, /silent/);
     proxy.stall(false);
     assert.deepEqual(await connection.request('mcpx.memory.get', GET), FOUND);
+  });
+
+  it('goes from a silent coordinator to another one, though the silent one still accepts', async () => {
+    const second = await hubFixture({}, hub =>
+      hub.handle('mcpx.memory.get', () => Promise.resolve({...FOUND, version: 9})),
+    );
+    const connection = fixture.connection('client', {
+      urls: [...viaProxy().urls, second.url],
+      // A second connection to the silent one would take the rest of the test.
+      settings: {minBackoffMs: 5, maxBackoffMs: 50, silenceMs: 60, connectTimeoutMs: 600_000},
+    });
+    await connection.request('mcpx.memory.get', GET);
+    proxy.stall(true);
+    assert.deepEqual(await connection.request('mcpx.memory.get', GET, {retry: true}), {...FOUND, version: 9});
+    connection.dispose();
+    await second.close();
   });
 
   it('works over the WebSocket of a browser', async () => {

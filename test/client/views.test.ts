@@ -7,6 +7,7 @@ import {silentLogger} from '../../coordinator/observability/logger.ts';
 import type {Row, WatchEvent} from '../../coordinator/protocol/commands/watch.ts';
 import {ERROR_CODES} from '../../coordinator/protocol/errors.ts';
 import {tenantKeys} from '../../coordinator/protocol/model/keys.ts';
+import {extensionCapabilities, ownExtension} from '../../coordinator/protocol/negotiation.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {deferred} from '../../coordinator/runtime/deferred.ts';
 import {seededRandom, systemRandom} from '../../coordinator/runtime/random.ts';
@@ -321,6 +322,35 @@ describe('views of a client', () => {
     assert.deepEqual(
       new Set(chunks.map(chunk => chunk.kind === 'rows' && chunk.cursor.revision)),
       new Set([3]),
+    );
+  });
+
+  it('tells several watches of one connection of a change in one frame, where that was declared', async () => {
+    await setUp();
+    const isEvent = (frame: JsonFrame): boolean => eventOf(frame)?.event.kind === 'changes';
+    const eventsWith = async (features: readonly string[]): Promise<JsonFrame[]> => {
+      const raw = await RawSocket.open(fixture.url);
+      await raw.initialize(extensionCapabilities(ownExtension(features)));
+      for (const watchId of ['a', 'b', 'c']) {
+        await raw.ask(watchId, 'mcpx.watch.open', {watchId, selector: {view: 'memory', sessionId: 's'}});
+        await raw.next(({params}) => params?.['watchId'] === watchId);
+      }
+      await putMemory(test.store, 'k', 1);
+      await raw.next(isEvent);
+      await raw.ask('after', 'ping');
+      raw.socket.terminate();
+      return raw.frames.filter(isEvent);
+    };
+    const [shared, ...more] = await eventsWith(['watch.shared']);
+    assert.equal(more.length, 0);
+    assert.deepEqual(shared?.params?.['also'], [
+      {watchId: 'b', seq: 2},
+      {watchId: 'c', seq: 2},
+    ]);
+    const single = await eventsWith(['sessions']);
+    assert.deepEqual(
+      single.map(({params}) => [params?.['watchId'], params?.['also']]),
+      ['a', 'b', 'c'].map(watchId => [watchId, undefined]),
     );
   });
 

@@ -64,7 +64,8 @@ class Stage {
     const sinks = this.plan.tasks.filter(task => !needed.has(task.id)).map(task => task.id);
     const result = this.worktree('result', sinks, start);
     for (const gate of this.plan.gates) {
-      const ran = shell(gate.command, result);
+      assert.equal(gate.type, 'command', `gate ${gate.name} is not played here`);
+      const ran = shell(gate.type === 'command' ? gate.command : 'false', result);
       assert.equal(ran.status, 0, `gate ${gate.name}: ${ran.stdout}${ran.stderr}`);
     }
     return {plan: this.plan, tasks: this.tasks, result};
@@ -76,7 +77,10 @@ class Stage {
       const worktree = this.worktree(`${task.id}.${attempt}`, task.dependsOn, start);
       const tools = this.work(task, attempt, worktree, evidence);
       const failed = task.gates
-        .map(gate => ({gate, ran: shell(gate.command, worktree)}))
+        .flatMap(gate =>
+          // Gates of other types are judged by agents and people, who do not play here.
+          gate.type === 'command' ? {gate, ran: shell(gate.command, worktree)} : [],
+        )
         .find(({ran}) => ran.status !== 0);
       if (!failed) {
         this.commit(worktree, task.id);

@@ -333,6 +333,16 @@ describe('tree of sessions', () => {
     assert.equal(node('task/s/a').icon?.id, 'sync', 'what has ended does not overlap');
   });
 
+  it('says what an attempt went on from', async () => {
+    rows.putSession('s');
+    rows.putTasks('s', [{id: 'a', state: 'running'}]);
+    rows.putAttempt('s', 'a', 2, {continued: {attemptId: 's.a.1', agentId: 'gone', calls: 7}});
+    draw();
+    for (const id of [undefined, DAY, 'session/s', 'task/s/a']) await expand(id);
+    const text = 'continued from attempt 1 at tool call 7 on agent gone';
+    assert.match(node('attempt/s.a.2').description ?? '', new RegExp(text));
+  });
+
   it('shows what disk agents keep for a session', async () => {
     rows.putSession('s', {state: 'failed'});
     draw();

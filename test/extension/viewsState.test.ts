@@ -71,6 +71,20 @@ describe('conflicts in the tree of shared state', () => {
     model.dispose();
   });
 
+  it('say what was rolled back and what others have now', () => {
+    const made = conflict('c-1', 'k');
+    const base = {...made.mine, value: 1, attemptId: 's.page.2'};
+    show({...made, reason: 'rolledBack', base, mine: {principal: 'hub', clock: {}}});
+    const model = makeModel();
+    const node = model.node('conflict/s/c-1');
+    assert.equal(node?.description, 'rolled back · 2 ↔ (deleted)');
+    assert.deepEqual(node?.tooltip?.slice(1, 3), [
+      'page wrote it and was rolled back, and others had written on top of that',
+      'Mine (as before that task): (deleted)',
+    ]);
+    model.dispose();
+  });
+
   it('are counted in all sessions, whether somebody looks or not', () => {
     show(conflict('c-1', 'k'), conflict('c-2', 'k', 'other'), conflict('c-3', 'l', 'other'));
     const model = makeModel();

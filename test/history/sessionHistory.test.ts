@@ -44,6 +44,9 @@ describe('session history', function () {
           history = await fixture.start({rowsAfterBytes: 4000, sealBytes: 3000});
         }
       }
+      // One that was started last may have to catch up.
+      const {revision: now} = test.store.status();
+      await eventually(async () => assert.ok(history.journal.revision >= now));
       for (const sessionId of SESSIONS) {
         for (const revision of revisions) await assertStateIsStored(history, test.store, sessionId, revision);
         const marks = await fixture.marks(history, sessionId);

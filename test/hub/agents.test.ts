@@ -5,6 +5,7 @@ import {type WebSocket, WebSocketServer} from 'ws';
 import {FrameTransport} from '../../coordinator/bridge/frameTransport.ts';
 import {type CallHandler, Peer} from '../../coordinator/bridge/peer.ts';
 import type {ConnectionOptions} from '../../coordinator/client/connection.ts';
+import type {AgentLink} from '../../coordinator/hub/agentLinks.ts';
 import {localCaller} from '../../coordinator/hub/caller.ts';
 import {MCPXProtocol} from '../../coordinator/hub/mcpxProtocol.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
@@ -69,6 +70,36 @@ describe('commands to agents', () => {
       order,
       Array.from({length: 20}, (_, at) => String(at)),
     );
+  });
+
+  it('go another way while the agent is said to be elsewhere, and over its connection here once it is not', async () => {
+    await setUp();
+    const {hub} = fixture;
+    const address = {tenant: 'default', agentId: 'a-1'};
+    const elsewhere = (killed: number): AgentLink => ({
+      connectionId: 'coordinator:other',
+      remote: true,
+      peer: {request: () => Promise.resolve({killed} as never)},
+    });
+    const connected = new Promise(resolve => hub.onAgentConnected(resolve));
+    const connection = fixture.connection('agent', registering('a-1', counting));
+    await connected;
+    const way = hub.attachElsewhere(address, elsewhere(-1));
+    assert.deepEqual(await send('a-1', '1'), {killed: -1});
+    // The way is lost, and nobody says that it is here: what is sent waits.
+    way.dispose();
+    const waiting = send('a-1', '2');
+    assert.equal(hub.agentChannel().isConnected('a-1'), false);
+    hub.serveHere(address);
+    assert.deepEqual(await waiting, {killed: 2});
+    assert.deepEqual(await send('a-1', '3'), {killed: 3});
+
+    // Old news again, and it registers on the connection that it has.
+    hub.attachElsewhere(address, elsewhere(-2));
+    const again = new Promise(resolve => hub.onAgentConnected(resolve));
+    await connection.peer?.request('mcpx.agent.register', registration('a-1'));
+    await again;
+    assert.deepEqual(await send('a-1', '4'), {killed: 4});
   });
 
   it('time out: `agentDisconnected` when the agent never came, `timeout` when it did not answer', async () => {
@@ -241,7 +272,6 @@ describe('MCPX messages inside the coordinator', () => {
     });
     assert.equal((await ask('mcpx.memory.get'))?.error?.code, ERROR_CODES.invalidParams);
     assert.equal((await ask('mcpx.nothing'))?.error?.code, ERROR_CODES.methodNotFound);
-    assert.equal((await ask('mcpx.distribute.load.balance'))?.error?.code, ERROR_CODES.notAvailable);
     assert.equal((await ask('mcpx.agent.stopAll', STOP))?.error?.code, ERROR_CODES.forbidden);
     const agent = localCaller({id: 'agent:a', tenant: 'default', role: 'agent', agentId: 'a'});
     await assert.rejects(fixture.hub.dispatch({method: 'mcpx.fleet.stop', params: {...STOP}}, agent), error =>

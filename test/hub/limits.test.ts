@@ -56,7 +56,11 @@ describe('limits of a hub connection', () => {
       ],
       [{jsonrpc: '2.0', id: 10, method: 'mcpx.no.such'}, ERROR_CODES.methodNotFound, 10],
       [{jsonrpc: '2.0', id: 11, method: 'mcpx.memory.get', params: {}}, ERROR_CODES.invalidParams, 11],
-      [{jsonrpc: '2.0', id: 12, method: 'mcpx.distribute.load.balance'}, ERROR_CODES.notAvailable, 12],
+      [
+        {jsonrpc: '2.0', id: 12, method: 'mcpx.distribute.result.merge', params: {}},
+        ERROR_CODES.invalidParams,
+        12,
+      ],
       [{jsonrpc: '2.0', id: 13, method: 'mcpx.watch.event'}, ERROR_CODES.invalidParams, 13],
       [
         {jsonrpc: '2.0', id: 14, method: 'mcpx.agent.stopAll', params: {reason: '', graceMs: 0}},

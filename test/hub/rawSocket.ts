@@ -2,7 +2,8 @@
 import {once} from 'node:events';
 import {WebSocket} from 'ws';
 import type {CloseInfo} from '../../coordinator/bridge/closeCodes.ts';
-import {extensionCapabilities} from '../../coordinator/protocol/negotiation.ts';
+import {extensionCapabilities, ownExtension} from '../../coordinator/protocol/negotiation.ts';
+import {FEATURES} from '../../coordinator/protocol/version.ts';
 import {deferred} from '../../coordinator/runtime/deferred.ts';
 
 export interface JsonFrame {
@@ -43,10 +44,11 @@ export class RawSocket {
     return raw;
   }
 
-  /** Opens and says `initialize` as an MCPX client does. */
+  /** Opens and says `initialize` as an MCPX client does that wants each message in a frame of its own. */
   static async greeted(url: string, token = 'client'): Promise<RawSocket> {
     const raw = await RawSocket.open(url, token);
-    await raw.initialize(extensionCapabilities());
+    const features = FEATURES.filter(feature => feature !== 'frames.batch');
+    await raw.initialize(extensionCapabilities(ownExtension(features)));
     return raw;
   }
 

@@ -13,6 +13,7 @@ export const JsonReport = z.strictObject({
     z.strictObject({
       id: z.string(),
       status: z.enum(['succeeded', 'failed', 'cancelled', 'ready', 'pending']),
+      cached: z.strictObject({attempt: z.string(), madeAt: time}).optional(),
       attempts: z.array(
         z.strictObject({
           agent: z.string(),

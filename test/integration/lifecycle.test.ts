@@ -94,6 +94,7 @@ describe('the life of processes', function () {
       assert.equal(repository.show(`mcpx/${session}`, `${name}.txt`), name);
   });
 
+  /** multica#4336: a restart orphaned tasks. */
   it('a killed coordinator is started again by the run, which goes on', async () => {
     const {run} = await startWaiting();
     const killed = person.endpoint?.pid ?? 0;
@@ -124,7 +125,8 @@ describe('the life of processes', function () {
     const other = UserRepository.create(path.join(person.root, 'other'), person.env, {
       'quick.mcpx.yaml': QUICK,
     });
-    const env = {MCPX_SET: 'lingerMs=1500'};
+    // Long enough for a verb to begin on a busy machine.
+    const env = {MCPX_SET: 'lingerMs=8000'};
     const ended = await Promise.all(
       [repository, other, repository].map(({folder}) =>
         person.mcpx(['run', 'quick.mcpx.yaml', '--json'], {cwd: folder, env}),
@@ -141,7 +143,7 @@ describe('the life of processes', function () {
     assert.deepEqual(repository.branches(), ['main', `mcpx/${one.session}`, `mcpx/${three.session}`].sort());
     const doctor = await person.mcpx(['doctor']);
     assert.match(doctor.stdout, /coordinator: ws:\/\/127\.0\.0\.1:\d+, pid \d+/);
-    await person.assertNothingRuns(10_000);
+    await person.assertNothingRuns(30_000);
     assert.equal(person.endpoint, undefined);
     const gone = await person.expect(1, ['status']);
     assert.match(gone.stderr, /no coordinator of yours runs on this machine\n.*mcpx run/);

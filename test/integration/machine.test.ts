@@ -46,7 +46,7 @@ describe('a machine that lacks something', function () {
     assert.match(of('claude')?.remedy ?? '', /claude auth login[\s\S]*ANTHROPIC_API_KEY/);
     const shown = await person.expect(0, ['doctor']);
     assert.match(shown.stdout, /^ok +versions: mcpx .*\n(.*\n)*warning +claude: .*not signed in/);
-    assert.match((await person.expect(0, ['doctor', '--settings'])).stdout, /^leaseSeconds = 10\n {4}\S/);
+    assert.match((await person.expect(0, ['doctor', '--settings'])).stdout, /^leaseSeconds = 10\n {4}\S/m);
   });
 
   it('is found out without git and without a place to write; a broken Claude Code gives way to the one that came along', async () => {
@@ -76,6 +76,7 @@ describe('a machine that lacks something', function () {
     assert.doesNotMatch(run.stderr, /^\s+at /m);
   });
 
+  /** ruflo#21: the orchestrator started happily where no Claude Code could work. */
   it('is told at once that a plan with prompts cannot run here when Claude Code is not signed in, and how to go on', async () => {
     const repository = UserRepository.create(path.join(person.root, 'repo'), person.env, {
       'p.mcpx.yaml': PROMPT,

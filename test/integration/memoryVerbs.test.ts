@@ -196,7 +196,14 @@ describe('mcpx memory', function () {
       assert.match(text, new RegExp(`^${conflict.id} {2}${run.id}/c {2}20\\S+ {2}concurrent\n`));
       assert.match(text, /mine {4}"mine" {2}\(\S+\.work\.1\)\n {4}theirs {2}"theirs" {2}\(client:local\)\n/);
       await assert.rejects(memory(0, 'resolve', conflict.id), error => isCoordinatorError(error, 'config'));
-      assert.match(await memory(0, 'resolve', conflict.id, '--value', '["both"]'), /\/c has version 3\n$/);
+      await memory(0, 'put', 'c', '"later"');
+      await assert.rejects(
+        memory(0, 'resolve', conflict.id, '--mine'),
+        error => isCoordinatorError(error, 'conflict') && /has version 3/.test(error.message),
+      );
+      assert.equal(await memory(0, 'get', 'c'), '"later"\n', 'what nobody has seen is not overwritten');
+      const both = ['--value', '["both"]', '--if-version', '3'];
+      assert.match(await memory(0, 'resolve', conflict.id, ...both), /\/c has version 4\n$/);
       assert.equal(await memory(0, 'get', 'c'), '["both"]\n');
       await assert.rejects(memory(0, 'resolve', conflict.id, '--mine'), error =>
         isCoordinatorError(error, 'notFound'),

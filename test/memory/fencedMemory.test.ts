@@ -107,6 +107,90 @@ describe('fenced memory', () => {
     assert.equal(await read(), 20);
   });
 
+  it('writes several keys together, or none of them', async () => {
+    const put = (key: string, value: string, ifVersion?: number) =>
+      ({kind: 'put', key, value, ifVersion}) as const;
+    const sessionId = 's-1';
+    const first = await memory.txn({sessionId, writes: [put('a', 'a1'), put('b', 'b1', 0)]}, client);
+    assert.deepEqual(first.versions, [1, 1]);
+    const of = async (key: string) => {
+      const {record, modRevision} = await memory.get({sessionId, key}, client);
+      return [record?.value, modRevision];
+    };
+    assert.deepEqual(
+      [await of('a'), await of('b')],
+      [
+        ['a1', first.revision],
+        ['b1', first.revision],
+      ],
+    );
+    await assert.rejects(
+      memory.txn({sessionId, writes: [put('a', 'a2'), put('b', 'b2', 4)]}, client),
+      (error: unknown) => {
+        assert.ok(isProtocolError(error, 'conflict'));
+        assert.deepEqual(error.data, {key: 'b', version: 1});
+        return true;
+      },
+    );
+    const gone = {kind: 'delete', key: 'b', ifVersion: 7} as const;
+    await assert.rejects(memory.txn({sessionId, writes: [put('a', 'a2'), gone]}, client), /b has version 1/);
+    assert.equal((await of('a'))[0], 'a1');
+    const second = await memory.txn(
+      {sessionId, writes: [put('a', 'a2', 1), {kind: 'delete', key: 'b'}, {kind: 'delete', key: 'c'}]},
+      client,
+    );
+    assert.deepEqual(
+      [second.versions, await of('b')],
+      [
+        [2, 0, 0],
+        [undefined, undefined],
+      ],
+    );
+    const {versions} = await memory.history({sessionId, key: 'b', limit: 10}, client);
+    assert.deepEqual(
+      versions.map(({kind, revision}) => [kind, revision]),
+      [
+        ['delete', second.revision],
+        ['put', first.revision],
+      ],
+    );
+    await assert.rejects(memory.txn({sessionId, writes: [put('a', '1'), put('a', '2')]}, client), error =>
+      isProtocolError(error, 'invalidParams'),
+    );
+    await assert.rejects(memory.txn({sessionId: 's-9', writes: [put('a', '1')]}, client), error =>
+      isProtocolError(error, 'notFound'),
+    );
+  });
+
+  it('writes several keys under the fence of an attempt only while it stands', async () => {
+    const {attemptId, fence, principal} = await placeAttempt(test.store);
+    const writes = [{kind: 'put', key: 'a', value: 1} as const, {kind: 'put', key: 'b', value: 2} as const];
+    await assert.rejects(memory.txn({sessionId: 's-1', writes}, principal), error =>
+      isProtocolError(error, 'forbidden'),
+    );
+    await memory.txn({sessionId: 's-1', writes, fence}, principal);
+    await endAttempt(test.store, attemptId, {outcome: 'lost'});
+    await assert.rejects(memory.txn({sessionId: 's-1', writes, fence}, principal), error =>
+      isProtocolError(error, 'staleFence'),
+    );
+    assert.equal((await memory.get({sessionId: 's-1', key: 'a'}, client)).version, 1);
+  });
+
+  it('counts right when many move between two keys at once and delete on the way', async () => {
+    const sessionId = 's-1';
+    const add = async (at: number): Promise<void> => {
+      const writes = [
+        {kind: 'put', key: `item/${at}`, value: at} as const,
+        {kind: 'delete', key: 'marker'} as const,
+      ];
+      await memory.put({sessionId, key: 'marker', value: at}, client);
+      await memory.txn({sessionId, writes}, client);
+    };
+    await Promise.all(Array.from({length: 8}, (_none, at) => add(at)));
+    const {entries} = await memory.list({sessionId, pattern: 'item/**', limit: 100}, client);
+    assert.equal(entries.length, 8);
+  });
+
   it('refuses a zombie and keeps its write for people', async () => {
     const {attemptId, fence, principal} = await placeAttempt(test.store);
     await memory.put({...own, value: 'before', fence}, principal);

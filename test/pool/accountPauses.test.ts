@@ -5,14 +5,13 @@ import {silentLogger} from '../../coordinator/observability/logger.ts';
 import {AccountPauses} from '../../coordinator/pool/accountPauses.ts';
 import {AgentDirectory} from '../../coordinator/pool/agentDirectory.ts';
 import {AgentRegistry} from '../../coordinator/pool/agentRegistry.ts';
-import {ExternalAgentPool} from '../../coordinator/pool/externalAgentPool.ts';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import {AccountRecord, AgentRecord} from '../../coordinator/protocol/model/agent.ts';
 import {ManualClock} from '../../coordinator/runtime/clock.ts';
 import {DisposableStore} from '../../coordinator/runtime/disposable.ts';
 import {AuditLog} from '../../coordinator/security/audit.ts';
 import {readRecord} from '../../coordinator/store/records.ts';
-import {agentPrincipal, client, keys, registration, TENANT} from '../fixtures/attempts.ts';
+import {agentPrincipal, keys, registration, TENANT} from '../fixtures/attempts.ts';
 import {eventually} from '../fixtures/eventually.ts';
 import {openTestStore, type TestStore} from '../fixtures/openTestStore.ts';
 
@@ -108,36 +107,5 @@ describe('account pauses', () => {
   it('takes reports from agents that spend from the account only', async () => {
     await assert.rejects(limited('a-3'), error => isProtocolError(error, 'forbidden'));
     assert.equal(await account(), undefined);
-  });
-
-  it('shows the live pool by what it can do', async () => {
-    const pool = new ExternalAgentPool(registry, directory);
-    const expert = registration('a-9', 'a-9-incarnation');
-    expert.instance.capabilities.push({
-      domain: 'security',
-      specialization: ['audit'],
-      proficiencyLevel: 'specialist',
-      resourceRequirements: [],
-    });
-    await pool.registerInstance(expert, agentPrincipal('a-9'));
-    const ids = (...required: Parameters<ExternalAgentPool['findByCapabilities']>[0]) =>
-      pool.findByCapabilities(required).map(({id}) => id);
-    assert.deepEqual(ids({domain: 'security', proficiencyLevel: 'expert'}), ['a-9']);
-    assert.deepEqual(ids({domain: 'development', specialization: ['typescript']}), [
-      'a-1',
-      'a-2',
-      'a-3',
-      'a-9',
-    ]);
-    assert.deepEqual(ids({domain: 'development', proficiencyLevel: 'specialist'}), []);
-    assert.deepEqual(
-      pool.getAvailableCapabilities().map(({domain, proficiencyLevel}) => [domain, proficiencyLevel]),
-      [
-        ['development', 'expert'],
-        ['security', 'specialist'],
-      ],
-    );
-    await pool.deregisterInstance('a-9', client);
-    await eventually(async () => assert.deepEqual(ids({domain: 'security'}), []));
   });
 });

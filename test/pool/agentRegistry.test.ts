@@ -4,9 +4,10 @@ import {LiveAttempts} from '../../coordinator/effects/liveAttempts.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
 import {AgentDirectory} from '../../coordinator/pool/agentDirectory.ts';
 import {AgentRegistry} from '../../coordinator/pool/agentRegistry.ts';
+import {HeartbeatWatch} from '../../coordinator/pool/heartbeatWatch.ts';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import type {InstanceStatus} from '../../coordinator/protocol/instance.ts';
-import {AgentLive, AgentRecord} from '../../coordinator/protocol/model/agent.ts';
+import {AgentLive, AgentRecord, openSlots} from '../../coordinator/protocol/model/agent.ts';
 import {AuditRecord} from '../../coordinator/protocol/model/facts.ts';
 import {ManualClock} from '../../coordinator/runtime/clock.ts';
 import {DisposableStore} from '../../coordinator/runtime/disposable.ts';
@@ -136,7 +137,8 @@ describe('agent registry', () => {
       events.filter(event => event.kind === 'delete'),
       [],
     );
-    await assert.rejects(beat(c, 'inc-0001'), error => isProtocolError(error, 'notFound'));
+    // Its watch tells it.
+    await eventually(() => assert.rejects(beat(c, 'inc-0001'), error => isProtocolError(error, 'notFound')));
     assert.equal((await beat(d, 'inc-0001')).status, 'ok');
   });
 
@@ -240,10 +242,55 @@ describe('agent registry', () => {
     const c = await coordinator();
     await c.registry.register(registration('a-1', 'inc-0001'), agent);
     await reaches('unreachable');
+    clock.advance(10_000);
     await assert.rejects(beat(c, 'inc-0001'), error => isProtocolError(error, 'notFound'));
     await c.registry.register(registration('a-1', 'inc-0001'), agent);
     assert.equal(await status(), 'idle');
     assert.equal((await beat(c, 'inc-0001')).status, 'ok');
+  });
+
+  it('holds a punctual agent that falls silent unreachable before its lease ends, and takes it back at a word', async () => {
+    const c = await coordinator();
+    await c.registry.register(registration('a-1', 'inc-0001'), agent);
+    for (let n = 0; n < 20; n++) {
+      clock.advance(3333);
+      await beat(c, 'inc-0001');
+    }
+    assert.equal(await status(), 'idle');
+    clock.advance(7000);
+    await eventually(async () => {
+      clock.advance(10);
+      assert.equal(await status(), 'unreachable');
+    });
+    assert.ok(await test.store.get(keys.agentLive('a-1')), 'its lease stands');
+    const silent = (await readRecord(test.store, AgentRecord, keys.agent('a-1')))?.value;
+    assert.ok(silent);
+    assert.equal(openSlots(silent), 0);
+    assert.match(silent.trouble ?? '', /no heartbeat for \d/);
+    assert.equal(silent.transition, 'silence');
+    assert.equal((await beat(c, 'inc-0001')).status, 'ok');
+    await reaches('idle');
+    const back = (await readRecord(test.store, AgentRecord, keys.agent('a-1')))?.value;
+    assert.deepEqual([back?.trouble, back?.transition], [undefined, 'return']);
+  });
+
+  it('suspects nobody of a silence that was its own', async () => {
+    const jumping = new ManualClock();
+    const stood = new HeartbeatWatch(3333, {clock: jumping, logger: silentLogger}, () => undefined);
+    stood.start();
+    stood.registered('a-1');
+    for (let n = 0; n < 20; n++) {
+      jumping.advance(3333);
+      stood.heard('a-1');
+    }
+    // As one timer sees it that fires late: the time in between was nobody's.
+    const {now} = jumping;
+    jumping.now = () => now.call(jumping) + 60_000;
+    jumping.advance(500);
+    assert.equal(stood.troubleOf('a-1'), undefined);
+    jumping.advance(10_000);
+    assert.match(stood.troubleOf('a-1') ?? '', /no heartbeat/);
+    stood.dispose();
   });
 
   it('tells a goodbye from a loss', async () => {

@@ -113,11 +113,28 @@ describe('types that were promised', () => {
     ['ProgressConfig', ProgressConfig, 'intervalMs transcript'],
     ['TaskPartition', TaskPartition, 'count index parts strategy'],
     ['AffinityRule', AffinityRule, 'kind strength with'],
-    ['QualityGateConfig', QualityGateConfig, 'command name onFailure timeoutMs type'],
   ] as const) {
     it(`${name} has the fields ${fields}`, () =>
       assert.equal(Object.keys(schema.shape).sort().join(' '), fields));
   }
+
+  it('a gate has a name, a type, what follows its failure, and the fields of its type', () => {
+    const fields = QualityGateConfig.options.map(option => [
+      option.shape.type.value,
+      Object.keys(option.shape)
+        .filter(name => !['name', 'type', 'onFailure', 'timeoutMs'].includes(name))
+        .sort()
+        .join(' '),
+    ]);
+    assert.deepEqual(Object.fromEntries(fields), {
+      command: 'command',
+      schema: 'file schema',
+      threshold: 'command max min pattern pointer report',
+      review: 'model prompt',
+      approval: 'message',
+    });
+    assert.deepEqual(QualityGateConfig.parse(gate), gate);
+  });
 
   it('metadata of an instance holds region, version, maxConcurrentTasks, specializations and performanceMetrics', () => {
     for (const field of [

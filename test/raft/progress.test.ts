@@ -128,4 +128,43 @@ describe('progress', () => {
     progress.heard(30);
     assert.deepEqual([progress.mode, progress.next], ['probe', 6]);
   });
+
+  describe('with commits that are told lazily', () => {
+    const lazy = (): Progress => {
+      const progress = new Progress(1, {maxInFlight: 4, maxInFlightBytes: 1000, lazyCommits: true});
+      progress.sent(0, 0, 0);
+      progress.accepted(0, 1);
+      progress.sent(5, 10, 0);
+      progress.accepted(5, 1);
+      return progress;
+    };
+
+    it('says nothing of a commit by itself until it is due, and then once', () => {
+      const progress = lazy();
+      assert.deepEqual([progress.wants(5, 5), progress.canLearn(5)], [false, true]);
+      progress.tellCommit();
+      assert.equal(progress.wants(5, 5), true);
+      progress.sent(5, 0, 5);
+      assert.deepEqual([progress.wants(5, 5), progress.canLearn(5)], [false, false]);
+    });
+
+    it('carries it with the next entries', () => {
+      const progress = lazy();
+      assert.equal(progress.wants(6, 5), true);
+      progress.sent(6, 10, 5);
+      assert.equal(progress.canLearn(5), false);
+      assert.equal(progress.canLearn(6), true);
+    });
+
+    it('tells a member at once what that member waits for', () => {
+      const progress = lazy();
+      progress.awaits(4);
+      assert.equal(progress.wants(5, 0), false);
+      assert.equal(progress.wants(5, 3), true);
+      progress.sent(5, 0, 3);
+      assert.equal(progress.wants(5, 4), true);
+      progress.sent(5, 0, 4);
+      assert.equal(progress.wants(5, 5), false);
+    });
+  });
 });

@@ -3,14 +3,15 @@
  *
  *   Election timeouts are 10 ticks for the first node, 12 for the second, 14 for the third and so on.
  *
- *   cluster voters=a,b,c [learners=d] [spares=e] [maxInFlight=2 ...]   starts one; further words set numbers of RaftConfig; `leaseReads` is one
+ *   cluster voters=a,b,c [learners=d] [spares=e] [maxInFlight=2 ...]   starts one; further words set numbers of RaftConfig; `leaseReads` and
+ *                                 `lazyCommits` are others
  *   campaign ID | tick ID [N] | propose ID WORD... | read ID | transfer ID TO | change ID +voter ~learner -gone ... | unreachable ID TO | gone ID FROM
  *   ready ID                      hands out what there is to do: writes, messages (which then wait for delivery), entries to apply, reads
  *   persist ID | fail ID | apply ID        ends the write or the application that is going on
  *   deliver ID [N] | drop ID      what waits for the node, or the first N messages of it, arrives; or is lost
  *   settle [ID...]                carries out everything among these nodes, or all, until there is nothing to do; `quietly` keeps it to itself
  *   cut FROM TO | heal | crash ID [written=N] | start ID | compact ID
- *   status [ID...] | progress ID
+ *   status [ID...] | progress ID | settled ID
  */
 import assert from 'node:assert/strict';
 import {readdirSync, readFileSync} from 'node:fs';
@@ -105,6 +106,7 @@ const COMMANDS: Readonly<Record<string, Run>> = {
     return [];
   },
   progress: (cluster, id) => progressText(cluster.node(id).status()),
+  settled: (cluster, id) => [cluster.node(id).status().settled ? 'yes' : 'no'],
 };
 
 function start(words: readonly string[]): ScriptCluster {
@@ -112,7 +114,7 @@ function start(words: readonly string[]): ScriptCluster {
   const names = (field: string): string[] => given.get(field)?.split(',') ?? [];
   const settings: Record<string, number | boolean> = {};
   for (const [name, value] of given)
-    if (name === 'leaseReads') settings[name] = true;
+    if (name === 'leaseReads' || name === 'lazyCommits') settings[name] = true;
     else if (/^\d+$/.test(value)) settings[name] = Number(value);
   const limits: Omit<RaftConfig, 'id' | 'start'> = settings;
   return new ScriptCluster(names('voters'), names('learners'), names('spares'), limits);

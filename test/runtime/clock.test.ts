@@ -1,7 +1,24 @@
 /** Clocks and timers: the system's, and the one that tests own. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import {delay, every, ManualClock, systemClock} from '../../coordinator/runtime/clock.ts';
+import {atMost, delay, every, ManualClock, systemClock} from '../../coordinator/runtime/clock.ts';
+
+describe('waiting at most so long', () => {
+  it('ends with the work, fails with it, and goes on without it', async () => {
+    const clock = new ManualClock();
+    await atMost(clock, 10, Promise.resolve('done'));
+    await assert.rejects(atMost(clock, 10, Promise.reject(new Error('broken'))), /broken/);
+    let over = false;
+    const waiting = atMost(clock, 10, new Promise(() => undefined)).then(() => {
+      over = true;
+    });
+    clock.advance(9);
+    await Promise.resolve();
+    assert.equal(over, false);
+    clock.advance(1);
+    await waiting;
+  });
+});
 
 describe('a manual clock', () => {
   it('fires timers in order of time, then of creation, at their own time', () => {

@@ -42,6 +42,13 @@ describe('directory lock', () => {
     assert.equal(await lockHolder(folder), undefined);
   });
 
+  it('leaves the drafts of living processes alone, and clears away those of dead ones', async () => {
+    writeFileSync(path.join(folder, `lock-${process.ppid}-a.tmp`), '');
+    writeFileSync(path.join(folder, `lock-${2 ** 22 + 1}-b.tmp`), '');
+    await lock();
+    assert.deepEqual(readdirSync(folder).sort(), ['LOCK.1', `lock-${process.ppid}-a.tmp`]);
+  });
+
   const dead: {name: string; change: (own: {pid: number; start: string; boot: string}) => object}[] = [
     {name: 'a process that is gone', change: own => ({...own, pid: 2 ** 22 + 1})},
     {name: 'a pid that belongs to another process now', change: own => ({...own, start: `${own.start}1`})},

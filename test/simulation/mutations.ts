@@ -87,8 +87,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a heartbeat commits what the follower may not have',
     file: `${RAFT}/replication.ts`,
-    find: 'commit: Math.min(log.committed, progress.match)',
-    replace: 'commit: log.committed',
+    find: 'const commit = Math.min(log.committed, progress.match);',
+    replace: 'const commit = log.committed;',
   },
   {
     name: 'a write that was overtaken counts for what replaced it (append ABA)',
@@ -139,8 +139,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a new leader changes the members before anything of its term is committed',
     file: `${RAFT}/raftCore.ts`,
-    find: 'this.leading = new Leadership(log.lastIndex + 1, limits);',
-    replace: 'this.leading = new Leadership(0, limits);',
+    find: 'this.leading = new Leadership(log.lastIndex + 1, log.applied, limits);',
+    replace: 'this.leading = new Leadership(0, log.applied, limits);',
     schedule: {faults: ['membership', 'slowDisk', 'succession'], voters: 3},
     seeds: [15],
   },
@@ -207,7 +207,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'if (snapshots.named.has(index))',
     replace: 'if (index === 0)',
     schedule: {faults: ['bitRot', 'powerLoss', 'succession'], voters: 3},
-    seeds: [2],
+    seeds: [48, 75],
   },
   {
     name: 'a segment is deleted while its entries are needed',

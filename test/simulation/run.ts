@@ -32,16 +32,11 @@ interface Totals {
 }
 
 async function main(): Promise<number> {
-  const {values} = parseArgs({
-    options: {
-      seeds: {type: 'string'},
-      minutes: {type: 'string'},
-      from: {type: 'string'},
-      jobs: {type: 'string', default: String(availableParallelism())},
-      history: {type: 'string'},
-      state: {type: 'string', default: STATE_FILE},
-    },
-  });
+  const values = readOptions();
+  if (!values) {
+    console.error(USAGE);
+    return 2;
+  }
   const minutes = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes);
   const seeds = Number(values.seeds ?? (values.minutes === undefined ? 100 : Number.MAX_SAFE_INTEGER));
   const from = values.from === undefined ? nextSeed(values.state) : Number(values.from);
@@ -78,6 +73,25 @@ async function main(): Promise<number> {
   if (values.from === undefined) saveNextSeed(values.state, next);
   console.log(`${line(totals)}; next seed ${next}`);
   return totals.failed === 0 ? 0 : 1;
+}
+
+/** Undefined when they are none that this program has. */
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        seeds: {type: 'string'},
+        minutes: {type: 'string'},
+        from: {type: 'string'},
+        jobs: {type: 'string', default: String(availableParallelism())},
+        history: {type: 'string'},
+        state: {type: 'string', default: STATE_FILE},
+      },
+    }).values;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return undefined;
+  }
 }
 
 function add(totals: Totals, outcome: Outcome): void {

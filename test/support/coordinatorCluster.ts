@@ -11,14 +11,20 @@ const ELECTION_TIMEOUT_MS = 60_000;
 export class CoordinatorCluster {
   private constructor(readonly members: ReadonlyMap<string, Fleet>) {}
 
-  /** All of them listen. Close it, whatever happens. */
-  static async start(nodes: readonly string[], options: FleetOptions = {}): Promise<CoordinatorCluster> {
+  /** All of them listen. `etcd`: the facts are in that one, `etcd://...`, instead of with the coordinators. Close it, whatever happens. */
+  static async start(
+    nodes: readonly string[],
+    {etcd, ...options}: FleetOptions & {etcd?: string | undefined} = {},
+  ): Promise<CoordinatorCluster> {
     const peers: string[] = [];
     for (const node of nodes) peers.push(`${node}=ws://127.0.0.1:${await freePort()}`);
     const member = (node: string): Fleet =>
       Fleet.create({
         ...options,
-        coordinatorArgs: ['--cluster', 'fleet', '--node', node, '--peers', peers.join(',')],
+        coordinatorArgs:
+          etcd === undefined
+            ? ['--cluster', 'fleet', '--node', node, '--peers', peers.join(',')]
+            : ['--store', etcd],
         env: {...options.env, MCPX_CLUSTER_TOKEN: 'the token of this test cluster'},
       });
     const cluster = new CoordinatorCluster(new Map(nodes.map(node => [node, member(node)])));
@@ -62,6 +68,15 @@ export class CoordinatorCluster {
   /** `kill -9`. */
   async kill(node: string): Promise<void> {
     await this.member(node).coordinator.kill();
+  }
+
+  /** SIGSTOP: its sockets stay open and nobody answers on them. */
+  pause(node: string): void {
+    this.member(node).coordinator.pause();
+  }
+
+  resume(node: string): void {
+    this.member(node).coordinator.resume();
   }
 
   /** Of one that does not run. */

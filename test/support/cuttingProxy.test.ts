@@ -44,6 +44,16 @@ describe('a cutting proxy', () => {
   const hears = (heard: () => string, text: string): Promise<boolean> =>
     found(() => heard() === text || undefined, PATIENCE_MS, `${text}, having ${heard()}`);
 
+  it('lets no more through than it is as narrow as, all of it in its order', async () => {
+    const {socket, heard} = await client();
+    proxy.narrow(100_000);
+    const text = Array.from({length: 3000}, (_, at) => String(at).padStart(9)).join(' ');
+    const started = performance.now();
+    socket.write(text);
+    await hears(heard, text);
+    assert.ok(performance.now() - started > (text.length / 100_000) * 1000 * 0.9);
+  });
+
   it('holds what is sent during a cut, tells nobody, and lets it through afterwards in its order', async () => {
     const {socket, heard} = await client();
     socket.write('a');

@@ -1,5 +1,5 @@
-/** A TCP proxy on loopback that can be cut, healed and slowed down, in process: what a network does to one agent's connections. */
-import {once} from 'node:events';
+/** A TCP proxy on loopback that can be cut, healed, delayed and narrowed, in process: what a network does to one agent's connections. */
+import {once, setMaxListeners} from 'node:events';
 import {type AddressInfo, connect, createServer, type Server, type Socket} from 'node:net';
 import {setTimeout as pause} from 'node:timers/promises';
 
@@ -8,6 +8,7 @@ interface Pair {
   readonly far: Socket;
   /** Learnt from its first bytes. */
   isWebSocket: boolean;
+  isHeld: boolean;
 }
 
 export type Cut = 'none' | 'webSockets' | 'all';
@@ -17,21 +18,30 @@ export class CuttingProxy {
   private readonly closed = new AbortController();
   private present: Cut = 'none';
   private delayMs = 0;
+  private bytesPerSecond = Number.POSITIVE_INFINITY;
 
   private constructor(
     private readonly server: Server,
     /** Read at every connection, so that the target may move. */
     private readonly target: () => number,
+    private readonly host: string,
   ) {
+    // Every chunk on its way listens to it.
+    setMaxListeners(0, this.closed.signal);
     server.on('connection', socket => this.accept(socket));
   }
 
-  /** Forwards to that port on loopback. */
-  static async open(target: () => number): Promise<CuttingProxy> {
+  /** Forwards to that port of the host. */
+  static async open(target: () => number, host = '127.0.0.1'): Promise<CuttingProxy> {
     const server = createServer({pauseOnConnect: true});
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new CuttingProxy(server, target);
+    return new CuttingProxy(server, target, host);
+  }
+
+  /** As `open`, with a door that is open already. */
+  static behind(server: Server, target: () => number, host: string): CuttingProxy {
+    return new CuttingProxy(server, target, host);
   }
 
   get port(): number {
@@ -70,6 +80,11 @@ export class CuttingProxy {
     this.delayMs = ms;
   }
 
+  /** From now on no more than that passes in each direction of a connection; whoever sends has to wait. */
+  narrow(bytesPerSecond: number): void {
+    this.bytesPerSecond = bytesPerSecond;
+  }
+
   async close(): Promise<void> {
     this.closed.abort();
     for (const {near, far} of this.pairs) {
@@ -82,8 +97,8 @@ export class CuttingProxy {
   }
 
   private accept(near: Socket): void {
-    const far = connect({host: '127.0.0.1', port: this.target()});
-    const pair: Pair = {near, far, isWebSocket: false};
+    const far = connect({host: this.host, port: this.target()});
+    const pair: Pair = {near, far, isWebSocket: false, isHeld: false};
     near.once('data', chunk => {
       pair.isWebSocket = /^upgrade: *websocket/im.test(chunk.toString('latin1'));
     });
@@ -91,19 +106,22 @@ export class CuttingProxy {
     far.pause();
     this.join(pair, near, far);
     this.join(pair, far, near);
-    if (this.present !== 'all') this.carry(pair);
+    if (this.present === 'all') hold(pair);
+    else this.carry(pair);
   }
 
   private join(pair: Pair, from: Socket, to: Socket): void {
     let last: Promise<unknown> | undefined;
-    const inOrder = (act: () => void): void => {
-      if (this.delayMs === 0 && !last) {
+    let sentAt = 0;
+    const inOrder = (act: () => void, bytes = 0): void => {
+      sentAt = Math.max(sentAt, performance.now()) + (bytes / this.bytesPerSecond) * 1000;
+      const due = sentAt + this.delayMs;
+      if (due <= performance.now() && !last) {
         act();
         return;
       }
-      const due = performance.now() + this.delayMs;
       const turn = (last ?? Promise.resolve())
-        .then(() => pause(Math.max(0, due - performance.now()), undefined, {signal: this.closed.signal}))
+        .then(() => this.sleepUntil(due))
         .then(act)
         .catch(() => undefined)
         .then(() => {
@@ -111,7 +129,15 @@ export class CuttingProxy {
         });
       last = turn;
     };
-    from.on('data', chunk => inOrder(() => to.destroyed || to.write(chunk)));
+    from.on('data', chunk => {
+      inOrder(() => to.destroyed || to.write(chunk), chunk.length);
+      if (!Number.isFinite(this.bytesPerSecond)) return;
+      // No more is taken until this has gone; the delay comes after that.
+      from.pause();
+      void this.sleepUntil(sentAt)
+        .then(() => pair.isHeld || from.resume())
+        .catch(() => undefined);
+    });
     // A cut hides an end as it hides everything else: paused sockets do not tell of it.
     from.on('end', () => inOrder(() => to.end()));
     from.on('error', () => undefined);
@@ -121,13 +147,19 @@ export class CuttingProxy {
     });
   }
 
-  private carry({near, far}: Pair): void {
-    near.resume();
-    far.resume();
+  private sleepUntil(due: number): Promise<void> {
+    return pause(Math.max(0, due - performance.now()), undefined, {signal: this.closed.signal});
+  }
+
+  private carry(pair: Pair): void {
+    pair.isHeld = false;
+    pair.near.resume();
+    pair.far.resume();
   }
 }
 
-function hold({near, far}: Pair): void {
-  near.pause();
-  far.pause();
+function hold(pair: Pair): void {
+  pair.isHeld = true;
+  pair.near.pause();
+  pair.far.pause();
 }

@@ -181,7 +181,7 @@ export class Fleet {
     const client = connectClient({
       urls: [this.endpoint.url],
       token: () => token,
-      openSocket: nodeSocket(),
+      openSocket: nodeSocket({ca: () => this.endpoint.ca}),
       clock: systemClock,
       random: systemRandom,
       logger: silentLogger,
@@ -281,11 +281,19 @@ export class Fleet {
   }
 
   private environment(own: Readonly<Record<string, string>>): Record<string, string> {
-    const env: Record<string, string> = {};
-    for (const [name, value] of Object.entries(process.env))
-      if (value !== undefined && !NOT_INHERITED.test(name)) env[name] = value;
-    // A home of their own: what is killed in the middle of a login shell must not leave the locks of a real one behind.
-    const homes = {HOME: path.join(this.folder, 'home'), MCPX_HOME: path.join(this.folder, 'mcpx')};
-    return {...env, ...homes, ...this.options.env, [FLEET_VARIABLE]: this.folder, ...own};
+    return fleetEnvironment(this.folder, {...this.options.env, ...own});
   }
+}
+
+/** Of a process of the fleet in `folder`: that of the tests without what would change it, marked as the fleet's, with `own` laid over it. */
+export function fleetEnvironment(
+  folder: string,
+  own: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env))
+    if (value !== undefined && !NOT_INHERITED.test(name)) env[name] = value;
+  // A home of their own: what is killed in the middle of a login shell must not leave the locks of a real one behind.
+  const homes = {HOME: path.join(folder, 'home'), MCPX_HOME: path.join(folder, 'mcpx')};
+  return {...env, ...homes, [FLEET_VARIABLE]: folder, ...own};
 }

@@ -50,6 +50,14 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
   }
 }
 
+/** What tells a living process from every other one, also from a later one of its number; it begins with that. Undefined when there is none. */
+export function lifeOf(pid: number): string | undefined {
+  const boot = read('sys/kernel/random', 'boot_id')?.trim();
+  const fields = fieldsOf(pid);
+  const [state, began] = [fields?.[0], fields?.[19]];
+  return state === undefined || isOver(state) ? undefined : `${pid} ${began} ${boot}`;
+}
+
 function environmentOf(pid: number): Map<string, string> {
   const entries = (read(pid, 'environ') ?? '').split('\0').filter(entry => entry.includes('='));
   return new Map(
@@ -58,17 +66,24 @@ function environmentOf(pid: number): Map<string, string> {
 }
 
 function isZombie(pid: number): boolean {
-  const stat = read(pid, 'stat');
-  if (stat === undefined) return true;
-  // The name before the state is in parentheses and may hold anything.
-  const state = stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3);
+  const [state = 'X'] = fieldsOf(pid) ?? [];
+  return isOver(state);
+}
+
+function isOver(state: string): boolean {
   return state === 'Z' || state === 'X';
 }
 
+/** Of its status, from its state on: the name before that is in parentheses and may hold anything. */
+function fieldsOf(pid: number): string[] | undefined {
+  const stat = read(pid, 'stat');
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
 /** Undefined when it ended meanwhile or belongs to somebody else. */
-function read(pid: number, file: string): string | undefined {
+function read(of: number | string, file: string): string | undefined {
   try {
-    return readFileSync(`/proc/${pid}/${file}`, 'latin1');
+    return readFileSync(`/proc/${of}/${file}`, 'latin1');
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-/** The scripted model of a rehearsal as a process of its own, for agents that cannot reach the one of the run: `tsx rehearsalProcess.ts SCRIPT`. Prints the variables of its agents, and ends when its standard input does. */
+/** The scripted model of a rehearsal as a process of its own, for agents that cannot reach the one of the run: `tsx rehearsalProcess.ts SCRIPT`. Prints the variables of its agents, and ends when its standard input does, with the requests that it was sent on a last line. */
 import {readFileSync} from 'node:fs';
 import {startRehearsalServer} from '../../coordinator/agent/rehearsal/rehearsalServer.ts';
 import {parseRehearsalScript} from '../../coordinator/agent/rehearsal/script.ts';
@@ -13,4 +13,6 @@ const server = await startRehearsalServer({
 });
 console.log(JSON.stringify(server.env));
 process.stdin.resume();
-process.stdin.once('close', () => void server.stop());
+process.stdin.once('close', () => {
+  process.stdout.write(`${JSON.stringify(server.requests)}\n`, () => void server.stop());
+});

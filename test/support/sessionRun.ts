@@ -1,5 +1,6 @@
 /** One session of a fleet: started from a plan, followed row by row, its result fetched. What it should have done is for tests to say. */
 import path from 'node:path';
+import type {ArtifactClient} from '../../coordinator/artifacts/artifactClient.ts';
 import type {McpxClient} from '../../coordinator/client/mcpxClient.ts';
 import {LocalRepository} from '../../coordinator/client/repository/localRepository.ts';
 import {rowKey, type ViewUpdate, type ViewWatch} from '../../coordinator/client/viewWatch.ts';
@@ -16,10 +17,17 @@ import type {Plan} from '../../coordinator/protocol/plan/plan.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {Emitter} from '../../coordinator/runtime/emitter.ts';
 import {newId, systemRandom} from '../../coordinator/runtime/random.ts';
-import type {Fleet} from './fleet.ts';
 import {within} from './waiting.ts';
 
 const START_TIMEOUT_MS = 60_000;
+
+/** Whoever has coordinators: a fleet. */
+export interface SessionHost {
+  /** For temporary files. */
+  readonly folder: string;
+  connect(): Promise<McpxClient>;
+  artifacts(): ArtifactClient;
+}
 
 export interface SessionOptions {
   /** YAML or JSON. */
@@ -57,14 +65,14 @@ export class SessionRun {
     readonly id: string,
     readonly plan: Plan,
     readonly client: McpxClient,
-    private readonly fleet: Fleet,
+    private readonly fleet: SessionHost,
     private readonly project: string | undefined,
   ) {
     this.view = client.watch({view: 'session', sessionId: id}, update => this.note(update));
   }
 
   /** Resolves when the coordinator has the session. */
-  static async start(fleet: Fleet, options: SessionOptions): Promise<SessionRun> {
+  static async start(fleet: SessionHost, options: SessionOptions): Promise<SessionRun> {
     const parsed = parsePlanBytes(Buffer.from(options.plan));
     if (parsed.kind !== 'plan') throw new Error(`the plan is at fault: ${JSON.stringify(parsed)}`);
     const client = await fleet.connect();

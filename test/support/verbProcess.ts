@@ -17,6 +17,8 @@ export interface VerbOptions {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
+  /** What the command line begins with to run elsewhere; the process must stay the command itself. */
+  readonly through?: readonly string[];
 }
 
 export interface VerbExit {
@@ -51,10 +53,11 @@ export class VerbProcess {
 
   start(): void {
     assert.ok(!this.isRunning, `${this.options.name} does not run yet`);
-    const {args, env, logFile} = this.options;
+    const {args, env, logFile, through = []} = this.options;
+    const [program = '', ...rest] = [...through, process.execPath, BUNDLE, ...args];
     this.startedAt = Date.now();
     const log = openSync(logFile, 'a', 0o600);
-    const child = spawn(process.execPath, [BUNDLE, ...args], {env, stdio: ['ignore', log, log]});
+    const child = spawn(program, rest, {env, stdio: ['ignore', log, log]});
     closeSync(log);
     this.child = child;
     this.ended = new Promise((resolve, reject) => {

@@ -4,6 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import {parseAttemptId} from '../../coordinator/protocol/ids.ts';
+import type {AttemptRecord} from '../../coordinator/protocol/model/attempt.ts';
+import type {Plan} from '../../coordinator/protocol/plan/plan.ts';
 import {delay, systemClock} from '../../coordinator/runtime/clock.ts';
 import {type Random, seededRandom} from '../../coordinator/runtime/random.ts';
 import type {StoreEvent} from '../../coordinator/store/store.ts';
@@ -21,7 +23,15 @@ class Referee {
   private readonly lives = new Map<string, string>();
   private readonly succeeded = new Set<string>();
 
-  constructor(private readonly dependsOn: ReadonlyMap<string, readonly string[]>) {}
+  private readonly dependsOn: ReadonlyMap<string, readonly string[]>;
+  private readonly mayRunTwice: ReadonlySet<string>;
+  /** Attempts that were begun beside another. */
+  readonly backups = new Set<string>();
+
+  constructor({tasks}: Plan) {
+    this.dependsOn = new Map(tasks.map(task => [task.id, task.dependsOn]));
+    this.mayRunTwice = new Set(tasks.filter(task => task.speculate).map(task => task.id));
+  }
 
   take(events: readonly StoreEvent[]): void {
     for (const event of events) {
@@ -51,7 +61,8 @@ class Referee {
   }
 
   private takeAttempt({key, kv}: StoreEvent): void {
-    const {id, taskId, outcome} = JSON.parse(kv.value) as {id: string; taskId: string; outcome?: string};
+    const {id, taskId, outcome, backupOf} = JSON.parse(kv.value) as AttemptRecord;
+    if (backupOf) this.backups.add(id);
     if (outcome !== 'succeeded' || this.succeeded.has(id)) return;
     const other = [...this.succeeded].find(known => parseAttemptId(known)?.taskId === taskId);
     if (other) this.breaches.push(`${key}: ${id} succeeded after ${other}`);
@@ -68,7 +79,8 @@ class Referee {
       perTask.set(taskId, (perTask.get(taskId) ?? 0) + 1);
       perAgent.set(agent, (perAgent.get(agent) ?? 0) + 1);
     }
-    for (const [id, count] of perTask) if (count > 1) this.breaches.push(`${id} has ${count} live attempts`);
+    for (const [id, count] of perTask)
+      if (count > (this.mayRunTwice.has(id) ? 2 : 1)) this.breaches.push(`${id} has ${count} live attempts`);
     for (const [id, count] of perAgent) if (count > SLOTS) this.breaches.push(`${id} has ${count} attempts`);
   }
 }
@@ -85,6 +97,7 @@ function randomPlan(random: Random): ReturnType<typeof planOf> {
         gates: random.next() < 0.3 ? [gate] : [],
         retry: {max: 20, backoffMs: 1, maxBackoffMs: 5},
         maxLosses: 100,
+        ...(index % 2 === 0 && {speculate: true, estimateMs: 1}),
       };
     }),
   );
@@ -108,13 +121,14 @@ async function disturb(agents: readonly FakeAgent[], random: Random, signal: Abo
 
 describe('Lead under faults', function () {
   this.timeout(60_000);
+  let backups = 0;
 
   for (const seed of [1, 2, 3, 4, 5, 6])
     it(`finishes every task exactly once, seed ${seed}`, async () => {
       const random = seededRandom(seed);
       const harness = await Harness.open({lossGraceMs: 20, resendMs: 5, maxTxnsInFlight: 3});
       const plan = randomPlan(random);
-      const referee = new Referee(new Map(plan.tasks.map(task => [task.id, task.dependsOn])));
+      const referee = new Referee(plan);
       const watch = harness.store.watch(keys.base, {}, message => {
         if (message.kind === 'events') referee.take(message.events);
       });
@@ -125,8 +139,9 @@ describe('Lead under faults', function () {
           await harness.fleet.add({
             id,
             slots: SLOTS,
-            work: async () => {
-              await delay(systemClock, random.next() * 8);
+            work: async ({task}) => {
+              const isSlow = task.speculate && random.next() < 0.3;
+              await delay(systemClock, isSlow ? 400 : random.next() * 8);
               return random.next() < 0.15 ? failing('crashed') : done;
             },
             gate: gate =>
@@ -161,6 +176,8 @@ describe('Lead under faults', function () {
         assert.equal(session.state, 'succeeded', session.failure);
         assert.equal(session.counts.succeeded, TASKS);
         assert.deepEqual(referee.breaches, []);
+        backups += referee.backups.size;
+        assert.equal(session.speculation?.begun ?? 0, referee.backups.size);
         assert.deepEqual((await harness.store.range(keys.lives)).kvs, []);
       } finally {
         end.abort();
@@ -169,4 +186,6 @@ describe('Lead under faults', function () {
         await harness.close();
       }
     });
+
+  it('began backups on its way', () => assert.ok(backups > 0));
 });

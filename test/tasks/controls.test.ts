@@ -55,13 +55,6 @@ describe('Session controls', () => {
     assert.deepEqual([ended.state, ended.counts.succeeded, ended.counts.cancelled], ['cancelled', 1, 1]);
   });
 
-  it('does not roll back yet, and says so', async () => {
-    await harness.start(planOf([{id: 'one'}]));
-    await assert.rejects(harness.lead.endSession({sessionId: 's-1', mode: 'rollback'}, client), error =>
-      isProtocolError(error, 'notAvailable'),
-    );
-  });
-
   it('starts nothing while it is paused, over a change of the lead too, and goes on when resumed', async () => {
     const agent = await harness.fleet.add({id: 'a-1', work: hang});
     await harness.start(planOf([{id: 'one'}, {id: 'two'}]));

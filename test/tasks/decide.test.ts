@@ -359,7 +359,7 @@ function usage(costUsd: number): TaskRecord['usage'] {
 }
 
 function verifying(): Verification {
-  return {verdict: undefined, evidence: [], stop: new AbortController(), isGone: false};
+  return {verdict: undefined, evidence: [], stop: new AbortController(), isGone: false, standsBy: false};
 }
 
 function decisionOf(one: Case): Decision {

@@ -51,6 +51,7 @@ export function passed(gate: QualityGateConfig): GateEvidence {
 export interface AgentOptions {
   readonly id: string;
   readonly slots?: number;
+  readonly mode?: AgentRecord['mode'];
   readonly instance?: Record<string, unknown>;
   readonly metadata?: Record<string, unknown>;
   readonly work?: Work;
@@ -65,6 +66,10 @@ export class FakeAgent {
   gate: GateRun;
   refuses: 'draining' | 'noSlot' | 'stopped' | undefined;
   connected = true;
+  /** Of these it was told by the command of that name. */
+  readonly merges: string[] = [];
+  /** False: it is of a version that has no such command. */
+  knowsMerges = true;
   /** Whether it still has worktrees that it was told to keep. */
   hasWorktrees = true;
   /** Times that it was told to stop everything. */
@@ -87,7 +92,7 @@ export class FakeAgent {
 
   /** Takes the id under a lease of its own, as the registry does. */
   async register(patch: Record<string, unknown> = {}, finished?: readonly string[]): Promise<void> {
-    const {id, slots = 1, instance = {}, metadata = {}} = this.options;
+    const {id, slots = 1, mode = 'external', instance = {}, metadata = {}} = this.options;
     const lease = await this.store.grantLease(600);
     const record = {
       v: 1,
@@ -110,7 +115,7 @@ export class FakeAgent {
         },
       }),
       incarnation: this.incarnation,
-      mode: 'external',
+      mode,
       registeredAt: 0,
       draining: false,
       ...patch,
@@ -152,9 +157,20 @@ export class FakeAgent {
     this.lease = undefined;
   }
 
-  /** Reports as the attempt's effects do: one transaction under the fence. False when the fence had fallen. */
+  /** Reports as the attempt's effects do: one transaction under the fence, in which that of a rival falls. False when its own had fallen. */
   async report({fence}: TaskAssign, report: AttemptReport, usage: Usage = NO_USAGE): Promise<boolean> {
-    return this.rewrite(fence, record => ({...record, state: 'reported', report, usage}));
+    const isWon = report.outcome === 'succeeded';
+    return this.rewrite(
+      fence,
+      ({backup, ...record}) => ({
+        ...record,
+        ...(backup && !isWon && {backup}),
+        state: 'reported',
+        report,
+        usage,
+      }),
+      ({backup, backupOf, rival}) => (isWon ? (backup ? backupOf?.attemptId : rival) : undefined),
+    );
   }
 
   /** Tells what the attempt spent after the lead has ended it. */
@@ -178,14 +194,19 @@ export class FakeAgent {
   private async rewrite(
     fence: TaskAssign['fence'],
     change: (record: AttemptRecord) => AttemptRecord,
+    fallOf: (record: AttemptRecord) => string | undefined = () => undefined,
   ): Promise<boolean> {
     for (;;) {
       const attempt = await readRecord(this.store, AttemptRecord, keys.attempt(fence.attempt));
       if (!attempt) return false;
       const live = keys.live(fence.attempt);
+      const other = fallOf(attempt.value);
       const {succeeded} = await this.store.txn({
         compare: [fenceHolds(live, fence), unchanged(attempt)],
-        then: [putRecord(attempt.key, change(attempt.value))],
+        then: [
+          putRecord(attempt.key, change(attempt.value)),
+          ...(other === undefined ? [] : [{kind: 'delete', key: keys.live(other)} as const]),
+        ],
       });
       if (succeeded) return true;
       if ((await this.store.get(live))?.createRevision !== fence.revision) return false;
@@ -195,11 +216,17 @@ export class FakeAgent {
   async handle<M extends Method>(method: M, input: ParamsInput<M>): Promise<unknown> {
     const params = METHODS[method].params.parse(input) as never;
     switch (method) {
+      case 'mcpx.distribute.result.merge':
+        if (!this.knowsMerges) throw new ProtocolError('notAvailable', method);
+        this.merges.push((params as TaskAssign).taskId);
+        return this.take(params);
       case 'mcpx.orchestrate.task.assign':
         return this.take(params);
       case 'mcpx.coordinate.quality.gate': {
         const {gate, attemptId} = params as {gate: QualityGateConfig; attemptId: string};
-        return {evidence: await this.gate(gate, attemptId)};
+        const isElsewhere = gate.type === 'review' || gate.type === 'approval';
+        const change = isElsewhere ? {files: 1, summary: 'changed a.txt'} : undefined;
+        return {evidence: await this.gate(gate, attemptId), change};
       }
       case 'mcpx.attempt.cancel':
         this.cancelled.push((params as {attemptId: string}).attemptId);

@@ -3,11 +3,13 @@ import {createHash} from 'node:crypto';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
+import {graftCommit} from '../../coordinator/artifacts/git/graftCommit.ts';
 import {type Logger, silentLogger} from '../../coordinator/observability/logger.ts';
 import type {SessionStart} from '../../coordinator/protocol/commands/session.ts';
 import {DEFAULT_TENANT} from '../../coordinator/protocol/ids.ts';
 import {AttemptRecord} from '../../coordinator/protocol/model/attempt.ts';
 import {
+  type CommitBundle,
   FINAL_SESSION_STATES,
   SessionRecord,
   type WorkspaceSource,
@@ -24,7 +26,7 @@ import type {Store} from '../../coordinator/store/store.ts';
 import {Lead} from '../../coordinator/tasks/lead.ts';
 import type {LeadDuty} from '../../coordinator/tasks/leadDuty.ts';
 import type {LeadSettings} from '../../coordinator/tasks/settings.ts';
-import type {AuditEntry, PlanStore} from '../../coordinator/tasks/term.ts';
+import type {AuditEntry, Graft, PlanStore, ResultArtifacts} from '../../coordinator/tasks/term.ts';
 import {FakeFleet, keys} from './fakeFleet.ts';
 
 export const client: Principal = {id: 'client:test', tenant: DEFAULT_TENANT, role: 'client'};
@@ -56,6 +58,23 @@ export class MemoryPlans implements PlanStore {
   }
 }
 
+/** Every artifact is there but those that are said to be gone. */
+export class MemoryResults implements ResultArtifacts {
+  readonly gone = new Set<string>();
+  readonly grafts: Graft[] = [];
+
+  async has(_tenant: string, sha256: string): Promise<boolean> {
+    return !this.gone.has(sha256);
+  }
+
+  async graft(_tenant: string, graft: Graft): Promise<CommitBundle> {
+    this.grafts.push(graft);
+    const {commit, bundle, prerequisites} = graftCommit(graft);
+    const sha256 = createHash('sha256').update(bundle).digest('hex');
+    return {commit, sha256, bytes: bundle.length, prerequisites};
+  }
+}
+
 /** The system's clock, which can be made to jump as after a sleep. */
 export class JumpingClock implements Clock {
   private offset = 0;
@@ -80,6 +99,7 @@ export class JumpingClock implements Clock {
 export class Harness {
   readonly clock = new JumpingClock();
   readonly plans = new MemoryPlans();
+  readonly results = new MemoryResults();
   readonly audited: AuditEntry[] = [];
   readonly fleet: FakeFleet;
   lead: Lead;
@@ -108,12 +128,14 @@ export class Harness {
     store = this.store,
     clock: Clock = this.clock,
     duties: readonly LeadDuty[] = [],
+    settings: Partial<LeadSettings> = {},
   ): Lead {
     this.leads += 1;
     return new Lead({
       store,
       channel: this.fleet,
       plans: this.plans,
+      results: this.results,
       auditedTxn: (txn, entry) => {
         this.audited.push(entry);
         return store.txn(txn);
@@ -122,7 +144,7 @@ export class Harness {
       random: seededRandom(this.leads),
       logger: this.logger,
       coordinator,
-      settings: this.settings,
+      settings: {...this.settings, ...settings},
       duties,
     });
   }

@@ -47,6 +47,7 @@ describe('Losses', () => {
     return waiting.value;
   }
 
+  /** gastown#4698: a zombie did merged work again. */
   it('replaces the attempt of a silent agent after the grace, and refuses the zombie', async () => {
     const zombie = await running();
     await zombie.vanish();
@@ -99,6 +100,7 @@ describe('Losses', () => {
     assert.equal((await harness.task('one')).losses, 0);
   });
 
+  /** multica#6305: a partition of two hours burnt every retry. */
   it('returns the loss when the same incarnation comes back after its replacement', async () => {
     const first = await running();
     await first.vanish();

@@ -16,16 +16,16 @@ import {specOf} from './leadHarness.ts';
 
 /** Rows: states. Columns: transitions. A dot is illegal. */
 const TASKS = `
-            release wait   assign   start   verify    succeed   requeue block   fail   cancel    reopen  waive     defer
-pending     ready   ready  .        .       .         .         .       .       failed cancelled .       .         pending
-ready       .       ready  assigned .       .         .         .       .       failed cancelled .       .         pending
-assigned    .       .      .        running verifying succeeded ready   pending failed cancelled .       .         .
-running     .       .      .        .       verifying succeeded ready   pending failed cancelled .       .         .
-verifying   .       .      .        .       .         succeeded ready   .       failed cancelled .       .         .
-succeeded   .       .      .        .       .         .         .       .       .      .         .       .         .
-failed      .       .      .        .       .         .         .       .       .      .         pending succeeded .
-cancelled   .       .      .        .       .         .         .       .       .      .         pending .         .
-rolledBack  .       .      .        .       .         .         .       .       .      .         .       .         .
+            release wait   assign   start   verify    succeed   requeue block   fail   cancel    reopen  waive     defer  redo     rollBack reuse
+pending     ready   ready  .        .       .         .         .       .       failed cancelled .       .         pending  .  .  .
+ready       .       ready  assigned .       .         .         .       .       failed cancelled .       .         pending  .  .  succeeded
+assigned    .       .      .        running verifying succeeded ready   pending failed cancelled .       .         .        .  .  .
+running     .       .      .        .       verifying succeeded ready   pending failed cancelled .       .         .        .  .  .
+verifying   .       .      .        .       .         succeeded ready   .       failed cancelled .       .         .        .  .  .
+succeeded   .       .      .        .       .         .         .       .       .      .         .       .         .        pending  rolledBack  .
+failed      .       .      .        .       .         .         .       .       .      .         pending succeeded .        pending  rolledBack  .
+cancelled   .       .      .        .       .         .         .       .       .      .         pending .         .        pending  .  .
+rolledBack  .  .  .  .  .  .  .  .  .  .  pending  .  .  .  .  .
 `;
 
 const ATTEMPTS = `

@@ -71,6 +71,29 @@ describe('Flow of commits', () => {
     assert.equal(ref?.value.commit, commit('both'));
   });
 
+  it('asks for merges by the command of that name, and for assignments where an agent does not know it', async () => {
+    const agent = await harness.fleet.add({id: 'a-1', slots: 4, work: committing});
+    const plan = planOf(
+      [
+        {id: 'one'},
+        {id: 'two'},
+        {id: 'values', work: {kind: 'merge', values: 'json'}, dependsOn: ['one', 'two']},
+      ],
+      git,
+    );
+    await harness.start(plan, {workspace});
+    assert.equal((await harness.untilEnded()).state, 'succeeded');
+    assert.deepEqual(agent.merges, ['values', '_result']);
+    agent.knowsMerges = false;
+    await harness.start(plan, {workspace, id: 's-2'});
+    assert.equal((await harness.untilEnded('s-2')).state, 'succeeded');
+    assert.deepEqual(agent.merges, ['values', '_result']);
+    assert.deepEqual(
+      agent.assigned.map(({taskId}) => taskId).filter(taskId => taskId === 'values'),
+      ['values', 'values'],
+    );
+  });
+
   it('does not merge what changed nothing', async () => {
     const agent = await harness.fleet.add({
       id: 'a-1',

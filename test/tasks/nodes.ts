@@ -16,7 +16,11 @@ import {
   taskNode,
 } from '../../coordinator/tasks/nodes.ts';
 
-export function sessionOf(plan: Plan, patch: Partial<SessionRecord> = {}): SessionNode {
+export function sessionOf(
+  plan: Plan,
+  patch: Partial<SessionRecord> = {},
+  tenant: string = DEFAULT_TENANT,
+): SessionNode {
   const record = SessionRecord.parse({
     v: 1,
     principal: 'test',
@@ -31,7 +35,7 @@ export function sessionOf(plan: Plan, patch: Partial<SessionRecord> = {}): Sessi
     counts: {total: 0, succeeded: 0, failed: 0, cancelled: 0, running: 0, waiting: 0},
     ...patch,
   });
-  const session = sessionNode(DEFAULT_TENANT, plan, record, 1);
+  const session = sessionNode(tenant, plan, record, 1);
   linkSession(
     session,
     plannedTasks(plan).map(spec =>
@@ -81,8 +85,8 @@ export function agentRecord(
 }
 
 /** A connected agent. */
-export function addAgent(fleet: Fleet, record: AgentRecord): AgentNode {
-  const agent = fleet.agent(DEFAULT_TENANT, record.instance.id);
+export function addAgent(fleet: Fleet, record: AgentRecord, tenant: string = DEFAULT_TENANT): AgentNode {
+  const agent = fleet.agent(tenant, record.instance.id);
   agent.record = record;
   agent.live = {
     value: {v: 1, principal: 'test', incarnation: record.incarnation, coordinator: 'c-1'},

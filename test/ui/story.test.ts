@@ -198,6 +198,7 @@ describe('the packaged extension in the hands of a person', function () {
     await workbench.closeView('Shared State');
   });
 
+  /** vscode#318635: a reload lost the sessions. */
   it('loses nothing when the window is reloaded in the middle', async () => {
     await window.reload();
     // The side bar shows again what it showed.

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
-import {countsOf, NOTHING} from './counts.ts';
+import {countsOf, failure, inSecondWindow, NOTHING} from './counts.ts';
 
 describe('counts of a window', () => {
   let folder: string;
@@ -42,4 +42,11 @@ describe('counts of a window', () => {
 
   it('are refused when they are none', () =>
     assert.throws(() => countsOf('views', written({passes: -1}), true)));
+
+  it('are those of a second window that passed, which does not hide what failed in the first', () => {
+    const [first, passed] = [failure('a test: why'), {...NOTHING, passes: 3}];
+    assert.deepEqual(inSecondWindow(first, passed), {...passed, unsteady: ['a test: why']});
+    assert.deepEqual(inSecondWindow(first, NOTHING), first);
+    assert.deepEqual(inSecondWindow(first, failure('another')), first);
+  });
 });

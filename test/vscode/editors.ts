@@ -4,8 +4,9 @@ import path from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
 import {downloadAndUnzipVSCode} from '@vscode/test-electron';
+import {cacheFolder, type Environment} from '../support/npmCache.ts';
 import {installParts} from './standIn/install.ts';
-import {cacheFolder, describeMissing, type Environment, findOnPath, findParts} from './standIn/parts.ts';
+import {describeMissing, findOnPath, findParts} from './standIn/parts.ts';
 
 export type Editor =
   | {readonly kind: 'found'; readonly name: string; readonly executable: string}

@@ -68,11 +68,18 @@ export const LAUNCHES: readonly Launch[] = [
     workspace: 'empty',
     settings: {...UNDISTURBED, 'extensions.confirmedUriHandlerExtensionIds': ['mcpx.mcpx']},
   },
+  {
+    suite: 'servers',
+    title: 'MCP servers, and the hub in the chat of the editor',
+    workspace: 'empty',
+    // The chat, and with it what the editor knows of MCP, is hidden elsewhere.
+    settings: {...UNDISTURBED, 'chat.disableAIFeatures': false},
+  },
   {suite: 'panels', title: 'the web pages in panels', workspace: 'empty'},
   {suite: 'dying', title: 'an extension host that dies', workspace: 'empty', mustFail: true},
 ];
 
-/** Nothing that starts by itself, asks, or comes from the network. */
+/** Nothing that starts by itself, asks, comes from the network, or covers what is to be clicked. */
 export const QUIET_SETTINGS: Readonly<Record<string, unknown>> = {
   'chat.agentHost.enabled': false,
   'chat.commandCenter.enabled': false,
@@ -90,6 +97,7 @@ export const QUIET_SETTINGS: Readonly<Record<string, unknown>> = {
   'typescript.disableAutomaticTypeAcquisition': true,
   'update.mode': 'none',
   'workbench.enableExperiments': false,
+  'workbench.hover.delay': 60_000,
   'workbench.secondarySideBar.defaultVisibility': 'hidden',
   'workbench.startupEditor': 'none',
   'workbench.tips.enabled': false,

@@ -10,11 +10,12 @@ import {NO_USAGE} from '../../coordinator/protocol/usage.ts';
 import {seededRandom} from '../../coordinator/runtime/random.ts';
 import {fitted, revealing, toPlane, zoomed} from '../../webview/graph/camera.ts';
 import {columns, crossings, settledColumns, shapeOf} from '../../webview/graph/columns.ts';
-import {buildGraph, criticalPath, type Graph} from '../../webview/graph/graphModel.ts';
+import {buildGraph, criticalPath, type Graph, parentOf} from '../../webview/graph/graphModel.ts';
 import {layOut} from '../../webview/graph/layeredLayout.ts';
 import {NODE_HEIGHT, NODE_WIDTH} from '../../webview/graph/layout.ts';
 import {criticalChain, LiveTasks} from '../../webview/graph/liveTasks.ts';
 import {moveIn, type OutlineRow, outlineRows, typeahead} from '../../webview/graph/outlineRows.ts';
+import {taskShown} from '../../webview/graph/taskShown.ts';
 
 function planOf(tasks: Readonly<Record<string, readonly string[]>>): Plan {
   return resolvePlan(
@@ -86,6 +87,34 @@ describe('the graph of a session', () => {
       'c>_merge-d',
       'd>_result',
     ]);
+  });
+
+  it('calls what an attempt has asked for by what it does, and knows whose it is', () => {
+    const plan = planOf({lead: [], last: ['lead']});
+    const [lead] = plan.tasks;
+    assert.ok(lead);
+    const part = {
+      ...lead,
+      id: '_part-lead-1',
+      work: {kind: 'run' as const, command: 'make docs\nmore'},
+      parent: {taskId: 'lead', index: 1},
+    };
+    const early = {...added('_part-lead-2'), origin: 'plan' as const, parentTaskId: 'lead'};
+    const graph = buildGraph({...plan, tasks: [part, ...plan.tasks]}, [early]);
+    assert.deepEqual(
+      graph.nodes.map(({title}, index) => [title, parentOf(graph, index)?.id]),
+      [
+        ['make docs', 'lead'],
+        ['lead', undefined],
+        ['last', undefined],
+        ['_part-lead-2', 'lead'],
+      ],
+    );
+    const lookedAt = taskShown(graph, new LiveTasks('s'), 1, {sessionId: 's', isCritical: false});
+    assert.deepEqual(
+      lookedAt?.parts.map(({id}) => id),
+      ['_part-lead-1', '_part-lead-2'],
+    );
   });
 
   it('knows the chain of most weight', () => {

@@ -5,11 +5,13 @@ import type {TranscriptEvent} from '../../coordinator/protocol/transcript.ts';
 import {NO_USAGE} from '../../coordinator/protocol/usage.ts';
 import {pageHtml} from '../../extension/panels/pageHtml.ts';
 import {Series} from '../../webview/health/series.ts';
+import {troublesOf} from '../../webview/health/troubles.ts';
 import {addressOf, pageAt, tokenIn} from '../../webview/host/address.ts';
 import type {PageState} from '../../webview/messages.ts';
 import {axisTime, lanesOf, tickStep} from '../../webview/session/lanes.ts';
 import {brief, inlineParts, textParts, transcriptItems} from '../../webview/session/transcriptItems.ts';
 import {bytes, dollars, duration} from '../../webview/shell/format.ts';
+import {agentRecord} from '../tasks/nodes.ts';
 
 function attempt(id: string, agentId: string, from: number, to?: number): AttemptRecord {
   const record = {
@@ -147,6 +149,22 @@ describe('addresses of a browser', () => {
     assert.equal(tokenIn('#/graph/s'), undefined);
     assert.equal(tokenIn('#token='), undefined);
     assert.equal(tokenIn('#token%3Dabc%2'), undefined);
+  });
+});
+
+describe('what is wrong with a fleet', () => {
+  it('names a quarantine with its reason, until it is over', () => {
+    const quarantine = {kind: 'quarantined', since: 1000, until: 5000, reason: '3 faults', strikes: 1};
+    const row = {
+      kind: 'agent' as const,
+      id: 'a-1',
+      online: true,
+      agent: agentRecord('a-1', {}, {quarantine}),
+    };
+    const troubles = (now: number) =>
+      troublesOf(undefined, [row], now).map(({level, what, about}) => [level, what.slice(0, 28), about]);
+    assert.deepEqual(troubles(4999), [['error', 'Agent a-1 is in quarantine u', '3 faults']]);
+    assert.deepEqual(troubles(5000), []);
   });
 });
 

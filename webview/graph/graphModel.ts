@@ -7,7 +7,12 @@ export interface GraphNode {
   readonly id: string;
   readonly title: string;
   readonly specification: TaskSpecification | undefined;
+  /** The task of which it is a part, or whose attempt asked for it. */
+  readonly parentId: string | undefined;
 }
+
+/** Of a title that is made of a task's work, in characters. */
+const LONGEST_TITLE = 120;
 
 export interface Graph {
   readonly nodes: readonly GraphNode[];
@@ -27,23 +32,25 @@ export function addedTo(plan: Plan, records: Iterable<TaskRecord>): TaskRecord[]
   return [...records].filter(({id}) => !named.has(id));
 }
 
-/** Rows of tasks that the plan does not name are merges that were added. A plan that has not run has no rows. */
+/** Rows of tasks that the plan does not name were added: merges, and what is about a task. A plan that has not run has no rows. */
 export function buildGraph(plan: Plan | undefined, records: Iterable<TaskRecord>): Graph {
   const nodes: GraphNode[] = (plan?.tasks ?? []).map(specification => ({
     id: specification.id,
-    title: specification.title ?? specification.id,
+    title: specification.title ?? partTitle(specification) ?? specification.id,
     specification,
+    parentId: specification.parent?.taskId,
   }));
   const indexOf = new Map(nodes.map(({id}, index) => [id, index]));
   const added = [...records].filter(({id}) => !indexOf.has(id));
-  for (const {id, mergeFor} of added) {
-    indexOf.set(id, nodes.length);
-    const title = id === RESULT_TASK_ID ? 'Result' : mergeFor === undefined ? id : `Merge for ${mergeFor}`;
-    nodes.push({id, title, specification: undefined});
+  for (const record of added) {
+    indexOf.set(record.id, nodes.length);
+    const {id, parentTaskId: parentId} = record;
+    nodes.push({id, title: addedTitle(record), specification: undefined, parentId});
   }
   const inputs = nodes.map(({specification}) => indexes(specification?.dependsOn ?? [], indexOf));
   addResult(inputs, indexOf, added);
   addMerges(inputs, indexOf, added);
+  addAside(inputs, indexOf, added);
   const outputs: number[][] = nodes.map(() => []);
   for (const [index, from] of inputs.entries()) for (const input of from) outputs[input]?.push(index);
   const stageOf = stagesOf(inputs, outputs);
@@ -53,6 +60,19 @@ export function buildGraph(plan: Plan | undefined, records: Iterable<TaskRecord>
     stages[stage]?.push(index);
   }
   return {nodes, indexOf, inputs, outputs, stageOf, stages};
+}
+
+/** What an attempt has asked for has an id that says nothing: it is called by what it does. */
+function partTitle({parent, work}: TaskSpecification): string | undefined {
+  if (!parent) return undefined;
+  const text = work.kind === 'run' ? work.command : work.kind === 'prompt' ? work.prompt : '';
+  return text.trim().split('\n', 1)[0]?.slice(0, LONGEST_TITLE) || undefined;
+}
+
+function addedTitle({id, mergeFor, about, origin}: TaskRecord): string {
+  if (id === RESULT_TASK_ID) return 'Result';
+  if (about !== undefined) return `${origin === 'undo' ? 'Undoing' : 'Review'} of ${about.taskId}`;
+  return mergeFor === undefined ? id : `Merge for ${mergeFor}`;
 }
 
 function indexes(ids: readonly string[], indexOf: ReadonlyMap<string, number>): number[] {
@@ -84,6 +104,28 @@ function addMerges(
     if (merge === undefined || target === undefined) continue;
     inputs[merge] = inputs[target] ?? [];
     inputs[target] = [merge];
+  }
+}
+
+/** By index; undefined where it is no part of a task that is there. */
+export function parentOf(
+  {nodes, indexOf}: Pick<Graph, 'nodes' | 'indexOf'>,
+  index: number,
+): GraphNode | undefined {
+  const parent = indexOf.get(nodes[index]?.parentId ?? '');
+  return parent === undefined ? undefined : nodes[parent];
+}
+
+/** What is about a task stands behind it, and nothing behind that. */
+function addAside(
+  inputs: number[][],
+  indexOf: ReadonlyMap<string, number>,
+  added: readonly TaskRecord[],
+): void {
+  for (const {id, about} of added) {
+    const own = indexOf.get(id);
+    const subject = about && indexOf.get(about.taskId);
+    if (own !== undefined && subject !== undefined) inputs[own] = [subject];
   }
 }
 

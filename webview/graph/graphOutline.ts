@@ -9,6 +9,7 @@ import {styled} from '../shell/styled.ts';
 import {stateSign} from '../theme/icons.ts';
 import {LOOKS} from '../theme/stateLook.ts';
 import {shared} from '../theme/tokens.ts';
+import {parentOf} from './graphModel.ts';
 import {moveIn, type OutlineMove, type OutlineRow, outlineRows, typeahead} from './outlineRows.ts';
 import {type Scene, tally} from './scene.ts';
 
@@ -73,6 +74,10 @@ export class GraphOutline extends McpxElement {
         color: var(--vscode-list-activeSelectionForeground);
         outline: 1px solid var(--vscode-focusBorder);
         outline-offset: -1px;
+      }
+      .item .part {
+        flex: none;
+        max-width: 45%;
       }
       .item .sign {
         flex: none;
@@ -191,8 +196,9 @@ export class GraphOutline extends McpxElement {
 
   private renderTask(index: number): TemplateResult {
     const node = this.scene?.graph.nodes[index];
+    const mark = this.scene?.marks[index];
     return html`${stateSign(this.scene?.looks[index] ?? 'planned')}
-      <span class="clip grow">${node?.title}</span>`;
+      <span class="clip grow">${node?.title}</span>${mark ? html`<span class="quiet clip part">${mark}</span>` : nothing}`;
   }
 
   private stageLabel(stage: number): string {
@@ -215,6 +221,8 @@ export class GraphOutline extends McpxElement {
     };
     const parts = [nodes[index]?.title ?? '', t(LOOKS[scene.looks[index] ?? 'planned'].label)];
     const detail = scene.details[index];
+    const parent = parentOf(scene.graph, index);
+    if (parent) parts.push(t('part of {0}', parent.title));
     if (detail) parts.push(detail);
     if (scene.critical.has(index)) parts.push(t('on the critical path'));
     const before = inputs[index] ?? [];

@@ -1,4 +1,5 @@
 /** The task graph of a session, live, or of a plan that has not run: canvas, outline and details, fed by topics. */
+
 import {html, nothing, type PropertyValues, type TemplateResult} from 'lit';
 import type {Row} from '../../coordinator/protocol/commands/watch.ts';
 import type {Plan} from '../../coordinator/protocol/plan/plan.ts';
@@ -7,22 +8,24 @@ import {type Disposable, noDisposable} from '../../coordinator/runtime/disposabl
 import {type Dirty, RowStore} from '../feed/rowStore.ts';
 import type {PageState} from '../messages.ts';
 import {define, McpxElement} from '../shell/element.ts';
-import {dollars, duration} from '../shell/format.ts';
 import {plural, t} from '../shell/l10n.ts';
 import type {PageContext} from '../shell/pageContext.ts';
-import {stateIcon, stateSign, toolIcon} from '../theme/icons.ts';
-import {LOOKS, lookOfSession} from '../theme/stateLook.ts';
+import {stateIcon} from '../theme/icons.ts';
+import {lookOfSession} from '../theme/stateLook.ts';
 import {shared} from '../theme/tokens.ts';
 import {GraphCanvas} from './graphCanvas.ts';
 import {addedTo, buildGraph, type Graph} from './graphModel.ts';
 import {GraphOutline} from './graphOutline.ts';
+import {legend, toolButton} from './graphParts.ts';
 import {graphStyles} from './graphStyles.ts';
+import {sessionFacts, taskDetail} from './graphTexts.ts';
 import type {Layout} from './layout.ts';
 import {LayoutService} from './layoutService.ts';
-import {criticalChain, LiveTasks} from './liveTasks.ts';
-import {edgePath, makeScene, type Scene, setLook, tally} from './scene.ts';
+import {LiveTasks} from './liveTasks.ts';
+import {makeScene, type Scene, setLook} from './scene.ts';
+import {markCritical, markSearch, markSelected, nextMatch} from './sceneMarks.ts';
 import './taskDetails.ts';
-import type {TaskShown} from './taskDetails.ts';
+import {type TaskShown, taskShown} from './taskShown.ts';
 
 type GraphState = Extract<PageState, {page: 'graph' | 'draft'}>;
 
@@ -164,7 +167,7 @@ export class GraphPage extends McpxElement {
     // Rows before their plan would be drawn as tasks without edges.
     if (!this.plan) return;
     const added = addedTo(this.plan, this.live.tasks.values());
-    const key = added.map(({id, mergeFor}) => `${id}<${mergeFor ?? ''}`).join(';');
+    const key = added.map(({id, mergeFor, about}) => `${id}<${mergeFor ?? about?.taskId ?? ''}`).join(';');
     if (this.graph && this.plan === this.drawnPlan && key === this.added) {
       this.refreshTasks(this.graph.indexOf.keys());
       return;
@@ -190,9 +193,7 @@ export class GraphPage extends McpxElement {
     const sameGraph = this.scene?.graph === graph;
     this.scene = makeScene(graph, layout);
     this.refreshTasks(graph.indexOf.keys());
-    this.markCritical();
-    this.markSearch();
-    this.markSelected();
+    this.mark();
     this.canvas?.show(this.scene, sameGraph);
     this.version += 1;
   }
@@ -201,80 +202,42 @@ export class GraphPage extends McpxElement {
   private refreshTasks(taskIds: Iterable<string>): void {
     const {scene, canvas} = this;
     if (!scene) return;
+    const wallNow = systemClock.wallNow();
     for (const taskId of taskIds) {
       const index = scene.graph.indexOf.get(taskId);
       if (index === undefined) continue;
-      if (setLook(scene, index, this.live.lookOf(taskId), this.detailOf(taskId))) canvas?.redrawNode(index);
+      if (setLook(scene, index, this.live.lookOf(taskId), taskDetail(this.live, taskId, wallNow)))
+        canvas?.redrawNode(index);
     }
-  }
-
-  private detailOf(taskId: string): string {
-    const task = this.live.tasks.get(taskId);
-    if (!task) return '';
-    if (task.waitingFor && task.state === 'ready') return task.waitingFor.message;
-    const latest = this.live.attemptsOf(taskId).at(-1);
-    if (!latest || task.state === 'pending' || task.state === 'ready') return '';
-    const took = Math.max(
-      0,
-      (latest.endedAt ?? systemClock.wallNow()) - (latest.startedAt ?? latest.assignedAt),
-    );
-    const tries = latest.number > 1 ? ` · ${t('attempt {0}', latest.number)}` : '';
-    return `${latest.agentId} · ${duration(took)}${tries}`;
   }
 
   private refreshSlowly(): void {
     this.slow = systemClock.schedule(SLOW_MS, () => {
       const busy = [...this.live.tasks.values()].filter(({state}) => BUSY.has(state));
       this.refreshTasks(busy.map(({id}) => id));
-      if (this.markCritical()) this.canvas?.redraw();
+      if (this.scene && markCritical(this.scene, this.live, systemClock.wallNow())) this.canvas?.redraw();
       this.version += 1;
       this.refreshSlowly();
     });
   }
 
-  /** Whether it is another chain. */
-  private markCritical(): boolean {
-    const {graph, scene} = this;
-    if (!graph || !scene || graph.nodes.length < 2) return false;
-    const path = criticalChain(graph, this.live, systemClock.wallNow());
-    if (path.length === scene.critical.size && path.every(index => scene.critical.has(index))) return false;
-    scene.critical = new Set(path);
-    const next = new Map(path.map((index, at) => [index, path[at + 1]]));
-    scene.criticalEdges = edgePath(scene, (from, to) => next.get(from) === to);
-    return true;
-  }
-
-  private markSearch(): void {
-    const {scene} = this;
-    if (!scene) return;
-    const wanted = this.search.trim().toLocaleLowerCase();
-    scene.matches =
-      wanted === ''
-        ? undefined
-        : new Set(
-            scene.graph.nodes.flatMap(({id, title}, index) =>
-              id.toLocaleLowerCase().includes(wanted) || title.toLocaleLowerCase().includes(wanted)
-                ? [index]
-                : [],
-            ),
-          );
-  }
-
-  private markSelected(): void {
+  private mark(): void {
     const {scene, selected} = this;
     if (!scene) return;
-    const index = selected === undefined ? undefined : scene.graph.indexOf.get(selected);
-    scene.selected = index;
-    scene.selectedEdges = edgePath(
-      scene,
-      (from, to) => index !== undefined && (from === index || to === index),
-    );
+    markCritical(scene, this.live, systemClock.wallNow());
+    markSearch(scene, this.search);
+    this.markSelected(scene, selected);
+  }
+
+  private markSelected(scene: Scene, taskId: string | undefined): void {
+    const index = taskId === undefined ? undefined : scene.graph.indexOf.get(taskId);
+    markSelected(scene, index);
     if (index !== undefined) this.outline?.activate(index);
   }
 
   private select(taskId: string | undefined, reveal: boolean): void {
     this.selected = taskId;
-    this.markSelected();
+    if (this.scene) this.markSelected(this.scene, taskId);
     if (reveal && this.scene?.selected !== undefined) this.canvas?.reveal(this.scene.selected);
     this.canvas?.redraw();
     if (this.state.page === 'graph' && this.state.taskId !== taskId)
@@ -290,8 +253,7 @@ export class GraphPage extends McpxElement {
     if (!this.scene) return;
     if (this.selected !== undefined) this.selectIndex(index, true);
     else {
-      this.scene.selected = index;
-      this.scene.selectedEdges = edgePath(this.scene, (from, to) => from === index || to === index);
+      markSelected(this.scene, index);
       this.canvas?.reveal(index);
     }
   }
@@ -340,11 +302,11 @@ export class GraphPage extends McpxElement {
         @pick=${(event: CustomEvent<number | undefined>) => this.selectIndex(event.detail, false)}
       ></mcpx-graph-canvas>
       <div class="tools" role="toolbar" aria-label=${t('View')}>
-        ${this.tool('minus', t('Zoom out'), () => this.canvas?.zoomBy(1 / 1.3))}
-        ${this.tool('plus', t('Zoom in'), () => this.canvas?.zoomBy(1.3))}
-        ${this.tool('fit', t('Show all'), () => this.canvas?.fit())}
+        ${toolButton('minus', t('Zoom out'), () => this.canvas?.zoomBy(1 / 1.3))}
+        ${toolButton('plus', t('Zoom in'), () => this.canvas?.zoomBy(1.3))}
+        ${toolButton('fit', t('Show all'), () => this.canvas?.fit())}
       </div>
-      ${this.renderLegend()}`;
+      ${this.scene ? legend(this.scene) : nothing}`;
   }
 
   private renderEmpty(): TemplateResult {
@@ -355,25 +317,14 @@ export class GraphPage extends McpxElement {
     </div>`;
   }
 
-  private tool(
-    name: Parameters<typeof toolIcon>[0],
-    label: string,
-    run: () => void,
-    pressed?: boolean,
-  ): TemplateResult {
-    return html`<button class="tool" aria-label=${label} title=${label} aria-pressed=${pressed ?? nothing} @click=${run}>
-      ${toolIcon(name)}
-    </button>`;
-  }
-
   private renderHeader(): TemplateResult {
     const {session} = this.live;
     const title = this.state.page === 'draft' ? this.state.title : (session?.name ?? this.plan?.name ?? '');
     return html`<header>
-      ${this.tool('outline', t('Outline'), () => this.toggle('outlineOpen'), this.outlineOpen)}
+      ${toolButton('outline', t('Outline'), () => this.toggle('outlineOpen'), this.outlineOpen)}
       ${session ? stateIcon(lookOfSession(session.state), t(session.state)) : nothing}
       <h1 class="clip">${title}</h1>
-      <span class="quiet clip facts">${this.factsText()}</span>
+      <span class="quiet clip facts">${sessionFacts(this.live, this.plan)}</span>
       <span class="grow"></span>
       <vscode-textfield
         type="search"
@@ -384,7 +335,7 @@ export class GraphPage extends McpxElement {
         @keydown=${this.onSearchKey}
       ></vscode-textfield>
       <span class="quiet matches" role="status">${this.matchText()}</span>
-      ${this.tool('stages', t('Collapse to stages'), () => this.toggle('collapsed'), this.collapsed)}
+      ${toolButton('stages', t('Collapse to stages'), () => this.toggle('collapsed'), this.collapsed)}
       ${this.renderHeaderActions()}
     </header>`;
   }
@@ -400,32 +351,9 @@ export class GraphPage extends McpxElement {
     </mcpx-action>`;
   }
 
-  private factsText(): string {
-    const {session} = this.live;
-    if (!session) {
-      const tasks = this.plan?.tasks.length;
-      return tasks === undefined ? '' : plural(tasks, '1 task, not started', '{0} tasks, not started');
-    }
-    const {counts, spentUsd, budgetUsd} = session;
-    const cost =
-      budgetUsd === undefined ? dollars(spentUsd) : t('{0} of {1}', dollars(spentUsd), dollars(budgetUsd));
-    return `${t('{0} of {1} tasks done', counts.succeeded, counts.total)} · ${cost}`;
-  }
-
   private matchText(): string {
     const matches = this.scene?.matches;
     return matches ? plural(matches.size, '1 found', '{0} found') : '';
-  }
-
-  private renderLegend(): TemplateResult | typeof nothing {
-    if (!this.scene) return nothing;
-    return html`<div class="legend">
-      ${[...tally(this.scene)].map(
-        ([look, count]) =>
-          html`<span class="row">${stateSign(look)}<span>${count} ${t(LOOKS[look].label)}</span></span>`,
-      )}
-      ${this.scene.critical.size > 1 ? html`<span class="row"><span class="line"></span>${t('critical path')}</span>` : nothing}
-    </div>`;
   }
 
   private renderDetails(): TemplateResult | typeof nothing {
@@ -442,25 +370,14 @@ export class GraphPage extends McpxElement {
   }
 
   private taskShown(): TaskShown | undefined {
-    const {graph, selected, live} = this;
+    const {graph, selected, live, state} = this;
     const index = selected === undefined ? undefined : graph?.indexOf.get(selected);
-    const node = index === undefined ? undefined : graph?.nodes[index];
-    if (!graph || !node || index === undefined) return undefined;
-    return {
-      sessionId: this.state.page === 'graph' ? this.state.sessionId : undefined,
-      node,
-      look: live.lookOf(node.id),
-      task: live.tasks.get(node.id),
-      attempts: live.attemptsOf(node.id),
-      approvals: live.approvalsOf(node.id),
-      waitsFor: (graph.inputs[index] ?? []).flatMap(input => {
-        const other = graph.nodes[input];
-        return other && live.tasks.get(other.id)?.state !== 'succeeded'
-          ? [{id: other.id, title: other.title}]
-          : [];
-      }),
+    if (!graph || index === undefined) return undefined;
+    const sessionId = state.page === 'graph' ? state.sessionId : undefined;
+    return taskShown(graph, live, index, {
+      sessionId,
       isCritical: this.scene?.critical.has(index) ?? false,
-    };
+    });
   }
 
   private toggle(what: 'outlineOpen' | 'collapsed'): void {
@@ -470,21 +387,15 @@ export class GraphPage extends McpxElement {
 
   private onSearch(event: Event): void {
     this.search = (event.currentTarget as HTMLElement & {value: string}).value;
-    this.markSearch();
+    if (this.scene) markSearch(this.scene, this.search);
     this.canvas?.redraw();
   }
 
   /** Enter goes from match to match. */
   private onSearchKey(event: KeyboardEvent): void {
     if (event.key !== 'Enter') return;
-    const matches = [...(this.scene?.matches ?? [])];
-    if (matches.length === 0) return;
-    const at = this.scene?.selected === undefined ? -1 : matches.indexOf(this.scene.selected);
-    const step = event.shiftKey ? matches.length - 1 : 1;
-    this.selectIndex(
-      matches[(Math.max(at, at < 0 && event.shiftKey ? 0 : at) + step) % matches.length],
-      true,
-    );
+    const match = this.scene && nextMatch(this.scene, event.shiftKey);
+    if (match !== undefined) this.selectIndex(match, true);
   }
 }
 define('mcpx-graph-page', GraphPage);

@@ -7,7 +7,7 @@ import type {Box, Camera} from './camera.ts';
 import {type CardSprites, RADIUS} from './cardSprites.ts';
 import {NODE_HEIGHT, NODE_WIDTH} from './layout.ts';
 import type {Palette} from './palette.ts';
-import {type Scene, traceEdge} from './scene.ts';
+import {type Scene, secondLine, traceEdge} from './scene.ts';
 import {drawStages} from './stageColumns.ts';
 
 /** Below this scale there is no text, and below that, no sign. */
@@ -211,11 +211,13 @@ function drawTexts({context, scene, palette}: Drawing, nodes: readonly number[])
   context.font = `600 12px ${palette.font}`;
   context.fillStyle = palette.text;
   for (const index of nodes)
-    put(index, 'title', scene.graph.nodes[index]?.title ?? '', scene.details[index] === '' ? 0 : -8);
+    put(index, 'title', scene.graph.nodes[index]?.title ?? '', secondLine(scene, index) === '' ? 0 : -8);
   context.font = `11px ${palette.font}`;
   context.fillStyle = palette.quiet;
-  for (const index of nodes)
-    if (scene.details[index] !== '') put(index, 'detail', scene.details[index] ?? '', 9);
+  for (const index of nodes) {
+    const line = secondLine(scene, index);
+    if (line !== '') put(index, 'detail', line, 9);
+  }
 }
 
 /** Measured once: by kind, which has one font, and text. */

@@ -1,6 +1,6 @@
 /** What is drawn of a graph: where everything is, how each node looks now, and what is stressed. The renderer draws it; who changes it says so. */
 import {LOOKS, type LookName} from '../theme/stateLook.ts';
-import type {Graph} from './graphModel.ts';
+import {type Graph, parentOf} from './graphModel.ts';
 import type {Layout} from './layout.ts';
 import {edgesOf} from './layoutService.ts';
 
@@ -11,8 +11,10 @@ export interface Scene {
   readonly looks: LookName[];
   /** By stage: how many of its nodes look how. */
   readonly counts: readonly Map<LookName, number>[];
-  /** By node: the second line. */
+  /** By node: the second line, behind its mark. */
   readonly details: string[];
+  /** By node: of what it is a part; empty for others. */
+  readonly marks: readonly string[];
   /** From, to; in the order of the layout's lines. */
   readonly ends: readonly number[];
   /** By edge: left, top, right and bottom of what it can touch. */
@@ -33,6 +35,10 @@ export function makeScene(graph: Graph, layout: Layout): Scene {
     looks: graph.nodes.map(() => 'planned'),
     counts: graph.stages.map(nodes => new Map<LookName, number>([['planned', nodes.length]])),
     details: graph.nodes.map(() => ''),
+    marks: graph.nodes.map((_node, index) => {
+      const parent = parentOf(graph, index);
+      return parent ? `↳ ${parent.title}` : '';
+    }),
     ends,
     bounds: boundsOf(layout, ends.length / 2),
     critical: new Set(),
@@ -41,6 +47,10 @@ export function makeScene(graph: Graph, layout: Layout): Scene {
     selected: undefined,
     selectedEdges: new Path2D(),
   };
+}
+
+export function secondLine({details, marks}: Scene, index: number): string {
+  return [marks[index], details[index]].filter(Boolean).join(' · ');
 }
 
 /** Whether it looks different now. */

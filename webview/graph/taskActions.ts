@@ -1,6 +1,7 @@
 /** What a person may do about a task as it stands. Pure. */
+import {attemptThatCounts} from '../../coordinator/client/report/attemptThatCounts.ts';
 import type {PageAction} from '../messages.ts';
-import type {TaskShown} from './taskDetails.ts';
+import type {TaskShown} from './taskShown.ts';
 
 export interface NamedAction {
   /** English; translate it. */
@@ -17,6 +18,7 @@ const EDITOR_ONLY: ReadonlySet<TaskCommand | AttemptCommand> = new Set([
   'reassignTask',
   'rerunGates',
   'waiveGate',
+  'explainTask',
   'showDiff',
   'openWorktree',
 ]);
@@ -28,7 +30,7 @@ export function taskActions(
 ): NamedAction[] {
   if (sessionId === undefined || !task) return [];
   const taskId = node.id;
-  const latest = attempts.at(-1);
+  const latest = attemptThatCounts(task, attempts);
   const actions: NamedAction[] = [];
   const add = (label: string, command: TaskCommand): void => {
     if (host === 'editor' || !EDITOR_ONLY.has(command))
@@ -39,7 +41,7 @@ export function taskActions(
       actions.push({label, action: {kind: 'attempt', attemptId: latest.id, command}});
   };
   const {state} = task;
-  if (state === 'failed' || state === 'cancelled') {
+  if (state === 'failed' || state === 'cancelled' || state === 'rolledBack') {
     add('Retry', 'retryTask');
     add('Retry with a Note…', 'retryTaskWithNote');
     if (task.failure?.kind === 'gate') {
@@ -51,6 +53,7 @@ export function taskActions(
   addFor('Transcript', 'attach');
   if (state === 'running' || state === 'assigned') addFor('Interrupt', 'interrupt');
   if (state === 'ready' || state === 'running' || state === 'assigned') add('Reassign…', 'reassignTask');
+  if (latest || task.waitingFor) add('Explain Placement', 'explainTask');
   if (task.result?.commit !== undefined) add('Show Diff', 'showDiff');
   if (['pending', 'ready', 'assigned', 'running', 'verifying'].includes(state)) add('Cancel', 'cancelTask');
   return actions;

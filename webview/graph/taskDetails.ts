@@ -1,9 +1,9 @@
 /** Everything about one task beside the graph: how it stands and why, its attempts and gates, and what a person may do about it. */
+
 import {css, html, nothing, type TemplateResult} from 'lit';
+import {attemptThatCounts} from '../../coordinator/client/report/attemptThatCounts.ts';
 import type {GateEvidence} from '../../coordinator/protocol/gate.ts';
 import type {AttemptRecord} from '../../coordinator/protocol/model/attempt.ts';
-import type {ApprovalRecord} from '../../coordinator/protocol/model/facts.ts';
-import type {TaskRecord} from '../../coordinator/protocol/model/task.ts';
 import type {PageAction} from '../messages.ts';
 import '../shell/actionButton.ts';
 import '../shell/approvalCard.ts';
@@ -12,22 +12,10 @@ import {dollars, duration} from '../shell/format.ts';
 import {t} from '../shell/l10n.ts';
 import type {PageContext} from '../shell/pageContext.ts';
 import {stateIcon, stateSign, toolIcon} from '../theme/icons.ts';
-import {LOOKS, type LookName, lookOfOutcome} from '../theme/stateLook.ts';
+import {LOOKS, lookOfOutcome} from '../theme/stateLook.ts';
 import {shared} from '../theme/tokens.ts';
-import type {GraphNode} from './graphModel.ts';
 import {taskActions} from './taskActions.ts';
-
-export interface TaskShown {
-  readonly sessionId: string | undefined;
-  readonly node: GraphNode;
-  readonly look: LookName;
-  readonly task: TaskRecord | undefined;
-  readonly attempts: readonly AttemptRecord[];
-  readonly approvals: readonly ApprovalRecord[];
-  /** By id and title: inputs that are not done. */
-  readonly waitsFor: readonly {readonly id: string; readonly title: string}[];
-  readonly isCritical: boolean;
-}
+import type {NamedTask, TaskShown} from './taskShown.ts';
 
 export class TaskDetails extends McpxElement {
   static override properties = {shown: {attribute: false}, wallNow: {attribute: false}};
@@ -128,28 +116,31 @@ export class TaskDetails extends McpxElement {
     `;
   }
 
-  private renderFacts({look, task, attempts, waitsFor}: TaskShown): TemplateResult {
-    const latest = attempts.at(-1);
+  private renderFacts({look, task, attempts, waitsFor, parent, parts}: TaskShown): TemplateResult {
+    const latest = task && attemptThatCounts(task, attempts);
     const fact = (name: string, value: unknown): TemplateResult | typeof nothing =>
       value === undefined || value === '' ? nothing : html`<dt>${name}</dt><dd>${value}</dd>`;
     const spent = task?.usage.costUsd;
     return html`<dl>
       ${fact(t('State'), t(LOOKS[look].label))}
       ${fact(t('Waits for'), task?.waitingFor?.message)}
-      ${fact(
-        t('After'),
-        waitsFor.length === 0
-          ? undefined
-          : waitsFor.map(
-              ({id, title}, at) =>
-                html`${at > 0 ? ', ' : ''}<button class="link" @click=${() => this.select(id)}>${title}</button>`,
-            ),
-      )}
-      ${fact(t('Agent'), latest?.agentId)}
-      ${fact(t('Time'), latest && duration(this.elapsed(latest)))}
+      ${fact(t('After'), this.links(waitsFor))}
+      ${fact(t('Part of'), parent && this.links([parent]))}
+      ${fact(t('Parts'), this.links(parts))}
+      ${fact(t('Result of'), task?.cached && t('attempt {0} on {1}, not done again', task.cached.attemptId, task.cached.agentId))}
+      ${fact(t('Agent'), task?.cached ? undefined : latest?.agentId)}
+      ${fact(t('Time'), latest && !task?.cached ? duration(this.elapsed(latest)) : undefined)}
       ${fact(t('Cost'), spent === undefined || spent === 0 ? undefined : dollars(spent))}
       ${fact(t('Lost agents'), task && task.losses > 0 ? task.losses : undefined)}
     </dl>`;
+  }
+
+  private links(tasks: readonly NamedTask[]): readonly TemplateResult[] | undefined {
+    if (tasks.length === 0) return undefined;
+    return tasks.map(
+      ({id, title}, at) =>
+        html`${at > 0 ? ', ' : ''}<button class="link" @click=${() => this.select(id)}>${title}</button>`,
+    );
   }
 
   private elapsed(attempt: AttemptRecord): number {

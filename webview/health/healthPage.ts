@@ -1,6 +1,7 @@
 /** How the fleet is: what is wrong, the coordinator and its store, how long answers take, what waits, and every agent. */
 import {css, html, nothing, type TemplateResult} from 'lit';
 import type {AgentRow, SessionRow} from '../../coordinator/client/mirror/fleetMirror.ts';
+import type {Quarantine} from '../../coordinator/protocol/model/agent.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {RowStore} from '../feed/rowStore.ts';
 import {define, McpxElement} from '../shell/element.ts';
@@ -31,6 +32,12 @@ const LOOKS_OF_AGENTS: Readonly<Record<string, LookName>> = {
   maintenance: 'waiting',
   offline: 'cancelled',
   unreachable: 'lost',
+};
+
+/** English; translate them. */
+const HOLDS: Readonly<Record<Quarantine['kind'], string>> = {
+  quarantined: 'in quarantine',
+  probation: 'on probation',
 };
 
 export class HealthPage extends McpxElement {
@@ -279,11 +286,13 @@ export class HealthPage extends McpxElement {
   private renderAgent({agent, online}: AgentRow): TemplateResult {
     const {id, status, metadata, healthcheck} = agent.instance;
     const {performanceMetrics: metrics, claude} = metadata;
-    const said = agent.draining ? t('draining') : online ? t(status) : t('gone');
+    const state = agent.draining ? t('draining') : online ? t(status) : t('gone');
+    const {quarantine} = agent;
+    const said = quarantine ? `${state}, ${t(HOLDS[quarantine.kind])}` : state;
     const readiness = claude.kind === 'ready' ? claude.version : t(claude.kind);
     return html`<tr>
       <td class="mono">${id}</td>
-      <td>${stateIcon(online ? (LOOKS_OF_AGENTS[status] ?? 'pending') : 'cancelled', said)}${said}</td>
+      <td>${stateIcon(online ? (LOOKS_OF_AGENTS[status] ?? 'pending') : 'cancelled', said)}<span title=${quarantine?.reason ?? agent.trouble ?? ''}>${said}</span></td>
       <td>${metadata.hostname}</td><td>${metadata.region}</td>
       <td>${metadata.rehearsal ? t('rehearsal') : readiness}</td>
       <td class="number">${metadata.maxConcurrentTasks}</td>

@@ -53,6 +53,13 @@ function agentTroubles(agent: AgentRow['agent'], online: boolean, wallNow: numbe
       what: t('Agent {0} is paused until {1}', id, dateTime(agent.pausedUntil)),
       about: agent.pauseReason ?? '',
     });
+  const {quarantine} = agent;
+  if (quarantine?.kind === 'quarantined' && quarantine.until > wallNow)
+    troubles.push({
+      level: 'error',
+      what: t('Agent {0} is in quarantine until {1}', id, dateTime(quarantine.until)),
+      about: quarantine.reason,
+    });
   const {claude} = metadata;
   if (claude.kind === 'missing' || claude.kind === 'unauthenticated')
     troubles.push({level: 'warn', what: t('Claude Code cannot be used on {0}', id), about: claude.hint});

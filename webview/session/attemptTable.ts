@@ -139,7 +139,7 @@ export class AttemptTable extends McpxElement {
       <span role="cell">${stateIcon(look, t(LOOKS[look].label))}</span>
       <span role="cell" class="clip"><button class="name clip" aria-current=${attempt.id === this.chosen ? 'true' : nothing}
         @click=${() => this.dispatchEvent(new CustomEvent('choose', {detail: attempt.id}))}>
-        ${title}${attempt.number > 1 ? html` <span class="quiet">${t('attempt {0}', attempt.number)}</span>` : nothing}
+        ${title}${attempt.number > 1 ? html` <span class="quiet">${attempt.backupOf ? t('attempt {0}, a backup', attempt.number) : t('attempt {0}', attempt.number)}</span>` : nothing}
       </button></span>
       <span role="cell" class="clip quiet">${attempt.agentId}</span>
       <span role="cell" class="quiet">${clockTime(began)}</span>

@@ -15,7 +15,9 @@ import {shared} from '../theme/tokens.ts';
 type SessionCommand = Extract<PageAction, {kind: 'session'}>['command'];
 
 const EDITOR_ONLY: ReadonlySet<SessionCommand> = new Set([
+  'rollBackSession',
   'setBudget',
+  'setStrategy',
   'showDiff',
   'acceptResult',
   'pushResult',
@@ -146,6 +148,8 @@ export class SessionHeader extends McpxElement {
         )}
       <span class="quiet">${duration(took)}</span>
       <span class="quiet">${budgetUsd === undefined ? dollars(spentUsd) : t('{0} of {1}', dollars(spentUsd), dollars(budgetUsd))}</span>
+      <span class="quiet">${t('by {0}', session.strategy)}</span>
+      ${session.speculation ? html`<span class="quiet">${t('of it for backups: {0}', dollars(session.speculation.spentUsd))}</span>` : nothing}
       ${session.pauseReason === 'budget' ? html`<span class="error">${t('Its budget is spent: raise it to go on.')}</span>` : nothing}
       ${result ? html`<span class="quiet clip">${t('result')} <span class="mono">${result.branch}</span></span>` : nothing}
     `;
@@ -157,10 +161,11 @@ export class SessionHeader extends McpxElement {
     if (result) wanted.push(['Show Diff', 'showDiff']);
     if (state === 'succeeded') wanted.push(['Open Pull Request', 'openPullRequest']);
     if (state === 'running') wanted.push(['Pause', 'pauseSession']);
-    if (state === 'paused' || state === 'failed' || state === 'cancelled')
+    if (state === 'paused' || state === 'failed' || state === 'cancelled' || state === 'rolledBack')
       wanted.push(['Resume', 'resumeSession']);
     if (state === 'running' || state === 'paused')
-      wanted.push(['Cancel', 'cancelSession'], ['Budget…', 'setBudget']);
+      wanted.push(['Cancel', 'cancelSession'], ['Budget…', 'setBudget'], ['Strategy…', 'setStrategy']);
+    if (state !== 'ending' && state !== 'rolledBack') wanted.push(['Roll Back…', 'rollBackSession']);
     wanted.push(['Graph', 'openGraph'], ['Report…', 'exportReport']);
     const possible = wanted.filter(
       ([, command]) => this.context.host === 'editor' || !EDITOR_ONLY.has(command),

@@ -162,6 +162,7 @@ export class SessionPage extends McpxElement {
           .approvals=${isPast ? [] : view.approvals.filter(({taskId}) => taskId === chosen?.taskId)}
           .until=${chosen ? past.shown?.transcripts.get(chosen.id) : undefined}
           .isPast=${isPast}
+          @focusin=${() => this.stayWith(chosen)}
         ></mcpx-transcript>
       </div>
     `;
@@ -185,6 +186,11 @@ export class SessionPage extends McpxElement {
 
   private choose(attemptId: string): void {
     this.context.remember({page: 'session', sessionId: this.state.sessionId, attemptId});
+  }
+
+  /** Who answers, writes or selects there is not led away to the next attempt. */
+  private stayWith(attempt: AttemptRecord | undefined): void {
+    if (attempt && attempt.id !== this.state.attemptId) this.choose(attempt.id);
   }
 
   private renderTimeline(
@@ -272,13 +278,15 @@ export class SessionPage extends McpxElement {
     if (runs.length === 0) return html`<div class="empty quiet">${t('No gate has run yet.')}</div>`;
     return html`<div class="list">
       ${runs.slice(0, MAX_GATES).map(({task, attempt, evidence}) => {
-        const {gate, passed, exitCode, output, error, durationMs, artifact} = evidence;
+        const {gate, passed, exitCode, output, error, durationMs, artifact, judge, measured} = evidence;
         return html`<details>
           <summary><span class="row">${stateIcon(passed ? 'succeeded' : 'failed', passed ? t('passed') : t('failed'))}
             <b class="clip">${gate}</b>
             <span class="quiet clip grow">${task.title ?? task.record.id}${attempt.number > 1 ? `, ${t('attempt {0}', attempt.number)}` : ''}</span>
             <span class="quiet">${duration(durationMs)}</span></span></summary>
           <div class="quiet">${exitCode === null ? '' : t('Exit code {0}.', exitCode)}
+            ${measured === undefined ? nothing : t('Measured: {0}.', Math.round(measured * 100) / 100)}
+            ${judge === undefined ? nothing : t('Judged by {0}.', judge)}
             ${artifact ? t('The end of its output; the rest is kept by the coordinator.') : nothing}
             <button class="link" @click=${() => this.choose(attempt.id)}>${t('Transcript')}</button></div>
           <pre tabindex="0">${error ?? (output === '' ? t('No output.') : output)}</pre>

@@ -1,6 +1,8 @@
 /** An attempt's transcript, live: follows its end unless a person reads elsewhere, tools folded, with a line to write into it. */
+
 import {html, nothing, type PropertyValues, type TemplateResult} from 'lit';
 import {repeat} from 'lit/directives/repeat.js';
+import {continuedNumber} from '../../coordinator/client/report/continuedText.ts';
 import type {AttemptRecord} from '../../coordinator/protocol/model/attempt.ts';
 import type {ApprovalRecord} from '../../coordinator/protocol/model/facts.ts';
 import '../shell/actionButton.ts';
@@ -133,6 +135,14 @@ export class Transcript extends McpxElement {
         : duration(attempt.endedAt - (attempt.startedAt ?? attempt.assignedAt)),
       costUsd > 0 ? dollars(costUsd) : '',
       turns > 0 ? plural(turns, '1 turn', '{0} turns') : '',
+      attempt.continued
+        ? t(
+            'continued from attempt {0} at tool call {1} on agent {2}',
+            continuedNumber(attempt.continued),
+            attempt.continued.calls,
+            attempt.continued.agentId,
+          )
+        : '',
     ].filter(fact => fact !== '');
     return html`<header>
       ${stateIcon(look, t(LOOKS[look].label))}

@@ -1,5 +1,6 @@
 /** What waits for a person, with its answers: a permission, a question, or a decision. */
 import {css, html, nothing, type TemplateResult} from 'lit';
+import {gateQuestionLines} from '../../coordinator/client/report/gateQuestion.ts';
 import type {ApprovalAnswer} from '../../coordinator/protocol/approval.ts';
 import type {ApprovalRecord} from '../../coordinator/protocol/model/facts.ts';
 import type {PageAction} from '../messages.ts';
@@ -80,9 +81,16 @@ export class ApprovalCard extends McpxElement {
       <div class="row">${stateSign('waiting')}<h2 class="grow">${title}</h2>
         <span class="quiet clip">${taskId}</span></div>
       ${request.kind === 'permission' ? this.renderPermission(request.input, request.reason) : nothing}
-      ${request.kind === 'decision' ? html`<div>${request.message}</div>${this.renderYesNo()}` : nothing}
+      ${request.kind === 'decision' ? this.renderDecision(request) : nothing}
       ${request.kind === 'question' ? this.renderQuestions() : nothing}
     </section>`;
+  }
+
+  private renderDecision(request: Extract<ApprovalRecord['request'], {kind: 'decision'}>): TemplateResult {
+    const lines = gateQuestionLines(request);
+    return html`<div>${request.message}</div>
+      ${lines.length > 0 ? html`<pre tabindex="0" aria-label=${t('What was done')}>${lines.join('\n')}</pre>` : nothing}
+      ${this.renderYesNo()}`;
   }
 
   private renderPermission(input: unknown, reason: string | undefined): TemplateResult {

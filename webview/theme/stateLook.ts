@@ -54,6 +54,7 @@ export function lookOfTask(state: TaskState, waitsForPerson = false): LookName {
 
 export function lookOfSession(state: SessionState): LookName {
   if (state === 'paused') return 'waiting';
+  if (state === 'rolledBack') return 'undone';
   return state === 'ending' ? 'running' : state;
 }
 

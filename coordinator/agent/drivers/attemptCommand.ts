@@ -1,7 +1,6 @@
 /** One shell command as a part of an attempt: the work of a `run` task, a set-up step or a gate. Its outcome is the caller's to judge. */
 import {StringDecoder} from 'node:string_decoder';
-import type {Clock} from '../../runtime/clock.ts';
-import {delay} from '../../runtime/clock.ts';
+import {atMost, type Clock} from '../../runtime/clock.ts';
 import {NO_MASK, type SecretMask} from '../runner/secretMask.ts';
 import type {AttemptProcess, ProcessExit, Supervisor} from '../supervisor/supervisor.ts';
 import {type OutputEvent, OutputLimiter} from './outputLimiter.ts';
@@ -51,7 +50,6 @@ export async function runAttemptCommand(request: AttemptCommand): Promise<Comman
     stdin: 'ignore',
   });
   const closed = readOutput(running, limiter, request.mask ?? NO_MASK);
-  const over = new AbortController();
   let cancelled = false;
   const onAbort = (): void => {
     cancelled = true;
@@ -63,10 +61,9 @@ export async function runAttemptCommand(request: AttemptCommand): Promise<Comman
   try {
     const exit = await running.exit;
     await supervisor.release(attemptId);
-    await Promise.race([closed, delay(clock, CLOSE_TIMEOUT_MS, over.signal).catch(() => undefined)]);
+    await atMost(clock, CLOSE_TIMEOUT_MS, closed);
     return {exit, cancelled, tail: limiter.finish()};
   } finally {
-    over.abort();
     signal?.removeEventListener('abort', onAbort);
   }
 }

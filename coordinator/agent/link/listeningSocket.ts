@@ -57,7 +57,7 @@ export class ListeningSocket {
       throw new CoordinatorError('config', `listening on ${host} needs a certificate`, {
         hint: 'Give a certificate and key, or listen on 127.0.0.1.',
       });
-    const server = tls ? https.createServer({...tls}) : http.createServer();
+    const server = tls ? https.createServer({...tls}, answerHealth) : http.createServer(answerHealth);
     const sockets = new WebSocketServer({
       server,
       maxPayload: MAX_FRAME_BYTES,
@@ -138,6 +138,13 @@ export class ListeningSocket {
     events.onOpen();
   }
 }
+
+/** For whoever found the address: that an agent is there, and nothing else. */
+const answerHealth: http.RequestListener = (request, response) => {
+  const isHealth = request.method === 'GET' && request.url === '/health';
+  const headers = {'content-type': 'application/json', 'cache-control': 'no-store'};
+  response.writeHead(isHealth ? 200 : 404, headers).end(JSON.stringify(isHealth ? {status: 'ok'} : {}));
+};
 
 function sinkOf(waiting: Waiting): FrameSink {
   return {

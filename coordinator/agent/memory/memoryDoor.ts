@@ -3,7 +3,8 @@
  *
  *     curl -H "Authorization: Bearer $MCPX_MEMORY_TOKEN" "$MCPX_MEMORY/api/shape"
  *
- * GET reads a key, PUT writes its JSON, DELETE removes it; GET of the root lists keys. What becomes of it is memoryReplica.ts.
+ * GET reads a key, PUT writes its JSON, DELETE removes it; GET of the root lists keys. What becomes of it is memoryReplica.ts. POST to the root asks for
+ * tasks, and GET of it with `task` for what became of one: taskDesk.ts.
  */
 import {once} from 'node:events';
 import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http';
@@ -16,18 +17,18 @@ import {MemoryKey} from '../../protocol/model/facts.ts';
 import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {JsonValue} from '../../runtime/json.ts';
 import type {Random} from '../../runtime/random.ts';
+import type {Delegating, TaskDesk} from '../delegation/taskDesk.ts';
 import type {MemoryReplica, MemoryWriter} from './memoryReplica.ts';
 
 export interface MemoryDoorOptions {
   readonly memory: Pick<MemoryReplica, 'store' | 'delete' | 'retrieve' | 'list'>;
+  readonly desk: TaskDesk;
   readonly random: Random;
   readonly logger: Logger;
 }
 
 /** An attempt that may come in. */
-export interface MemoryGuest extends MemoryWriter {
-  readonly attemptId: string;
-}
+export type MemoryGuest = MemoryWriter & Delegating;
 
 interface Answer {
   readonly status: number;
@@ -78,19 +79,21 @@ export class MemoryDoor {
   }
 
   /** Variables by which the processes of the attempt find the door and may come in. */
-  admit({attemptId, sessionId, fence}: MemoryGuest): Record<string, string> {
+  admit({attemptId, sessionId, fence, task}: MemoryGuest): Record<string, string> {
     const address = this.server.address() as AddressInfo | null;
     if (!address) return {};
     const token = this.tokens.get(attemptId) ?? this.options.random.hex(32);
     this.tokens.set(attemptId, token);
-    this.guests.set(token, {attemptId, sessionId, fence});
-    return {MCPX_MEMORY: `http://127.0.0.1:${address.port}`, MCPX_MEMORY_TOKEN: token};
+    this.guests.set(token, {attemptId, sessionId, fence, task});
+    const url = `http://127.0.0.1:${address.port}`;
+    return {MCPX_MEMORY: url, MCPX_MEMORY_TOKEN: token, MCPX_TASKS: `${url}/`};
   }
 
   /** The attempt is over. */
   dismiss(attemptId: string): void {
     const token = this.tokens.get(attemptId);
     this.tokens.delete(attemptId);
+    this.options.desk.dismiss(attemptId);
     if (token !== undefined) this.guests.delete(token);
   }
 
@@ -111,6 +114,11 @@ export class MemoryDoor {
     const guest = this.guests.get(token);
     if (!guest) throw new ProtocolError('unauthorized', 'MCPX_MEMORY_TOKEN is of no attempt that runs');
     const {pathname, searchParams} = new URL(request.url ?? '/', 'http://localhost');
+    const taskId = searchParams.get('task');
+    if (pathname === '/' && request.method === 'POST')
+      return this.options.desk.ask(guest, parsed(await bodyOf(request)));
+    if (pathname === '/' && request.method === 'GET' && taskId !== null)
+      return this.options.desk.look(guest, taskId, numberIn(searchParams, 'wait', 0) ?? 0);
     if (pathname === '/' && request.method === 'GET') return this.list(guest, searchParams.get('pattern'));
     const key = MemoryKey.safeParse(decoded(pathname.slice(1)));
     if (!key.success)
@@ -123,19 +131,23 @@ export class MemoryDoor {
       case 'DELETE':
         return stored(await this.options.memory.delete(guest, key.data));
       default:
-        throw new ProtocolError('invalidParams', 'GET, PUT and DELETE are known here');
+        throw new ProtocolError('invalidParams', 'GET, PUT and DELETE are known here, and POST to the root');
     }
   }
 
-  private list({sessionId}: MemoryGuest, pattern: string | null): Answer {
+  private list({sessionId, attemptId}: MemoryGuest, pattern: string | null): Answer {
     const checked = KeyPattern.safeParse(pattern ?? '**');
     if (!checked.success) throw new ProtocolError('invalidParams', 'this is no pattern of keys');
-    return {status: 200, body: {keys: this.options.memory.list(sessionId, checked.data)}};
+    return {status: 200, body: {keys: this.options.memory.list(sessionId, checked.data, attemptId)}};
   }
 
-  private async get({sessionId}: MemoryGuest, key: string, query: URLSearchParams): Promise<Answer> {
+  private async get(
+    {sessionId, attemptId}: MemoryGuest,
+    key: string,
+    query: URLSearchParams,
+  ): Promise<Answer> {
     const level = levelOf(query);
-    const {record: _, ...answer} = await this.options.memory.retrieve(sessionId, key, level);
+    const {record: _, ...answer} = await this.options.memory.retrieve(sessionId, key, level, attemptId);
     return {status: answer.value === undefined ? 404 : 200, body: {key, ...answer}};
   }
 
@@ -162,7 +174,7 @@ export class MemoryDoor {
   }
 }
 
-/** 202: it is on disk, and the hub has yet to take it. */
+/** 202: it is on disk, or waits for the fence of a backup's task, and the hub has yet to take it. */
 function stored(result: Awaited<ReturnType<MemoryReplica['store']>>): Answer {
   if (result.kind === 'kept') return {status: 202, body: result};
   const {outcome} = result;

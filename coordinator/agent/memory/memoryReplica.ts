@@ -4,28 +4,29 @@
  */
 import {KeyedLock} from '../../artifacts/keyedLock.ts';
 import type {Logger} from '../../observability/logger.ts';
-import {
-  type ConsistencyLevel,
-  MAX_SYNC_WRITES,
-  type MemoryGetResult,
-  type OfflineWrite,
-  type StateSynced,
+import type {
+  ConsistencyLevel,
+  MemoryGetResult,
+  OfflineWrite,
+  StateSynced,
 } from '../../protocol/commands/memory.ts';
 import {ProtocolError} from '../../protocol/errors.ts';
 import type {Fence} from '../../protocol/ids.ts';
 import {compilePattern} from '../../protocol/keyPattern.ts';
 import type {WriteOutcome} from '../../protocol/model/memory.ts';
 import {RECORD_VERSION} from '../../protocol/model/record.ts';
+import {mergeClocks} from '../../protocol/vectorClock.ts';
 import {type Clock, every} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
 import {ElapsedClock} from '../../runtime/elapsedClock.ts';
 import {Emitter} from '../../runtime/emitter.ts';
-import {isCoordinatorError} from '../../runtime/errors.ts';
 import {isDeeperThan, type JsonValue, MAX_JSON_DEPTH} from '../../runtime/json.ts';
 import {jsonDigest} from '../../runtime/jsonDigest.ts';
-import {type AgentLink, PATIENT_FAULTS} from '../link/agentLink.ts';
+import type {AgentLink} from '../link/agentLink.ts';
+import {ReplicaSync} from './replicaSync.ts';
 import {SessionReplica} from './sessionReplica.ts';
+import {StagedWrites} from './stagedWrites.ts';
 import type {WriteLog} from './writeLog.ts';
 
 export interface MemoryReplicaOptions {
@@ -46,7 +47,7 @@ export interface MemoryWriter {
   readonly fence: Fence;
 }
 
-/** `kept`: it is on this machine's disk, and becomes the key's value, or a conflict, once the hub is there again. */
+/** `kept`: it is on this machine's disk, or waits for the fence of a backup's task, and becomes the key's value, or a conflict, once the hub is there again. */
 export type StoreResult =
   | {readonly kind: 'answered'; readonly outcome: WriteOutcome}
   | {readonly kind: 'kept'};
@@ -60,27 +61,39 @@ export interface ReplicaAnswer extends Omit<MemoryGetResult, 'record'> {
 
 /** The key and the value, with room for the rest of a record. */
 const MAX_VALUE_BYTES = 60 * 1024;
-const MAX_SYNC_BYTES = 1024 * 1024;
 
 export class MemoryReplica implements Disposable {
   private readonly sessions = new Map<string, SessionReplica>();
-  private readonly syncing = new Map<string, Promise<void>>();
   private readonly waiting = new Map<OfflineWrite, Deferred<WriteOutcome>>();
   private readonly lock = new KeyedLock();
+  private readonly staged = new StagedWrites();
   private readonly owned = new DisposableStore();
   private readonly over = new AbortController();
   private readonly outcomes = this.owned.add(
     new Emitter<{sessionId: string; write: OfflineWrite; outcome: WriteOutcome}>(),
   );
   private readonly elapsed: ElapsedClock;
+  private readonly syncs: ReplicaSync;
   private sequence = 0;
 
   /** What became of each write. */
   readonly onOutcome = this.outcomes.event;
 
   constructor(private readonly options: MemoryReplicaOptions) {
-    const {log, link, clock, syncMs} = options;
+    const {log, link, clock, logger, syncMs} = options;
     this.elapsed = new ElapsedClock(clock);
+    this.syncs = new ReplicaSync({
+      ...{log, link, logger, elapsed: this.elapsed, signal: this.over.signal},
+      onOutcome: (sessionId, write, outcome) => {
+        this.waiting.get(write)?.resolve(outcome);
+        this.waiting.delete(write);
+        this.outcomes.emit({sessionId, write, outcome});
+      },
+      onEnded: replica => {
+        // Its attempts here are over, and so is what anybody could want of it.
+        if (this.sessions.get(replica.sessionId) === replica) this.sessions.delete(replica.sessionId);
+      },
+    });
     const left = log.all();
     for (const sessionId of new Set(left.map(each => each.sessionId))) {
       const writes = left.filter(each => each.sessionId === sessionId).map(({write}) => write);
@@ -108,6 +121,13 @@ export class MemoryReplica implements Disposable {
       return Promise.reject(
         new ProtocolError('tooLarge', `the value is nested more than ${MAX_JSON_DEPTH} times`),
       );
+    if (ifVersion !== undefined && this.staged.isOpen(writer.fence.attempt))
+      return Promise.reject(
+        new ProtocolError(
+          'conflict',
+          `attempt ${writer.fence.attempt} runs beside another one: what it writes waits, so that it can write no certain version of ${key}`,
+        ),
+      );
     if (ifVersion !== undefined) return this.compareAndSet(writer, key, value, {ttl, ifVersion});
     return this.write(writer, key, value, ttl);
   }
@@ -125,8 +145,14 @@ export class MemoryReplica implements Disposable {
     sessionId: string,
     key: string,
     level: ConsistencyLevel = 'eventual',
+    attemptId?: string,
   ): Promise<ReplicaAnswer> {
     const replica = this.replica(sessionId);
+    const own = attemptId === undefined ? undefined : this.staged.newest(attemptId, key);
+    if (own) {
+      const {revision} = replica.have;
+      return {value: own.value, version: replica.get(key)?.version ?? 0, revision, pending: true};
+    }
     const known = this.known(replica, key, level);
     if (known) return known;
     const {link} = this.options;
@@ -139,17 +165,48 @@ export class MemoryReplica implements Disposable {
   }
 
   /** Keys that have a value here, in order. */
-  list(sessionId: string, pattern = '**'): string[] {
+  list(sessionId: string, pattern = '**', attemptId = ''): string[] {
     const {matches} = compilePattern(pattern);
-    return this.replica(sessionId).keys().filter(matches);
+    const keys = new Set(this.replica(sessionId).keys());
+    for (const {write} of this.staged.of(attemptId))
+      if (write.value === undefined) keys.delete(write.key);
+      else keys.add(write.key);
+    return [...keys].filter(matches).sort();
+  }
+
+  /** The attempt is a backup: what it writes waits until `publish`, and is seen by `retrieve` and `list` in its name alone. */
+  stage(attemptId: string): void {
+    this.staged.open(attemptId);
+  }
+
+  /** Something of the attempt waits for its fence. */
+  hasStaged(attemptId: string): boolean {
+    return this.staged.of(attemptId).length > 0;
+  }
+
+  /** The attempt has the fence of its task. Resolves when what has waited is on disk; the hub is told like of any other write. */
+  async publish(attemptId: string): Promise<void> {
+    const {incarnation, log, link} = this.options;
+    for (const {sessionId, write} of this.staged.close(attemptId)) {
+      await this.lock.run(sessionId, async () => {
+        const sequence = ++this.sequence;
+        const made = {...write, sequence, clock: mergeClocks(write.clock, {[incarnation]: sequence})};
+        await log.add({sessionId, write: made});
+        this.replica(sessionId).add(made);
+      });
+      if (link.isUp) this.syncs.soon(this.replica(sessionId));
+    }
+  }
+
+  /** Nobody wants what has waited. */
+  discard(attemptId: string): void {
+    this.staged.close(attemptId);
   }
 
   /** Brings the replica of a session up to date. Rejects when the hub is away or refuses. */
   async sync(sessionId: string): Promise<StateSynced['vector']> {
     const replica = this.replica(sessionId);
-    // What is under way may have begun before the last write.
-    await this.syncing.get(sessionId)?.catch(() => undefined);
-    await this.begin(replica);
+    await this.syncs.whole(replica);
     return replica.have;
   }
 
@@ -184,7 +241,7 @@ export class MemoryReplica implements Disposable {
     if (known) return known;
     const opened = new SessionReplica(sessionId);
     this.sessions.set(sessionId, opened);
-    if (this.options.link.isUp) this.syncSoon(opened);
+    if (this.options.link.isUp) this.syncs.soon(opened);
     return opened;
   }
 
@@ -198,8 +255,15 @@ export class MemoryReplica implements Disposable {
     const bytes = value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value));
     if (bytes > MAX_VALUE_BYTES)
       throw new ProtocolError('tooLarge', `the value has ${bytes} bytes, at most ${MAX_VALUE_BYTES} fit`);
-    if (log.bytes + bytes > maxPendingBytes)
+    if (log.bytes + this.staged.bytes + bytes > maxPendingBytes)
       throw new ProtocolError('overloaded', 'too many writes wait for the hub; this one was not made');
+    if (this.staged.isOpen(fence.attempt)) {
+      const own = {incarnation, sequence: 0, fence, timestamp: clock.wallNow(), ttl};
+      const before = this.staged.newest(fence.attempt, key);
+      const write = this.replica(sessionId).write(key, value, own, before);
+      this.staged.add(fence.attempt, {sessionId, write});
+      return {kind: 'kept'};
+    }
     const answered = deferred<WriteOutcome>();
     answered.promise.catch(() => undefined);
     const write = await this.lock.run(sessionId, async () => {
@@ -212,7 +276,7 @@ export class MemoryReplica implements Disposable {
       return made;
     });
     if (!this.options.link.isUp) return {kind: 'kept'};
-    this.syncSoon(this.replica(sessionId));
+    this.syncs.soon(this.replica(sessionId));
     return this.answer(write, answered.promise);
   }
 
@@ -256,7 +320,7 @@ export class MemoryReplica implements Disposable {
     const [attemptId, timestamp, checksum] = [fence.attempt, this.options.clock.wallNow(), jsonDigest(value)];
     const record = {v: RECORD_VERSION, principal: '', value, timestamp, checksum, attemptId};
     this.replica(sessionId).learn(key, {record, version, revision, modRevision: revision});
-    this.syncSoon(replica);
+    this.syncs.soon(replica);
     return {kind: 'answered', outcome: {kind: 'applied', revision, version}};
   }
 
@@ -280,84 +344,6 @@ export class MemoryReplica implements Disposable {
   }
 
   private syncAll(): void {
-    for (const replica of this.sessions.values()) this.syncSoon(replica);
+    for (const replica of this.sessions.values()) this.syncs.soon(replica);
   }
-
-  /** Its failure is logged where it happens; the next occasion tries again. */
-  private syncSoon(replica: SessionReplica): void {
-    this.begin(replica).catch(() => undefined);
-  }
-
-  /** One sync of a session at a time; who comes meanwhile waits for that one. */
-  private begin(replica: SessionReplica): Promise<void> {
-    const {sessionId} = replica;
-    const running = this.syncing.get(sessionId);
-    if (running) return running;
-    const sync = this.run(replica).finally(() => this.syncing.delete(sessionId));
-    this.syncing.set(sessionId, sync);
-    // What came while the last answer was taken has been told that a sync is under way.
-    sync.then(
-      () => {
-        if (replica.pending.length > 0) this.syncSoon(replica);
-      },
-      () => undefined,
-    );
-    return sync;
-  }
-
-  private async run(replica: SessionReplica): Promise<void> {
-    const {link, logger, log} = this.options;
-    const {sessionId} = replica;
-    for (let goOn = true; goOn; ) {
-      const writes = batch(replica.pending);
-      const askedAt = this.elapsed.now();
-      let answer: StateSynced;
-      try {
-        answer = await link.deliver(
-          'mcpx.coordinate.state.sync',
-          {sessionId, replica: {have: replica.have, writes}},
-          {signal: this.over.signal, maxFaults: PATIENT_FAULTS},
-        );
-      } catch (error) {
-        if (!this.over.signal.aborted && !isCoordinatorError(error, 'closed'))
-          logger.warn('shared memory is not in sync; what was written here is kept', {sessionId, error});
-        throw error;
-      }
-      this.take(replica, writes, answer);
-      replica.apply(answer, askedAt);
-      for (const write of writes) log.remove(write);
-      goOn = answer.more || replica.pending.length > 0;
-      // Its attempts here are over, and so is what anybody could want of it.
-      if (answer.ended && replica.pending.length === 0 && this.sessions.get(sessionId) === replica)
-        this.sessions.delete(sessionId);
-    }
-  }
-
-  private take(replica: SessionReplica, writes: readonly OfflineWrite[], {outcomes}: StateSynced): void {
-    const {sessionId} = replica;
-    replica.settle(writes);
-    for (const [at, write] of writes.entries()) {
-      const outcome = outcomes[at] ?? {kind: 'refused', reason: 'the hub did not say what became of it'};
-      if (outcome.kind === 'refused' || outcome.kind === 'quarantined' || outcome.kind === 'conflict')
-        this.options.logger.warn('a memory write did not become the value of its key', {
-          ...{sessionId, key: write.key, attemptId: write.fence.attempt},
-          outcome,
-        });
-      this.waiting.get(write)?.resolve(outcome);
-      this.waiting.delete(write);
-      this.outcomes.emit({sessionId, write, outcome});
-    }
-  }
-}
-
-/** As many as a message takes, the first in any case. */
-function batch(pending: readonly OfflineWrite[]): OfflineWrite[] {
-  const writes: OfflineWrite[] = [];
-  let bytes = 0;
-  for (const write of pending) {
-    bytes += JSON.stringify(write).length;
-    if (writes.length > 0 && (writes.length >= MAX_SYNC_WRITES || bytes > MAX_SYNC_BYTES)) break;
-    writes.push(write);
-  }
-  return writes;
 }

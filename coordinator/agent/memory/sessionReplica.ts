@@ -77,13 +77,16 @@ export class SessionReplica {
     return [...all].filter(key => this.get(key)?.value !== undefined).sort();
   }
 
-  /** The write of `value` (absent: a deletion) on top of what is known now. It counts once it is `add`ed. */
+  /**
+   * The write of `value` (absent: a deletion) on top of what is known now, or of an own write `before` that others do not see. It counts once it is
+   * `add`ed.
+   */
   write(
     key: string,
     value: JsonValue | undefined,
     own: Pick<OfflineWrite, 'incarnation' | 'sequence' | 'fence' | 'timestamp' | 'ttl'>,
+    before = this.newest(key),
   ): OfflineWrite {
-    const before = this.newest(key);
     const {seen, revision, clock} = before
       ? // What others wrote since is hidden behind the agent's own write, and was not seen.
         {seen: before.value, revision: before.base.revision, clock: before.clock}

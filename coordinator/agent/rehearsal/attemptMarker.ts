@@ -5,10 +5,13 @@ export interface AttemptMarker {
   /** 1 for the first attempt of the task. */
   readonly attempt: number;
   readonly worktree: string;
+  /** Where the script has to name it. */
+  readonly session?: string | undefined;
 }
 
-export function formatAttemptMarker({taskId, attempt, worktree}: AttemptMarker): string {
-  return `MCPX task: ${taskId} attempt ${attempt}\nMCPX worktree: ${worktree}`;
+export function formatAttemptMarker({taskId, attempt, worktree, session}: AttemptMarker): string {
+  const lines = [`MCPX task: ${taskId} attempt ${attempt}`, `MCPX worktree: ${worktree}`];
+  return [...lines, ...(session === undefined ? [] : [`MCPX session: ${session}`])].join('\n');
 }
 
 /** `undefined` when the text holds no marker. */
@@ -16,5 +19,11 @@ export function findAttemptMarker(text: string): AttemptMarker | undefined {
   const task = /^MCPX task: (.+) attempt (\d+)$/m.exec(text);
   const worktree = /^MCPX worktree: (.+)$/m.exec(text);
   if (!task?.[1] || !worktree?.[1]) return undefined;
-  return {taskId: task[1], attempt: Number(task[2]), worktree: worktree[1]};
+  const session = /^MCPX session: (\S+)$/m.exec(text)?.[1];
+  return {
+    taskId: task[1],
+    attempt: Number(task[2]),
+    worktree: worktree[1],
+    ...(session === undefined ? {} : {session}),
+  };
 }

@@ -48,7 +48,7 @@ function markerOf(request: MessagesRequest): AttemptMarker | undefined {
 }
 
 function stepsOf(message: MessagesRequest['messages'][number]): Step[] {
-  if (message.role === 'assistant') return [{kind: 'answered'}];
+  if (message.role === 'assistant') return isFiller(message.content) ? [] : [{kind: 'answered'}];
   const texts = textsOf(message.content);
   const late = texts.flatMap(lateMessages).map((text): Step => ({kind: 'said', text}));
   if (message.role !== 'user') return late;
@@ -60,6 +60,12 @@ function stepsOf(message: MessagesRequest['messages'][number]): Step[] {
   const isToolResult =
     typeof message.content !== 'string' && message.content.some(block => block.type === 'tool_result');
   return isToolResult ? [] : [{kind: 'event'}];
+}
+
+/** Claude Code's own words where a conversation that is gone on with was cut off before an answer. */
+function isFiller(content: z.infer<typeof Content>): boolean {
+  const blocks = typeof content === 'string' ? 1 : content.length;
+  return blocks === 1 && textsOf(content)[0] === 'No response requested.';
 }
 
 /** A message that was sent in the middle of a turn reaches the model as a note of Claude Code's. */

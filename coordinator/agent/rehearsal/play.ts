@@ -11,6 +11,7 @@ export interface Scene {
   readonly taskId: string | undefined;
   readonly attempt: number;
   readonly worktree: string;
+  readonly session?: string | undefined;
   readonly isSubagent: boolean;
   /** The JSON Schema of the result that Claude Code must hand in, where the task wants one. */
   readonly resultSchema?: JsonValue | undefined;
@@ -120,10 +121,14 @@ function fillIn(turn: Turn, scene: Scene, prompt: string): Turn {
     worktree: scene.worktree,
     task: scene.taskId ?? '',
     attempt: String(scene.attempt),
+    session: scene.session ?? '',
     prompt,
   };
   const text = (value: string): string =>
-    value.replace(/\{\{(worktree|task|attempt|prompt)\}\}/g, (_all, name: string) => values[name] ?? '');
+    value.replace(
+      /\{\{(worktree|task|attempt|session|prompt)\}\}/g,
+      (_all, name: string) => values[name] ?? '',
+    );
   const json = (value: JsonValue): JsonValue => {
     if (typeof value === 'string') return text(value);
     if (Array.isArray(value)) return value.map(json);
@@ -134,6 +139,7 @@ function fillIn(turn: Turn, scene: Scene, prompt: string): Turn {
     Object.fromEntries(Object.entries(call.input).map(([key, inner]) => [key, json(inner)]));
   return {
     ...turn,
+    ...(turn.thinking === undefined ? {} : {thinking: text(turn.thinking)}),
     ...(turn.text === undefined ? {} : {text: text(turn.text)}),
     ...(turn.calls ? {calls: turn.calls.map(call => ({tool: call.tool, input: input(call)}))} : {}),
   };

@@ -170,6 +170,7 @@ class Stage {
       taskId: marker?.taskId,
       attempt: marker?.attempt ?? 1,
       worktree: marker?.worktree ?? workingDirectoryOf(body) ?? '',
+      session: marker?.session,
       isSubagent,
       resultSchema: resultTool?.input_schema,
     };

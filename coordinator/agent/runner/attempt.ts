@@ -2,10 +2,12 @@
 import type {TaskAssign, TaskComplete} from '../../protocol/commands/attempt.ts';
 import {isProtocolError} from '../../protocol/errors.ts';
 import type {AttemptReport, ChangedPaths} from '../../protocol/model/attempt.ts';
+import type {TaskResult} from '../../protocol/model/task.ts';
 import type {TranscriptEvent} from '../../protocol/transcript.ts';
 import {NO_USAGE, type Usage} from '../../protocol/usage.ts';
 import {delay} from '../../runtime/clock.ts';
 import {deferred} from '../../runtime/deferred.ts';
+import {Emitter} from '../../runtime/emitter.ts';
 import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {ApprovalAnswer, ApprovalRequest, DriverHost, DriverRun} from '../driver.ts';
 import {TranscriptSender} from '../link/transcriptSender.ts';
@@ -16,6 +18,7 @@ import {ActiveClock} from './activeClock.ts';
 import {CANCELLED, failed} from './attemptReport.ts';
 import * as states from './attemptState.ts';
 import {performWork} from './attemptWork.ts';
+import {claimFence} from './claimFence.ts';
 import {clipEvent, clipRequest} from './clipEvent.ts';
 import type {RunnerServices} from './runnerServices.ts';
 import {NO_MASK, type SecretMask} from './secretMask.ts';
@@ -36,6 +39,8 @@ export class Attempt implements DriverHost {
   /** Where it works, once that is ready. */
   place: {readonly workspace: Workspace; readonly env: Readonly<Record<string, string>>} | undefined;
   mask: SecretMask = NO_MASK;
+  /** What its work left, once that has succeeded. */
+  left: TaskResult | undefined;
   private current: states.AttemptState = states.PREPARING;
   private readonly transcript: TranscriptSpool;
   private readonly sender: TranscriptSender;
@@ -51,6 +56,7 @@ export class Attempt implements DriverHost {
   private releasedEarly: {readonly keep: boolean} | undefined;
   /** Aborted when it has ended. */
   private readonly closed = new AbortController();
+  private readonly sessionNamed = new Emitter<string>();
   /** Never rejects. */
   private gates: Promise<unknown> = Promise.resolve();
 
@@ -114,6 +120,11 @@ export class Attempt implements DriverHost {
     this.gates = Promise.all([this.gates, run]);
   }
 
+  /** Number of its newest transcript event. */
+  get lastSeq(): number {
+    return this.transcript.lastSeq;
+  }
+
   get usageSoFar(): Usage {
     return this.spent;
   }
@@ -121,7 +132,9 @@ export class Attempt implements DriverHost {
   /** Works, reports, and waits for the release where gates follow. Resolves when the attempt has ended. */
   async run(): Promise<void> {
     this.stateEvent('preparing');
+    if (this.assign.backup) this.services.memory.stage(this.id);
     const report = await this.performed();
+    if (report.outcome === 'succeeded') this.left = report.result;
     this.activeClock.dispose();
     this.worked.resolve();
     if (this.cause?.kind === 'stale' || this.cause?.kind === 'agentStopped') return this.end(this.cause.kind);
@@ -234,7 +247,19 @@ export class Attempt implements DriverHost {
   }
 
   claudeSession(sessionId: string): void {
+    this.sessionNamed.emit(sessionId);
     this.services.logger.debug('Claude Code has a session', {attemptId: this.id, claudeSession: sessionId});
+  }
+
+  /** Calls `taken` when Claude Code says that it goes on with this conversation; the answer tells whether it has. */
+  claudeTakesUp(conversation: string, taken: () => Promise<void>): () => boolean {
+    let isTaken = false;
+    this.sessionNamed.event(named => {
+      if (isTaken || named !== conversation) return;
+      isTaken = true;
+      void taken();
+    });
+    return () => isTaken;
   }
 
   async ask({requestId: _, ...request}: ApprovalRequest, signal?: AbortSignal): Promise<ApprovalAnswer> {
@@ -287,8 +312,10 @@ export class Attempt implements DriverHost {
     }
   }
 
-  private async reportUntilTaken(report: AttemptReport): Promise<void> {
+  private async reportUntilTaken(made: AttemptReport): Promise<void> {
     const {completions, counters, spool} = this.services;
+    const report = await this.claimed(made);
+    if (!report) return;
     const willBeGated = report.outcome === 'succeeded' && this.assign.task.gates.length > 0;
     this.stateEvent(willBeGated ? 'verifying' : 'ended');
     this.transcript.finish();
@@ -309,6 +336,15 @@ export class Attempt implements DriverHost {
       if (!isCoordinatorError(error, 'closed')) throw error;
       await this.end('agentStopped');
     }
+  }
+
+  /** Undefined when the attempt has ended meanwhile. */
+  private async claimed(report: AttemptReport): Promise<AttemptReport | undefined> {
+    const claim = await claimFence(this, report, this.services);
+    if (claim === 'claimed') return report;
+    if (typeof claim === 'object') return claim;
+    await this.end(claim);
+    return undefined;
   }
 
   /** Whether this failure was the last of its task, and is to be looked at, is known to the hub alone. */
@@ -360,8 +396,11 @@ export class Attempt implements DriverHost {
     this.activeClock.dispose();
     this.sender.end();
     this.closed.abort(new CoordinatorError('cancelled', 'the attempt is over'));
-    const {workspaces, counters, completions, supervisor, memoryDoor, logger} = this.services;
+    const {workspaces, counters, completions, supervisor, memory, memoryDoor, mcpDoor, logger} =
+      this.services;
     memoryDoor.dismiss(this.id);
+    mcpDoor.dismiss(this.id);
+    memory.discard(this.id);
     if (how === 'stale') {
       counters.stale++;
       completions.drop(this.id);

@@ -27,8 +27,12 @@ export type AttemptState =
 
 export const PREPARING: AttemptState = {kind: 'preparing'};
 
+/** Also again, with another conversation, when the first could not be taken up. */
 export function started(state: AttemptState, run: DriverRun): AttemptState {
-  assert(state.kind === 'preparing', `an attempt that is ${state.kind} cannot start`);
+  assert(
+    state.kind === 'preparing' || state.kind === 'running',
+    `an attempt that is ${state.kind} cannot start`,
+  );
   return {kind: 'running', run};
 }
 

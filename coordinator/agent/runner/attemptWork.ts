@@ -1,15 +1,25 @@
 /** The steps of an attempt's work in their order. What stops it, and how it is reported, is attempt.ts. */
 import type {AttemptReport} from '../../protocol/model/attempt.ts';
+import {mergeValues} from '../../protocol/plan/mergeValues.ts';
 import {type Clock, delay} from '../../runtime/clock.ts';
 import type {Disposable} from '../../runtime/disposable.ts';
-import type {Driver, DriverHost, DriverTask} from '../driver.ts';
+import {isCoordinatorError} from '../../runtime/errors.ts';
+import {Checkpointer} from '../checkpoint/checkpointer.ts';
+import {keepsConversation} from '../checkpoint/continuation.ts';
+import {anewNotice, continuedText, UNFINISHED_WORK_TEXT} from '../checkpoint/continuedText.ts';
+import type {ConversationKeeper, Driver, DriverHost, DriverTask} from '../driver.ts';
+import type {Workspace} from '../workspace/workspace.ts';
 import type {Attempt} from './attempt.ts';
 import {failed, reportOf, succeeded} from './attemptReport.ts';
 import {collectResult} from './collectResult.ts';
+import {divideTask} from './divideTask.ts';
+import {withValue} from './handover.ts';
 import {PathWatch} from './pathWatch.ts';
 import {prepareAttempt, type ReadyAttempt} from './prepareAttempt.ts';
 import {promptText, systemPromptAppend} from './promptText.ts';
 import type {RunnerServices} from './runnerServices.ts';
+
+const MAX_PATCH_BYTES = 128 * 1024;
 
 /** What the agent reports, stopped or not. Throws when the work was stopped, or by a fault of the agent's own. */
 export async function performWork(attempt: Attempt, services: RunnerServices): Promise<AttemptReport> {
@@ -23,7 +33,9 @@ export async function performWork(attempt: Attempt, services: RunnerServices): P
     if (recheck) return attempt.stoppedReport() ?? {outcome: 'succeeded', result: recheck.result};
     attempt.activeClock.start();
     signal.throwIfAborted();
-    const report = await runDriver(attempt, ready, services);
+    const report =
+      (await divideTask(attempt, ready.workspace, services)) ??
+      (await withValue(await runDriver(attempt, ready, services), ready.workspace));
     // Saving what was done is not work: no time limit may spoil it.
     deadline.dispose();
     attempt.beginSaving();
@@ -41,7 +53,14 @@ async function runDriver(
   const {work} = attempt.assign.task;
   switch (work.kind) {
     case 'merge':
-      return succeeded(mergeSummary(attempt), undefined);
+      return succeeded(
+        mergeSummary(attempt),
+        work.values &&
+          mergeValues(
+            work.values,
+            ready.inputs.map(({result}) => result),
+          ),
+      );
     case 'prompt':
       return await runClaude(attempt, ready, services);
     case 'run':
@@ -75,17 +94,70 @@ async function runClaude(
     resultSchema,
     budgetUsd: assign.budgetUsd,
     systemPromptAppend: systemPromptAppend(assign, ready.workspace.path),
-    mcpServers: services.mcpServers(assign),
+    mcpServers: await services.mcpServers(assign),
   };
-  const prompt = promptText(assign, work.prompt, ready.conflicts);
+  const patch = work.diff && (await patchOf(work.diff, ready.workspace, attempt.work.signal));
+  const fresh = promptText(assign, work.prompt, ready.conflicts, patch);
   const hold = attempt.activeClock.hold();
   const place = await services.startGate.enter(attempt.work.signal).finally(() => hold.dispose());
   const timer = services.clock.schedule(services.settings.claudeStartMs, () => place.dispose());
   try {
-    return await started(attempt, driver, {kind: 'prompt', prompt, options}, ready, services, place);
+    return await converse(attempt, ready, services, fresh, (prompt, keeper) =>
+      started(
+        attempt,
+        driver,
+        {kind: 'prompt', prompt, options: {...options, keeper}},
+        ready,
+        services,
+        place,
+      ),
+    );
   } finally {
     timer.dispose();
     place.dispose();
+  }
+}
+
+/** Goes on with the conversation that there is; where Claude Code does not take that up, it is told the task anew, on the same files. */
+async function converse(
+  attempt: Attempt,
+  ready: ReadyAttempt,
+  services: RunnerServices,
+  fresh: string,
+  run: (prompt: string, keeper: ConversationKeeper | undefined) => Promise<AttemptReport>,
+): Promise<AttemptReport> {
+  const {assign} = attempt;
+  const {continuation, workspace} = ready;
+  if (!keepsConversation(attempt, services)) return run(fresh, undefined);
+  if (continuation) {
+    const keeper = await Checkpointer.open(attempt, services, workspace, continuation);
+    const taken = attempt.claudeTakesUp(continuation.checkpoint.conversation, () =>
+      keeper.continues(continuation.from),
+    );
+    const text = continuedText(assign, continuation, workspace.path);
+    const report = await run(text, keeper).finally(() => keeper.stop());
+    if (taken() || report.outcome !== 'failed' || attempt.work.signal.aborted) return report;
+    attempt.note(
+      'warn',
+      anewNotice(continuation.from, `Claude Code did not take it up: ${report.failure.message}`),
+    );
+  }
+  const keeper = await Checkpointer.open(attempt, services, workspace);
+  const text = continuation?.checkpoint.work ? `${fresh}\n\n${UNFINISHED_WORK_TEXT}` : fresh;
+  return run(text, keeper).finally(() => keeper.stop());
+}
+
+/** A patch that is too large for a prompt is left to be read where it is. */
+async function patchOf(
+  {from, to}: {readonly from: string; readonly to: string},
+  workspace: Workspace,
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    return await workspace.patchBetween(from, to, MAX_PATCH_BYTES, signal);
+  } catch (error) {
+    if (!isCoordinatorError(error, 'limit')) throw error;
+    return `too large to be shown here: read it with "git diff ${from} ${to}"`;
   }
 }
 

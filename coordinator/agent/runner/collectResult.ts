@@ -2,6 +2,7 @@
 import {isProtocolError} from '../../protocol/errors.ts';
 import type {AttemptReport} from '../../protocol/model/attempt.ts';
 import type {CommitBundle} from '../../protocol/model/session.ts';
+import {MAX_CACHED_PARENTS} from '../../protocol/model/task.ts';
 import type {TaskSpecification} from '../../protocol/plan/plan.ts';
 import {describeError} from '../../runtime/errors.ts';
 import type {CommitRequest, CommitResult} from '../workspace/commitWork.ts';
@@ -34,12 +35,14 @@ export async function collectResult(
     }
     const result = await workspace.commitResult(request, signal);
     if (result.kind === 'refused') return refusal(result);
+    const startedFrom = startOf(attempt);
     const bundle = await untilTaken(
-      () => workspace.bundleResult(result.commit, signal),
+      () => workspace.bundleResult(result.commit, signal, {whole: startedFrom !== undefined}),
       patience(attempt, services),
     );
     if (bundle) await publish(attempt, bundle, services);
-    return {...report, result: {...report.result, commit: result.commit, bundle}};
+    const {commit, tree} = result;
+    return {...report, result: {...report.result, commit, tree, startedFrom, bundle}};
   } catch (error) {
     signal.throwIfAborted();
     if (isProtocolError(error, 'staleFence')) throw error;
@@ -48,6 +51,13 @@ export async function collectResult(
     attempt.note('warn', message);
     return report;
   }
+}
+
+/** Of what other sessions may take over: its bundle does not tell. */
+function startOf({assign: {task, workspace}}: Attempt): string[] | undefined {
+  if (!task.cache || workspace.kind === 'none' || workspace.inputs.length > MAX_CACHED_PARENTS)
+    return undefined;
+  return workspace.inputs.length > 0 ? workspace.inputs.map(({commit}) => commit) : [workspace.base];
 }
 
 async function keepForPeople(

@@ -1,14 +1,17 @@
 /** Gets an attempt its folder and its environment, or says why it cannot have them. */
-import type {Result} from '../../protocol/commands/table.ts';
 import {isProtocolError} from '../../protocol/errors.ts';
 import type {AttemptReport} from '../../protocol/model/attempt.ts';
+import type {Checkpoint} from '../../protocol/model/checkpoint.ts';
 import {describeError} from '../../runtime/errors.ts';
+import {type Continuation, openContinuation} from '../checkpoint/continuation.ts';
+import {anewNotice, continuedNotice} from '../checkpoint/continuedText.ts';
 import type {MergeConflict} from '../workspace/mergeInputs.ts';
 import type {Workspace} from '../workspace/workspace.ts';
 import type {PrepareRequest, PrepareResult, Workspaces} from '../workspace/workspaces.ts';
 import type {Attempt} from './attempt.ts';
 import {failed} from './attemptReport.ts';
 import {attemptVariables} from './attemptVariables.ts';
+import {handOver, type Inputs} from './handover.ts';
 import type {RunnerServices} from './runnerServices.ts';
 import {SecretMask} from './secretMask.ts';
 import type {ResolvedSecrets} from './secrets.ts';
@@ -20,10 +23,13 @@ export interface ReadyAttempt {
   readonly env: Readonly<Record<string, string>>;
   /** Left in the worktree for the work to resolve. */
   readonly conflicts: readonly MergeConflict[];
+  /** The conversation that it goes on with; its files are in the worktree. */
+  readonly continuation?: Continuation | undefined;
+  /** What the tasks left that its own depends on, in plan order. */
+  readonly inputs: Inputs['results'];
 }
 
 type Prepared = Extract<PrepareResult, {kind: 'ready'}>;
-type Inputs = Result<'mcpx.coordinate.dependency.resolve'>;
 
 /** Faults of the hub's own in one step: after so many the attempt fails instead of waiting. */
 export const MAX_HUB_FAULTS = 5;
@@ -41,7 +47,8 @@ export async function prepareAttempt(
     if (secrets.kind !== 'found') return withoutSecrets(secrets, services);
     attempt.mask = new SecretMask(secrets.values);
     const setupEnv = {...services.environment, ...assign.task.env, ...secrets.values};
-    const prepared = await prepareWorkspace(attempt, setupEnv, services);
+    const inputs = await inputsOf(attempt, services);
+    const {prepared, continuation} = await prepareContinuing(attempt, setupEnv, inputs, services);
     if ('outcome' in prepared) return prepared;
     const {workspace, conflicts} = prepared;
     const env = {
@@ -51,11 +58,12 @@ export async function prepareAttempt(
       ...secrets.values,
       ...attemptVariables(assign, services),
       ...services.memoryDoor.admit(assign),
+      ...(await handOver(workspace, inputs)),
     };
     attempt.place = {workspace, env};
     for (const warning of prepared.warnings) attempt.note('warn', warning);
     if (prepared.setupReused) attempt.note('info', 'the outputs of the set-up commands were reused');
-    return {workspace, env, conflicts};
+    return {workspace, env, conflicts, continuation, inputs: inputs.results};
   } catch (error) {
     signal.throwIfAborted();
     if (isProtocolError(error, 'staleFence')) throw error;
@@ -78,12 +86,48 @@ function withoutSecrets(
   );
 }
 
+/** Where the unfinished work of an earlier attempt does not fit, the worktree is as for any other attempt, and the conversation stays behind too. */
+async function prepareContinuing(
+  attempt: Attempt,
+  setupEnv: Readonly<Record<string, string>>,
+  inputs: Inputs,
+  services: RunnerServices,
+): Promise<{prepared: Prepared | AttemptReport; continuation?: Continuation | undefined}> {
+  const found = await openContinuation(attempt, services);
+  if (found?.kind === 'continuation') {
+    try {
+      const prepared = await prepareWorkspace(attempt, setupEnv, inputs, services, found.checkpoint.work);
+      if (!('outcome' in prepared)) attempt.note('info', continuedNotice(found.from));
+      return {prepared, continuation: found};
+    } catch (error) {
+      attempt.work.signal.throwIfAborted();
+      if (isProtocolError(error, 'staleFence') || !found.checkpoint.work) throw error;
+      services.logger.warn('unfinished work cannot be restored', {attemptId: attempt.id, error});
+      attempt.note('warn', anewNotice(found.from, describeError(error)));
+    }
+  } else if (found) attempt.note('warn', anewNotice(found.from, found.why));
+  return {prepared: await prepareWorkspace(attempt, setupEnv, inputs, services)};
+}
+
+/** Nothing where there is nobody who would look at it. */
+async function inputsOf(
+  {assign: {attemptId, fence, workspace, task, recheck}, work: {signal}}: Attempt,
+  {link}: RunnerServices,
+): Promise<Inputs> {
+  const isAlone = workspace.kind === 'none' && (task.dependsOn.length === 0 || task.work.kind === 'noop');
+  if (recheck || isAlone) return {results: [], bundles: []};
+  const options = {signal, maxFaults: MAX_HUB_FAULTS};
+  return link.deliver('mcpx.coordinate.dependency.resolve', {attemptId, fence}, options);
+}
+
 async function prepareWorkspace(
   attempt: Attempt,
   setupEnv: Readonly<Record<string, string>>,
+  inputs: Inputs,
   {workspaces, link, logger}: RunnerServices,
+  unfinished?: Checkpoint['work'],
 ): Promise<Prepared | AttemptReport> {
-  const {attemptId, fence, sessionId, taskId, workspace, task, keep, recheck} = attempt.assign;
+  const {attemptId, sessionId, taskId, workspace, task, keep, recheck} = attempt.assign;
   const {signal} = attempt.work;
   if (recheck) return keptWorktree(recheck.attemptId, workspaces);
   const identity = {sessionId, taskId, attemptId, keep};
@@ -95,11 +139,6 @@ async function prepareWorkspace(
       setupReused: false,
       warnings: [],
     };
-  const inputs: Inputs = await link.deliver(
-    'mcpx.coordinate.dependency.resolve',
-    {attemptId, fence},
-    {signal, maxFaults: MAX_HUB_FAULTS},
-  );
   const request: PrepareRequest = {
     ...identity,
     repositoryId: workspace.repositoryId,
@@ -109,6 +148,10 @@ async function prepareWorkspace(
     onConflict: task.keepConflicts ? 'keepMarkers' : 'fail',
     include: workspace.include,
     setup: {commands: workspace.setup, env: setupEnv},
+    unfinished: unfinished && {
+      ...unfinished,
+      bundles: unfinished.bundles.map(bundle => ({...bundle, prerequisites: []})),
+    },
   };
   const prepared = await untilTaken(() => workspaces.prepare(request, signal), {
     link,

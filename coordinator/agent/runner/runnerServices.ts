@@ -1,10 +1,12 @@
 /** What attempts share on one agent; assembled once by agent.ts. */
+import type {ArtifactSource} from '../../artifacts/artifactCache.ts';
 import type {Logger} from '../../observability/logger.ts';
 import type {TaskAssign} from '../../protocol/commands/attempt.ts';
 import type {WorktreePlace} from '../../protocol/model/attempt.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import type {Random} from '../../runtime/random.ts';
 import type {AgentSettings} from '../agentSettings.ts';
+import type {McpDoor} from '../delegation/mcpDoor.ts';
 import type {Driver, McpEndpoint} from '../driver.ts';
 import type {AgentLink} from '../link/agentLink.ts';
 import type {CompletionSender} from '../link/completionSender.ts';
@@ -30,6 +32,7 @@ export interface RunnerServices {
   readonly approvals: Approvals;
   readonly memory: MemoryReplica;
   readonly memoryDoor: MemoryDoor;
+  readonly mcpDoor: McpDoor;
   readonly counters: AgentCounters;
   readonly drivers: {
     /** Undefined where there is no usable Claude Code. */
@@ -39,6 +42,10 @@ export interface RunnerServices {
   };
   readonly supervisor: Supervisor;
   readonly workspaces: Workspaces;
+  /** Of every artifact, fetched where it is not here. */
+  readonly artifacts: ArtifactSource;
+  /** Version of the Claude Code that `drivers.prompt` runs. */
+  readonly claudeVersion: string | undefined;
   readonly secrets: Secrets;
   readonly startGate: StartGate;
   /** What every process of every attempt has in its environment. */
@@ -48,7 +55,7 @@ export interface RunnerServices {
   /** Where an attempt has its folder, whether it is there yet or not. */
   worktreeOf(attemptId: string): WorktreePlace;
   /** MCP servers of the hub that the attempt may use. */
-  mcpServers(assign: TaskAssign): Readonly<Record<string, McpEndpoint>> | undefined;
+  mcpServers(assign: TaskAssign): Promise<Readonly<Record<string, McpEndpoint>> | undefined>;
   /** The coordinator that the agent talks to now. */
   hubUrl(): string;
   /** Uploads a long output of a gate; its digest. */

@@ -31,6 +31,10 @@ export class SecretMask {
     if (this.values.length > 0) this.pattern = new RegExp(this.values.map(escaped).join('|'), 'g');
   }
 
+  get isNeeded(): boolean {
+    return this.pattern !== undefined;
+  }
+
   text(text: string): string {
     return this.pattern ? text.replace(this.pattern, value => this.nameOf(value)) : text;
   }
@@ -66,6 +70,11 @@ export class SecretMask {
 
   report(report: AttemptReport): AttemptReport {
     return this.pattern ? this.json(report) : report;
+  }
+
+  /** Any JSON: its strings, whatever they are. */
+  value<T>(value: T): T {
+    return this.pattern ? this.json(value) : value;
   }
 
   private nameOf(value: string): string {

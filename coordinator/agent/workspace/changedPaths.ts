@@ -14,13 +14,18 @@ import {excludeOptions} from './attemptRepository.ts';
 const MAX_LISTING_BYTES = 4 * 1024 ** 2;
 const COPY_NEW = 1;
 
+/** Where that index is. */
+export function startIndex(folder: AttemptFolder): string {
+  return path.join(folder.path, 'start.index');
+}
+
 /** Against the commit at which the attempt started. Errors: `git`. */
 export async function changedPaths(
   cache: GitRepository,
   folder: AttemptFolder,
   signal?: AbortSignal,
 ): Promise<ChangedPaths> {
-  const index = path.join(folder.path, 'start.index');
+  const index = startIndex(folder);
   await copyFile(folder.index, index, COPY_NEW).catch((error: unknown) => {
     if (systemErrorCode(error) !== 'EEXIST') throw error;
   });

@@ -35,9 +35,14 @@ export type CommitRefusal =
   | 'unresolvedConflict';
 
 export type CommitResult =
-  | {readonly kind: 'committed'; readonly commit: string; readonly changedFiles: number}
+  | {
+      readonly kind: 'committed';
+      readonly commit: string;
+      readonly tree: string;
+      readonly changedFiles: number;
+    }
   /** The result is the start of the attempt. */
-  | {readonly kind: 'unchanged'; readonly commit: string}
+  | {readonly kind: 'unchanged'; readonly commit: string; readonly tree: string}
   | {
       readonly kind: 'refused';
       readonly reason: CommitRefusal;
@@ -90,8 +95,8 @@ export async function commitWork(
   if (refusal) return refusal;
   await cache.setRef(attemptRef(folder.name, options.keepAs), commit, signal);
   return commit === git.start
-    ? {kind: 'unchanged', commit}
-    : {kind: 'committed', commit, changedFiles: changes.length};
+    ? {kind: 'unchanged', commit, tree}
+    : {kind: 'committed', commit, tree, changedFiles: changes.length};
 }
 
 export interface FileChange {

@@ -3,7 +3,8 @@ import {rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {ArtifactClient} from '../../artifacts/artifactClient.ts';
 import {writeBundle} from '../../artifacts/git/bundle.ts';
-import type {GitRepository} from '../../artifacts/git/gitRepository.ts';
+import {splitNul} from '../../artifacts/git/gitCommand.ts';
+import {commitRef, type GitRepository} from '../../artifacts/git/gitRepository.ts';
 import {KeyedLock} from '../../artifacts/keyedLock.ts';
 import type {ChangedPaths} from '../../protocol/model/attempt.ts';
 import type {CommitBundle} from '../../protocol/model/session.ts';
@@ -18,6 +19,7 @@ import {
   commitWork,
   type FileChange,
 } from './commitWork.ts';
+import {attemptRef} from './repositoryCache.ts';
 
 export interface WorkspaceLimits {
   /** Files beyond this size are not committed. */
@@ -77,6 +79,13 @@ export class Workspace {
     return this.lock.run('index', () => changedPaths(cache, folder, signal));
   }
 
+  /** What it starts with, paths from its root. */
+  async startFiles(signal?: AbortSignal): Promise<string[]> {
+    const {cache, git} = this.repository();
+    const args = ['ls-tree', '-r', '-z', '--name-only', '--full-tree', git.start];
+    return splitNul((await cache.run(args, {signal})).stdout).map(name => name.toString('utf8'));
+  }
+
   /** Files that differ between the attempt's start and `commit`, which `commitResult` or `checkpoint` gave. */
   async changes(commit: string, signal?: AbortSignal): Promise<FileChange[]> {
     const {cache, git} = this.repository();
@@ -84,38 +93,91 @@ export class Workspace {
   }
 
   /** The patch from the attempt's start to `commit`. Errors: `limit` beyond `maxBytes`. */
-  async patch(commit: string, maxBytes: number, signal?: AbortSignal): Promise<string> {
-    const {cache, git} = this.repository();
-    const args = [
-      'diff',
-      '--no-color',
-      '--no-ext-diff',
-      '--no-textconv',
-      '--find-renames',
-      git.start,
-      commit,
-    ];
-    return cache.text(args, {maxOutputBytes: maxBytes, signal});
+  patch(commit: string, maxBytes: number, signal?: AbortSignal): Promise<string> {
+    return this.patchBetween(this.repository().git.start, commit, maxBytes, signal);
+  }
+
+  /** The patch between two commits that the attempt has. Errors: `limit` beyond `maxBytes`. */
+  patchBetween(from: string, to: string, maxBytes: number, signal?: AbortSignal): Promise<string> {
+    const args = ['diff', '--no-color', '--no-ext-diff', '--no-textconv', '--find-renames', from, to];
+    return this.repository().cache.text(args, {maxOutputBytes: maxBytes, signal});
   }
 
   /**
    * Makes `commit` available to other agents: a bundle of what neither the base nor an input contains, in the artifact store. Undefined when
-   * there is nothing to send. Errors: `limit`, those of `ArtifactClient.upload`.
+   * there is nothing to send. `whole`: it needs nothing but the base, so that other sessions can have it too. Errors: `limit`, those of
+   * `ArtifactClient.upload`.
    */
-  async bundleResult(commit: string, signal?: AbortSignal): Promise<CommitBundle | undefined> {
+  async bundleResult(
+    commit: string,
+    signal?: AbortSignal,
+    {whole = false}: {readonly whole?: boolean | undefined} = {},
+  ): Promise<CommitBundle | undefined> {
+    if (!whole) return this.bundle(commit, [], signal);
     const {cache, git} = this.repository();
-    const exclude = [git.base, ...git.inputs.map(input => input.commit)];
-    const file = path.join(this.parts.folder.path, `${commit}.bundle`);
-    try {
-      const written = await writeBundle(cache, {commit, exclude, file, signal});
-      if (written.kind === 'empty') return undefined;
-      if (written.bytes > this.parts.limits.maxBundleBytes) {
+    const had = [git.base, ...git.inputs.map(input => input.commit)].map(id => `^${id}\n`).join('');
+    const own = await cache.text(['rev-list', '--max-count=1', '--stdin'], {
+      input: `${commit}\n${had}`,
+      signal,
+    });
+    return own === '' ? undefined : this.upload(commit, [git.base], signal);
+  }
+
+  /** The attempt's own branch as it was when the last commit of its work was made. */
+  head(signal?: AbortSignal): Promise<string> {
+    const {cache} = this.repository();
+    return cache.text(['rev-parse', '--verify', attemptRef(this.parts.folder.name, 'head')], {signal});
+  }
+
+  /** As `bundleResult`, without what the commits `has` contain, which were made available before. */
+  bundle(commit: string, has: readonly string[], signal?: AbortSignal): Promise<CommitBundle | undefined> {
+    return this.upload(commit, this.without(has), signal);
+  }
+
+  private upload(
+    commit: string,
+    exclude: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<CommitBundle | undefined> {
+    return this.withBundle(commit, exclude, signal, async (file, written) => {
+      const {maxBundleBytes} = this.parts.limits;
+      if (written.bytes > maxBundleBytes) {
         throw new CoordinatorError('limit', `the result has ${written.bytes} bytes as a bundle`, {
-          hint: `at most ${this.parts.limits.maxBundleBytes} are sent; large files belong in ignored paths`,
+          hint: `at most ${maxBundleBytes} are sent; large files belong in ignored paths`,
         });
       }
       const {sha256, bytes} = await this.parts.uploads.upload({file}, signal);
       return {commit, sha256, bytes, prerequisites: written.prerequisites};
+    });
+  }
+
+  /** What `bundle` would send; 0 for nothing. */
+  async bundleBytes(commit: string, has: readonly string[], signal?: AbortSignal): Promise<number> {
+    return (await this.withBundle(commit, this.without(has), signal, async (_file, {bytes}) => bytes)) ?? 0;
+  }
+
+  /** What a receiver has who can begin the attempt, and `has`. */
+  private without(has: readonly string[]): string[] {
+    const {git} = this.repository();
+    return [git.base, ...git.inputs.map(input => input.commit), ...has];
+  }
+
+  /** Commits that nobody is offered any more need not stay. */
+  async forget(commits: readonly string[]): Promise<void> {
+    await this.repository().cache.deleteRefs(commits.map(commitRef));
+  }
+
+  private async withBundle<T>(
+    commit: string,
+    exclude: readonly string[],
+    signal: AbortSignal | undefined,
+    use: (file: string, written: {bytes: number; prerequisites: string[]}) => Promise<T>,
+  ): Promise<T | undefined> {
+    const {cache} = this.repository();
+    const file = path.join(this.parts.folder.path, `${commit}.bundle`);
+    try {
+      const written = await writeBundle(cache, {commit, exclude, file, signal});
+      return written.kind === 'empty' ? undefined : await use(file, written);
     } finally {
       await rm(file, {force: true});
     }

@@ -38,6 +38,7 @@ import {
 } from './mergeInputs.ts';
 import {attemptRef, RepositoryCache} from './repositoryCache.ts';
 import {type RunCommand, SetupCache, type WorkspaceSetup} from './setupCache.ts';
+import {restoreWork, type UnfinishedWork} from './unfinishedWork.ts';
 import {WORKSPACE_LIMITS, Workspace, type WorkspaceLimits} from './workspace.ts';
 
 export interface WorkspacesOptions {
@@ -75,6 +76,8 @@ export interface PrepareRequest extends AttemptIdentity {
   /** Digest of the archive of included files. */
   readonly include?: string | undefined;
   readonly setup?: WorkspaceSetup | undefined;
+  /** What an earlier attempt had done, with what leads to it from the inputs. */
+  readonly unfinished?: (UnfinishedWork & {readonly bundles: readonly CommitBundle[]}) | undefined;
 }
 
 export type PrepareResult =
@@ -118,7 +121,7 @@ export class Workspaces {
 
   /**
    * Makes the worktree of an attempt; whatever an earlier preparation of the same attempt left is replaced. Errors: those of the artifact source,
-   * `git`, `diskFull`, `config` (an included file is tracked). After an error, a conflict or a failed setup nothing is left.
+   * `git`, `diskFull`, `config` (an included file is tracked), `incompatible` (unfinished work that began elsewhere). After an error, a conflict or a failed setup nothing is left.
    */
   async prepare(request: PrepareRequest, signal?: AbortSignal): Promise<PrepareResult> {
     const {attemptId} = request;
@@ -153,6 +156,10 @@ export class Workspaces {
         markedTree: merged.conflicts.length > 0 ? merged.tree : undefined,
         included,
       };
+      if (request.unfinished) {
+        await this.repositories.ensureCommits(request.repositoryId, request.unfinished.bundles, signal);
+        await restoreWork(cache, folder, git, request.unfinished, signal);
+      }
       await folder.save(fileOf(request, repository, git));
       return {
         kind: 'ready',

@@ -2,6 +2,7 @@
  * Copies of one coordinator's artifacts to the others. Whoever asks waits until a majority has the artifact on disk; the rest get it too, unasked.
  * What was missed meanwhile is repair.ts.
  */
+import {setMaxListeners} from 'node:events';
 import type {Logger} from '../../observability/logger.ts';
 import {type Clock, delay} from '../../runtime/clock.ts';
 import {deferred} from '../../runtime/deferred.ts';
@@ -32,7 +33,10 @@ export class Spread implements Disposable {
   private readonly pushes = new Map<string, Push>();
   private readonly stopping = new AbortController();
 
-  constructor(private readonly parts: SpreadParts) {}
+  constructor(private readonly parts: SpreadParts) {
+    // Each artifact on its way listens to it, however many there are.
+    setMaxListeners(0, this.stopping.signal);
+  }
 
   /** Whether there is anybody to send to, or to wait for. */
   get isNeeded(): boolean {

@@ -7,6 +7,7 @@ import type {SessionRecord} from '../../protocol/model/session.ts';
 import type {TaskRecord, TaskState} from '../../protocol/model/task.ts';
 import {RESULT_TASK_ID} from '../../protocol/model/task.ts';
 import type {Plan} from '../../protocol/plan/plan.ts';
+import {attemptThatCounts} from './attemptThatCounts.ts';
 
 export interface TaskReport {
   readonly record: TaskRecord;
@@ -15,6 +16,7 @@ export interface TaskReport {
   readonly waitsFor: readonly string[];
   /** By number. */
   readonly attempts: readonly AttemptRecord[];
+  /** The one that stands for the task. */
   readonly latest: AttemptRecord | undefined;
 }
 
@@ -70,8 +72,14 @@ function taskReports(
   const order = new Map(plan?.tasks.map((task, index) => [task.id, index]));
   const specifications = new Map(plan?.tasks.map(task => [task.id, task]));
   const succeeded = new Set(records.filter(({state}) => state === 'succeeded').map(({id}) => id));
+  const byId = new Map(records.map(record => [record.id, record]));
+  const parents = new Map(records.map(({id, parentTaskId = ''}) => [id, byId.get(parentTaskId)]));
   const rank = (record: TaskRecord): number => {
     if (record.id === RESULT_TASK_ID) return Number.POSITIVE_INFINITY;
+    const parent = order.has(record.id) ? undefined : parents.get(record.id);
+    // A part that came while it ran stands before what it is a part of.
+    if (parent) return rank(parent) - PART_STEP;
+    if (record.about) return (order.get(record.about.taskId) ?? order.size) + 0.25;
     if (record.mergeFor === undefined) return order.get(record.id) ?? order.size;
     return record.mergeFor === RESULT_TASK_ID ? order.size + 0.5 : (order.get(record.mergeFor) ?? 0) - 0.5;
   };
@@ -85,12 +93,17 @@ function taskReports(
         title: specifications.get(record.id)?.title ?? addedTitle(record),
         waitsFor: dependsOn.filter(id => !succeeded.has(id)),
         attempts: ofTask,
-        latest: ofTask.at(-1),
+        latest: attemptThatCounts(record, ofTask),
       };
     });
 }
 
-function addedTitle({id, mergeFor}: TaskRecord): string | undefined {
+/** Deeper than tasks are divided. */
+const PART_STEP = 1 / 1024;
+
+function addedTitle({id, mergeFor, parentTaskId, about, origin}: TaskRecord): string | undefined {
+  if (parentTaskId !== undefined) return `part of ${parentTaskId}`;
+  if (about !== undefined) return `${origin === 'undo' ? 'undoing' : 'review'} of ${about.taskId}`;
   if (mergeFor !== undefined) return `merge of the inputs of ${mergeFor}`;
   return id === RESULT_TASK_ID ? 'merge of the results' : undefined;
 }

@@ -21,6 +21,8 @@ export interface Pin {
   /** Same for every clone: the id of the first commit of all. */
   readonly repositoryId: string;
   readonly commit: string;
+  /** The files of `commit`, by git's name for them. */
+  readonly tree: string;
   /** Whether `commit` was made of uncommitted work, so that only its bundle has it. */
   readonly uncommitted: boolean;
   /** Files with uncommitted work, whether it was taken along or not. */
@@ -79,6 +81,7 @@ export async function pinRepository(
     const pin: Pin = {
       repositoryId: await rootOf(repository, start, signal),
       commit: made.commit,
+      tree: await scratch.repository.text(['rev-parse', '--verify', `${made.commit}^{tree}`], {signal}),
       uncommitted: made.commit !== start,
       dirty: repository.bare ? [] : await dirtyFiles(repository, signal),
       skipped: made.skipped,

@@ -4,10 +4,8 @@ import {ArtifactClient} from '../../artifacts/artifactClient.ts';
 import {connectClient, type McpxClient} from '../../client/mcpxClient.ts';
 import {nodeSocket} from '../../client/nodeSocket.ts';
 import type {Logger} from '../../observability/logger.ts';
-import type {Row, ViewSelector} from '../../protocol/commands/watch.ts';
 import {DEFAULT_TENANT} from '../../protocol/ids.ts';
 import {type Clock, systemClock} from '../../runtime/clock.ts';
-import {deferred} from '../../runtime/deferred.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import {systemRandom} from '../../runtime/random.ts';
 import {fetchAuthority} from '../../security/authorityPin.ts';
@@ -17,8 +15,9 @@ import {openContexts} from './contexts.ts';
 import {type Directories, userDirectories} from './directories.ts';
 import {findLocalCoordinator} from './localCoordinator.ts';
 
+export {snapshotRows} from '../../client/snapshotRows.ts';
+
 export const CONNECT_TIMEOUT_MS = 15_000;
-const SNAPSHOT_TIMEOUT_MS = 30_000;
 
 /** Where a coordinator is, and what opens its door. */
 export interface Target {
@@ -158,29 +157,10 @@ export function artifactClient(
     const url = client?.connection.url ?? target.url;
     return {baseUrl: new URL(url.replace(/^ws/, 'http')).origin, tenant: DEFAULT_TENANT, token, ca};
   };
-  return new ArtifactClient(endpoint, {clock, logger, random: systemRandom});
-}
-
-/** The rows of a view as they are now. */
-export async function snapshotRows(
-  client: McpxClient,
-  selector: ViewSelector,
-  clock: Clock = systemClock,
-): Promise<Row[]> {
-  const arrived = deferred<Row[]>();
-  const watch = client.watch(selector, update => {
-    if (update.kind === 'failed') arrived.reject(update.error);
-    else arrived.resolve([...watch.rows.values()]);
-  });
-  const timer = clock.schedule(SNAPSHOT_TIMEOUT_MS, () =>
-    arrived.reject(new CoordinatorError('timeout', 'the coordinator did not send the view in time')),
-  );
-  try {
-    return await arrived.promise;
-  } finally {
-    timer.dispose();
-    watch.dispose();
-  }
+  const artifacts = new ArtifactClient(endpoint, {clock, logger, random: systemRandom});
+  // The client's own end takes the listener along.
+  client?.onState(state => state.kind === 'connected' && artifacts.follow());
+  return artifacts;
 }
 
 /** Runs `work` with a connected client. */

@@ -2,6 +2,7 @@
 import type {McpxClient} from '../../client/mcpxClient.ts';
 import {silentLogger} from '../../observability/logger.ts';
 import type {MemoryPolicy, MemoryResolve} from '../../protocol/commands/memory.ts';
+import {isProtocolError, type ProtocolError} from '../../protocol/errors.ts';
 import type {ConflictRule} from '../../protocol/model/conflictStrategy.ts';
 import type {ConflictSide, MemoryConflictRecord} from '../../protocol/model/memory.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
@@ -9,7 +10,7 @@ import {answer} from '../answer.ts';
 import {type CommandIo, EXIT} from '../io.ts';
 import {snapshotRows, withClient} from '../local/connect.ts';
 import {requireSession} from '../sessions/sessionRows.ts';
-import {jsonOrText, type MemoryOptions, preview, timeOf} from './memoryOptions.ts';
+import {jsonOrText, type MemoryOptions, preview, timeOf, whole} from './memoryOptions.ts';
 
 export function showConflicts(options: MemoryOptions, io: CommandIo): Promise<number> {
   return withClient(options, io, silentLogger, async client => {
@@ -28,11 +29,13 @@ export interface ResolveOptions extends MemoryOptions {
   readonly mine?: boolean;
   readonly theirs?: boolean;
   readonly value?: string;
+  readonly ifVersion?: string;
 }
 
 /** A beginning of the id is enough where there is only one. */
 export function resolveConflict(id: string, options: ResolveOptions, io: CommandIo): Promise<number> {
   const choice = choiceOf(options);
+  const named = whole(options.ifVersion, 'version');
   return withClient(options, io, silentLogger, async client => {
     const found = (await listConflicts(client)).filter(conflict => conflict.id.startsWith(id));
     const [conflict] = found;
@@ -43,7 +46,13 @@ export function resolveConflict(id: string, options: ResolveOptions, io: Command
         {hint: 'mcpx memory conflicts lists them. Somebody may have resolved it.'},
       );
     const {sessionId, key} = conflict;
-    const result = await client.request('mcpx.memory.resolve', {sessionId, conflictId: conflict.id, choice});
+    // Whoever keeps what is there keeps it whatever it is.
+    const ifVersion = named ?? (choice.kind === 'theirs' ? undefined : conflict.theirs.version);
+    const result = await client
+      .request('mcpx.memory.resolve', {sessionId, conflictId: conflict.id, choice, ifVersion})
+      .catch((error: unknown) => {
+        throw isProtocolError(error, 'conflict') ? writtenSince(error, sessionId, key) : error;
+      });
     const text = `${sessionId}/${key} has ${result.version === 0 ? 'no value' : `version ${result.version}`}\n`;
     answer(io, options, {session: sessionId, key, conflict: conflict.id, ...result}, text);
     return EXIT.ok;
@@ -58,6 +67,17 @@ export function changePolicy(change: MemoryPolicy, options: MemoryOptions, io: C
     answer(io, options, {rules}, text === '' ? none : text);
     return EXIT.ok;
   });
+}
+
+function writtenSince(cause: ProtocolError, sessionId: string, key: string): CoordinatorError {
+  return new CoordinatorError(
+    'conflict',
+    `${cause.message}, not the one of the conflict: nothing was changed`,
+    {
+      hint: `mcpx memory get ${key} --session ${sessionId} shows what it is now; --if-version N decides over that version.`,
+      cause,
+    },
+  );
 }
 
 /** Oldest first. */

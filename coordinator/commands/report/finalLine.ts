@@ -1,6 +1,7 @@
 /** The end of a session for programs: the last line of `mcpx run --json`. Its keys are a promise. Pure. */
 
 import {makespanMs, type SessionReport} from '../../client/report/sessionReport.ts';
+import type {Continued} from '../../protocol/model/checkpoint.ts';
 import {RESULT_TASK_ID} from '../../protocol/model/task.ts';
 
 export interface FinalReport {
@@ -11,6 +12,8 @@ export interface FinalReport {
   readonly tasks: readonly {
     readonly id: string;
     readonly status: string;
+    /** Whose result it has that was done earlier; absent when it was done in this session. */
+    readonly cached?: {readonly attempt: string; readonly madeAt: string | null};
     readonly attempts: readonly {
       readonly agent: string;
       /** succeeded, failed, cancelled, lost or stale; null while it has none. */
@@ -18,6 +21,8 @@ export interface FinalReport {
       /** ISO 8601, or null for what never happened. */
       readonly startedAt: string | null;
       readonly endedAt: string | null;
+      /** Where it went on from; absent when it began anew. */
+      readonly continued?: Continued;
     }[];
   }[];
   readonly result: {readonly branch: string; readonly commit: string} | null;
@@ -34,9 +39,13 @@ function finalReport(report: SessionReport, wallNow: number): FinalReport {
       .map(({record, attempts}) => ({
         id: record.id,
         status: record.state,
+        ...(record.cached
+          ? {cached: {attempt: record.cached.attemptId, madeAt: isoTime(record.cached.madeAt)}}
+          : {}),
         attempts: attempts.map(attempt => ({
           agent: attempt.agentId,
           outcome: attempt.outcome ?? null,
+          ...(attempt.continued ? {continued: attempt.continued} : {}),
           startedAt: isoTime(attempt.startedAt),
           endedAt: isoTime(attempt.endedAt),
         })),

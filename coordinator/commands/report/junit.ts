@@ -1,6 +1,8 @@
 /** The end of a session for test reporters: JUnit XML, one case a task. Pure. */
 
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
+import {cachedText} from '../../client/report/cachedText.ts';
+import {gateVerdict} from '../../client/report/gateQuestion.ts';
 import {
   makespanMs,
   type SessionReport,
@@ -74,8 +76,7 @@ function verdictOf({record}: TaskReport): Verdict {
   if (record.state !== 'failed') return {kind: 'skipped', message: record.state};
   const {failure} = record;
   const gates = failedGates(record).map(gate => {
-    const verdict = gate.error ?? `exit ${gate.exitCode ?? 'unknown'}`;
-    return `gate ${gate.gate}: ${verdict}\n${gate.output}`;
+    return `gate ${gate.gate}: ${gateVerdict(gate)}\n${gate.output}`;
   });
   const conflict = failure?.conflict ? [`conflicting paths:\n${failure.conflict.paths.join('\n')}`] : [];
   return {
@@ -99,6 +100,7 @@ function testcase(suite: string, task: TaskReport, verdict: Verdict): string[] {
     attempt =>
       `attempt ${attempt.number} on ${attempt.agentId}: ${outcomeText(attempt)}${attempt.failure ? ` (${failureText(attempt.failure)})` : ''}`,
   );
+  if (task.record.cached) attempts.push(cachedText(task.record.cached));
   if (attempts.length > 0) inside.push(`      <system-out>${escapeXml(attempts.join('\n'))}</system-out>`);
   return [open, ...inside, '    </testcase>'];
 }

@@ -1,6 +1,7 @@
 /** One frame of the live view of a session on a terminal: a header, a line for each task that matters now, and what waits for people. Pure. */
 
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
+import {speculationText} from '../../client/report/explainBackup.ts';
 import {
   elapsedMs,
   isActive,
@@ -34,7 +35,7 @@ export function liveFrame(report: SessionReport, options: FrameOptions): string[
 }
 
 function header({session}: SessionReport, {columns, colors}: FrameOptions): string {
-  const state = session.state === 'ending' ? `ending as ${session.endingAs ?? 'cancelled'}` : session.state;
+  const state = session.state === 'ending' ? endingText(session) : session.state;
   const name = cut(printable(session.name), Math.max(8, columns - session.id.length - state.length - 4));
   return `${colors.bold(name)}  ${colors.dim(session.id)}  ${state}`;
 }
@@ -53,6 +54,7 @@ function progressLine(report: SessionReport, {wallNow, columns, colors}: FrameOp
     ...(failed > 0 ? [`${failed} failed`] : []),
     formatDuration(makespanMs(report, wallNow)),
     cost,
+    ...(session.speculation ? [speculationText(session)] : []),
   ];
   const bar = `${'█'.repeat(filled)}${'░'.repeat(width - filled)}`;
   return `${colors.green(bar)} ${cut(facts.join(' · '), columns - width - 1)}`;
@@ -93,8 +95,12 @@ function alignedFacts(tasks: readonly TaskReport[], wallNow: number): string[] {
     const {record, latest} = task;
     const elapsed = elapsedMs(task, wallNow);
     return [
-      record.attempts > 1 ? `try ${record.attempts}` : '',
-      latest ? cut(latest.agentId, 16) : '',
+      record.backupAttempt === undefined
+        ? record.attempts > 1
+          ? `try ${record.attempts}`
+          : ''
+        : 'backed up',
+      record.cached ? 'cached' : latest ? cut(latest.agentId, 16) : '',
       elapsed === undefined ? '' : formatDuration(elapsed),
       record.usage.costUsd > 0 ? formatDollars(record.usage.costUsd) : '',
     ];
@@ -132,4 +138,8 @@ function approvalLines({approvals}: SessionReport, {columns, colors}: FrameOptio
   const more = approvals.length - MAX_APPROVALS;
   if (more > 0) lines.push(colors.yellow(`? ${more} more wait for you: mcpx approvals list`));
   return lines;
+}
+
+function endingText({endMode, endingAs}: SessionReport['session']): string {
+  return endMode === 'rollback' ? 'rolling back' : `ending as ${endingAs ?? 'cancelled'}`;
 }

@@ -1,6 +1,8 @@
 /** What changed between two reports of a session, one line each. */
 
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
+import {cachedText} from '../../client/report/cachedText.ts';
+import {continuedText} from '../../client/report/continuedText.ts';
 import {
   elapsedMs,
   makespanMs,
@@ -77,17 +79,27 @@ function taskChange(
     case 'verifying': {
       if (!latest) return undefined;
       const silent = latest.unreachableSince === undefined ? '' : ', which does not answer';
-      const number = record.attempts > 1 ? ` (attempt ${record.attempts})` : '';
-      return same(`${record.state} on ${latest.agentId}${silent}${number}`);
+      const number = latest.number > 1 ? ` (attempt ${latest.number})` : '';
+      const backup = backupOf(task);
+      const beside = backup ? `, and a backup on ${backup.agentId}` : '';
+      const {continued} = latest;
+      const from = continued ? `, ${continuedText(continued)}` : '';
+      return same(`${record.state} on ${latest.agentId}${silent}${number}${from}${beside}`);
     }
     case 'failed':
       return same(`failed${record.failure ? `: ${failureText(record.failure)}` : ''}`);
     default: {
+      if (record.cached) return same(`${record.state} ${cachedText(record.cached)}`);
       const elapsed = elapsedMs(task, wallNow);
       const after = elapsed === undefined ? '' : ` in ${formatDuration(elapsed)}`;
       return {key: `${record.attempts} ${record.state}`, line: `${record.state}${after}`};
     }
   }
+}
+
+/** The attempt that runs beside the one that stands for the task. */
+function backupOf({record, attempts}: TaskReport): TaskReport['latest'] {
+  return attempts.find(({id}) => id === record.backupAttempt);
 }
 
 function why({record, latest}: TaskReport): string {

@@ -1,6 +1,9 @@
 /** The end of a session for people: what became of every task, what was refused, and where the result is. Pure. */
 
 import {REHEARSAL_NOTICE} from '../../agent/rehearsal/script.ts';
+import {continuedText} from '../../client/report/continuedText.ts';
+import {speculationText} from '../../client/report/explainBackup.ts';
+import {gateVerdict} from '../../client/report/gateQuestion.ts';
 import {
   makespanMs,
   type SessionReport,
@@ -30,6 +33,7 @@ export function summary(report: SessionReport, options: SummaryOptions): string 
     ...report.tasks
       .filter(task => task.record.state === 'failed')
       .flatMap(task => failureLines(task, options)),
+    ...continuedLines(report),
     ...personLines(report, options),
     ...refusalLines(report, options),
     verdict(report, options),
@@ -64,7 +68,7 @@ function table({tasks}: SessionReport, {columns, colors}: SummaryOptions): strin
 function cells(task: TaskReport): string[] {
   const {record, attempts} = task;
   const duration = taskDurationMs(task);
-  const agents = [...new Set(attempts.map(attempt => attempt.agentId))].join(', ');
+  const agents = record.cached ? 'cached' : [...new Set(attempts.map(attempt => attempt.agentId))].join(', ');
   return [
     record.id,
     record.state,
@@ -80,9 +84,7 @@ function failureLines({record, attempts}: TaskReport, {colors}: SummaryOptions):
     `${colors.red(`${record.id} failed`)}: ${record.failure ? failureText(record.failure) : 'no reason was recorded'}`,
   ];
   for (const gate of failedGates(record)) {
-    const verdictText =
-      gate.error === undefined ? `exit ${gate.exitCode ?? 'unknown'}` : printable(gate.error);
-    lines.push(`  gate ${printable(gate.gate)}: ${verdictText}`, ...evidence(gate.output));
+    lines.push(`  gate ${printable(gate.gate)}: ${printable(gateVerdict(gate))}`, ...evidence(gate.output));
   }
   const conflict = record.failure?.conflict;
   if (conflict) {
@@ -93,6 +95,16 @@ function failureLines({record, attempts}: TaskReport, {colors}: SummaryOptions):
   }
   if (attempts.length > 0) lines.push(`  more: mcpx sessions show ${record.sessionId}`);
   return [...lines, ''];
+}
+
+/** Attempts that did not begin anew. */
+function continuedLines({tasks}: SessionReport): string[] {
+  const lines = tasks.flatMap(({record: {id}, attempts}) =>
+    attempts.flatMap(({number, continued}) =>
+      continued ? [`${id}: attempt ${number} ${continuedText(continued)}`] : [],
+    ),
+  );
+  return lines.length === 0 ? [] : [...lines, ''];
 }
 
 /** What people added to tasks and let pass. */
@@ -137,7 +149,8 @@ function verdict(report: SessionReport, {wallNow, colors}: SummaryOptions): stri
   const paint =
     session.state === 'succeeded' ? colors.green : session.state === 'failed' ? colors.red : colors.yellow;
   const cost = `${formatDollars(session.spentUsd)}${session.rehearsal ? ' pretended' : ''}`;
-  const facts = `${counts.succeeded} of ${counts.total} tasks, ${formatDuration(makespanMs(report, wallNow))}, ${cost}`;
+  const speculation = session.speculation ? ` (${speculationText(session)})` : '';
+  const facts = `${counts.succeeded} of ${counts.total} tasks, ${formatDuration(makespanMs(report, wallNow))}, ${cost}${speculation}`;
   const failure = session.failure === undefined ? '' : `\n${headline(session.failure)}`;
   const paused =
     session.state === 'paused' && session.pauseReason === 'budget'

@@ -30,6 +30,7 @@ export function stateIcon(state: TaskState, colors: Colors): string {
 /** Why a task is not running, or how it failed; empty for others. */
 export function reason({record, waitsFor}: TaskReport): string {
   if (record.state === 'failed' && record.failure) return failureText(record.failure);
+  if (record.rolledBack?.trouble !== undefined) return headline(record.rolledBack.trouble);
   if (record.waitingFor) return `waits: ${headline(record.waitingFor.message)}`;
   if (record.state === 'pending' && waitsFor.length > 0) return `after ${waitsFor.join(', ')}`;
   if (record.state === 'ready') return 'waits for an agent';

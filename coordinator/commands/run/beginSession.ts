@@ -3,6 +3,7 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {LocalRepository} from '../../client/repository/localRepository.ts';
 import {isRemoteUrl} from '../../client/repository/remoteUrl.ts';
+import {startSession} from '../../client/startSession.ts';
 import type {SessionRecord} from '../../protocol/model/session.ts';
 import type {Plan} from '../../protocol/plan/plan.ts';
 import {systemClock} from '../../runtime/clock.ts';
@@ -12,13 +13,8 @@ import type {RunRequest} from './runFolders.ts';
 import type {RunBeginning} from './runSession.ts';
 import {sendWorkspace} from './sendWorkspace.ts';
 
-/** A longer plan does not fit into a message and travels as an artifact. */
-const MAX_INLINE_PLAN = 1024 * 1024;
-/** A plan of 100,000 tasks takes a while to be stored. */
-const START_TIMEOUT_MS = 120_000;
-
 export async function beginSession(
-  {session, folder, uncommitted, keep, rehearse}: RunRequest,
+  {session, folder, uncommitted, keep, noCache, rehearse}: RunRequest,
   plan: Plan,
   beginning: RunBeginning,
   io: CommandIo,
@@ -32,16 +28,11 @@ export async function beginSession(
     clock: systemClock,
     io,
   });
-  const text = JSON.stringify(plan);
-  const inline = text.length <= MAX_INLINE_PLAN;
-  const sent = inline
-    ? plan
-    : {artifact: (await beginning.artifacts.upload(Buffer.from(text), beginning.signal)).sha256};
-  await client.request(
-    'mcpx.orchestrate.session.start',
-    {sessionId: session, plan: sent, workspace: workspace?.source, keep, rehearsal: rehearse},
-    {retry: true, timeoutMs: START_TIMEOUT_MS},
-  );
+  const request = {
+    ...{sessionId: session, plan, workspace: workspace?.source},
+    ...{keep, noCache, rehearsal: rehearse},
+  };
+  await startSession(client, beginning.artifacts, request, beginning.signal);
   return workspace?.repository;
 }
 

@@ -53,7 +53,7 @@ function planOfOneTask(prompt: string): object {
 }
 
 /** For programs: the problems of a plan that is none. */
-export function planError({read, name}: PlanSource): object {
+export function planError({read, name}: Pick<PlanSource, 'read' | 'name'>): object {
   const diagnostics = read.kind === 'invalid' ? read.diagnostics : [];
   const message =
     read.kind === 'unreadable' ? `${name}: ${read.message}` : `${name} is not a plan that can be run`;

@@ -27,6 +27,7 @@ export const RunRequest = z.object({
   caPin: z.string().optional(),
   rehearse: z.boolean(),
   keep: z.boolean(),
+  noCache: z.boolean().optional(),
   uncommitted: z.boolean(),
   verbose: z.boolean(),
   junit: z.string().optional(),

@@ -9,6 +9,8 @@ export interface RunOptions {
   readonly json: boolean;
   readonly junit?: string;
   readonly keep: boolean;
+  /** False: every task is done. */
+  readonly cache: boolean;
   readonly rehearse: boolean;
   readonly isolated: boolean;
   readonly here: boolean;

@@ -38,6 +38,16 @@ export function cancelSession(id: string, options: Options, io: CommandIo): Prom
   });
 }
 
+export function closeSession(id: string, options: Options, io: CommandIo): Promise<number> {
+  return withClient(options, io, silentLogger, async client => {
+    const {id: sessionId} = await requireSession(client, id);
+    const {session} = await client.request('mcpx.session.control', {sessionId, action: {kind: 'close'}});
+    const text = `${sessionId}: it takes no more tasks, and ends with those that it has\n`;
+    answer(io, options, {session: sessionId, state: session.state}, text);
+    return EXIT.ok;
+  });
+}
+
 export function releaseSession(id: string, options: Options, io: CommandIo): Promise<number> {
   return withClient(options, io, silentLogger, async client => {
     const {id: sessionId} = await requireSession(client, id);

@@ -8,6 +8,7 @@ import {AttemptRecord, RefusalRecord} from '../../protocol/model/attempt.ts';
 import {ApprovalRecord, MemoryRecord, RefRecord} from '../../protocol/model/facts.ts';
 import {MemoryConflictRecord} from '../../protocol/model/memory.ts';
 import {parseRecord} from '../../protocol/model/record.ts';
+import {ServerRecord} from '../../protocol/model/server.ts';
 import {SessionRecord} from '../../protocol/model/session.ts';
 import {TaskRecord} from '../../protocol/model/task.ts';
 
@@ -32,6 +33,7 @@ const SCHEMAS: Readonly<Record<RowKind, z.ZodType>> = {
   approval: ApprovalRecord,
   memory: MemoryRecord,
   conflict: MemoryConflictRecord,
+  server: ServerRecord,
 };
 
 export class RowChange {
@@ -74,6 +76,7 @@ function encodeRow(kind: RowKind, id: string, source: RowSource, logger: Logger)
     logger.error('a record cannot be shown', {key, error});
     return undefined;
   }
+  if (kind === 'server') return JSON.stringify({kind, id, version} satisfies Row);
   const start = `{"kind":"${kind}","id":${JSON.stringify(id)},"${kind}":${value}`;
   if (kind === 'agent') return `${start},"online":${online === true}}`;
   if (kind === 'memory') return `${start},"key":${JSON.stringify(id)},"version":${version}}`;
@@ -99,7 +102,8 @@ export interface ViewKey {
     | 'refusals'
     | 'approvals'
     | 'memory'
-    | 'memoryConflicts';
+    | 'memoryConflicts'
+    | 'servers';
   readonly sessionId: string;
   /** What follows the session, or the family where there is none. */
   readonly rest: string;
@@ -116,8 +120,9 @@ const FAMILIES: ReadonlySet<string> = new Set([
   'approvals',
   'memory',
   'memoryConflicts',
+  'servers',
 ]);
-const WITHOUT_SESSION: ReadonlySet<string> = new Set(['agents', 'agentLive', 'sessions']);
+const WITHOUT_SESSION: ReadonlySet<string> = new Set(['agents', 'agentLive', 'sessions', 'servers']);
 
 export function parseViewKey(key: string): ViewKey | undefined {
   const tenantEnd = key.indexOf('/', 2);
@@ -146,7 +151,7 @@ export function sessionRow({
   family,
   sessionId,
   rest,
-}: ViewKey): {readonly kind: Exclude<RowKind, 'agent'>; readonly id: string} | undefined {
+}: ViewKey): {readonly kind: Exclude<RowKind, 'agent' | 'server'>; readonly id: string} | undefined {
   switch (family) {
     case 'sessions':
       return {kind: 'session', id: rest};
@@ -197,6 +202,8 @@ export function plainChange(
       const channels = [`${tenant}/conflicts`, `${tenant}/memory/${sessionId}`];
       return new RowChange('conflict', `${sessionId}/${rest}`, channels, source);
     }
+    case 'servers':
+      return new RowChange('server', rest, [`${tenant}/servers`], source);
     default:
       return undefined;
   }

@@ -78,6 +78,8 @@ function prefixes(keys: TenantKeys, selector: ViewSelector): string[] {
       return [keys.memory(selector.sessionId), keys.memoryConflicts(selector.sessionId)];
     case 'conflicts':
       return [keys.allMemoryConflicts];
+    case 'servers':
+      return [keys.servers];
   }
 }
 

@@ -79,9 +79,20 @@ export function resetText(reason: string): string {
   return JSON.stringify({kind: 'reset', reason});
 }
 
-/** The whole frame: a JSON-RPC notification. `watchId` is an identifier that needs no escape. */
-export function eventFrame(watchId: string, seq: number, event: string): string {
-  return `{"jsonrpc":"2.0","method":"mcpx.watch.event","params":{"watchId":"${watchId}","seq":${seq},"event":${event}}}`;
+/** Which event of which watch. */
+export interface EventPlace {
+  readonly watchId: string;
+  readonly seq: number;
+}
+
+/** The whole frame: a JSON-RPC notification. A `watchId` is an identifier that needs no escape. */
+export function eventFrame(
+  {watchId, seq}: EventPlace,
+  event: string,
+  also: readonly EventPlace[] = [],
+): string {
+  const others = also.length === 0 ? '' : `"also":${JSON.stringify(also)},`;
+  return `{"jsonrpc":"2.0","method":"mcpx.watch.event","params":{"watchId":"${watchId}","seq":${seq},${others}"event":${event}}}`;
 }
 
 function rowsText(cursor: Cursor, rows: readonly string[], complete: boolean): string {

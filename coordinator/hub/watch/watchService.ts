@@ -11,14 +11,15 @@ import {ProtocolError} from '../../protocol/errors.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import type {Disposable} from '../../runtime/disposable.ts';
 import type {Store} from '../../store/store.ts';
-import type {Caller} from '../caller.ts';
+import type {Caller, Outbox} from '../caller.ts';
 import type {Hub} from '../hub.ts';
+import {TokenBucket} from '../tokenBucket.ts';
 import {ChangeFeed} from './changeFeed.ts';
 import type {RingEntry} from './changeRing.ts';
 import {channelOf} from './rowChange.ts';
 import {type ViewSnapshot, viewSnapshot} from './viewSnapshot.ts';
 import {Watcher} from './watcher.ts';
-import {changeEvents, type EncodedEvent, snapshotTexts} from './watchFrames.ts';
+import {changeEvents, type EncodedEvent, eventFrame, snapshotTexts} from './watchFrames.ts';
 import {type WatchSettings, watchSettings} from './watchSettings.ts';
 
 export interface WatchServiceOptions {
@@ -41,7 +42,7 @@ export class WatchService implements Disposable {
   private readonly perConnection = new Map<string, number>();
   private readonly dirty = new Set<string>();
   private flushing: Disposable | undefined;
-  private flushedAt = Number.NEGATIVE_INFINITY;
+  private readonly pace: TokenBucket | undefined;
   private nextBookmark = 0;
 
   constructor(
@@ -49,6 +50,8 @@ export class WatchService implements Disposable {
     private readonly options: WatchServiceOptions,
   ) {
     this.settings = watchSettings(options.settings);
+    const {flushMs, flushBurst: burst} = this.settings;
+    if (flushMs > 0) this.pace = new TokenBucket(options.clock, {perSecond: 1000 / flushMs, burst});
     this.feed = new ChangeFeed(store, options, this.settings, {
       onEntry: entry => this.onEntry(entry),
       onReset: reason => this.resetAll(reason),
@@ -192,15 +195,13 @@ export class WatchService implements Disposable {
 
   private scheduleFlush(): void {
     if (this.flushing) return;
-    const {clock} = this.options;
     // After a quiet time at once; what goes on changing is gathered.
-    const waitMs = Math.max(0, this.flushedAt + this.settings.flushMs - clock.now());
-    this.flushing = clock.schedule(waitMs, () => this.flush());
+    this.flushing = this.options.clock.schedule(this.pace?.waitMs ?? 0, () => this.flush());
   }
 
   private flush(): void {
     this.flushing = undefined;
-    this.flushedAt = this.options.clock.now();
+    this.pace?.takeAnyway(1);
     for (const name of this.dirty) {
       const channel = this.channels.get(name);
       if (channel) this.flushChannel(name, channel);
@@ -215,6 +216,7 @@ export class WatchService implements Disposable {
     const {incarnation} = this.store.status();
     const {revision} = this.feed;
     const encoded = new Map<number, EncodedEvent[]>();
+    const shared = new Map<Outbox, Map<EncodedEvent[], Watcher[]>>();
     for (const watcher of [...channel.watchers]) {
       // Watchers that joined since the last flush have been told a part already.
       const skip = entries.findIndex(entry => entry.revision > watcher.position);
@@ -224,10 +226,28 @@ export class WatchService implements Disposable {
         events = [...changeEvents(entries.slice(skip), name, revision, incarnation, this.options.logger)];
         encoded.set(skip, events);
       }
-      if (watcher.tell(events)) continue;
-      this.leave(watcher);
-      void this.catchUp(watcher);
+      if (watcher.outbox.sharesEvents) addTo(shared, watcher, events);
+      else if (!watcher.tell(events)) this.fallBehind(watcher);
     }
+    for (const [outbox, groups] of shared)
+      for (const [events, watchers] of groups) this.tellTogether(outbox, events, watchers);
+  }
+
+  /** One frame for all watches of a connection that see the same. */
+  private tellTogether(outbox: Outbox, events: readonly EncodedEvent[], watchers: readonly Watcher[]): void {
+    for (const {revision, text} of events) {
+      if (watchers[0]?.isBackedUp) {
+        for (const watcher of watchers) if (!watcher.isEnded) this.fallBehind(watcher);
+        return;
+      }
+      const [first, ...also] = watchers.flatMap(watcher => watcher.placeOf(revision) ?? []);
+      if (first) outbox.send(eventFrame(first, text, also));
+    }
+  }
+
+  private fallBehind(watcher: Watcher): void {
+    this.leave(watcher);
+    void this.catchUp(watcher);
   }
 
   /** Carries the cursors of quiet views forward, so that they can be resumed from. */
@@ -244,6 +264,18 @@ export class WatchService implements Disposable {
     this.dirty.clear();
     for (const watcher of [...this.watchers.values()]) watcher.reset(reason);
   }
+}
+
+function addTo(
+  shared: Map<Outbox, Map<EncodedEvent[], Watcher[]>>,
+  watcher: Watcher,
+  events: EncodedEvent[],
+): void {
+  const groups = shared.get(watcher.outbox) ?? new Map<EncodedEvent[], Watcher[]>();
+  shared.set(watcher.outbox, groups);
+  const watchers = groups.get(events);
+  if (watchers) watchers.push(watcher);
+  else groups.set(events, [watcher]);
 }
 
 function watcherKey(connectionId: string, watchId: string): string {

@@ -11,7 +11,10 @@ export const WatchSettings = z.object({
     .number()
     .nonnegative()
     .default(10)
-    .describe('least time between two events of a view; what changes meanwhile is gathered into one'),
+    .describe(
+      'time between two events of a view that goes on changing; what changes meanwhile is gathered into one',
+    ),
+  flushBurst: count(16, 'events of a view that may come without that time between them, after a quiet while'),
   maxWatches: count(256, 'watches of one connection'),
   maxBacklogBytes: count(1024 ** 2, 'unread output of a client before its watches are reset'),
   restartMs: z.number().positive().default(1000).describe('pause before a broken feed starts anew'),

@@ -2,7 +2,7 @@
 import type {ViewSelector} from '../../protocol/commands/watch.ts';
 import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
 import type {Outbox} from '../caller.ts';
-import {bookmarkText, type EncodedEvent, eventFrame, resetText} from './watchFrames.ts';
+import {bookmarkText, type EncodedEvent, type EventPlace, eventFrame, resetText} from './watchFrames.ts';
 
 export class Watcher implements Disposable {
   /** Everything up to this revision has been told. */
@@ -17,7 +17,7 @@ export class Watcher implements Disposable {
     readonly watchId: string,
     readonly channel: string,
     readonly selector: ViewSelector,
-    private readonly outbox: Outbox,
+    readonly outbox: Outbox,
     private readonly maxBacklog: number,
     position: number,
   ) {
@@ -41,6 +41,14 @@ export class Watcher implements Disposable {
       this.position = revision;
     }
     return true;
+  }
+
+  /** Its place of an event at `revision` that its connection is told; undefined when it is behind that already. */
+  placeOf(revision: number): EventPlace | undefined {
+    if (this.isEnded || revision <= this.position) return undefined;
+    this.position = revision;
+    this.seq += 1;
+    return {watchId: this.watchId, seq: this.seq};
   }
 
   bookmark(cursor: {store: string; revision: number}): void {
@@ -75,6 +83,6 @@ export class Watcher implements Disposable {
   private send(text: string): void {
     if (this.isEnded) return;
     this.seq += 1;
-    this.outbox.send(eventFrame(this.watchId, this.seq, text));
+    this.outbox.send(eventFrame({watchId: this.watchId, seq: this.seq}, text));
   }
 }

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import {AgentId, AttemptId, Fence, Identifier, WallTime} from '../ids.ts';
 import {AgentLoad, ClaudeCodeInstance} from '../instance.ts';
 import {KeptWorktrees} from '../model/agent.ts';
+import {ClassHistory} from '../model/agentHistory.ts';
 import {Usage} from '../usage.ts';
 
 /** An attempt that the agent still has: running, or finished and not yet acknowledged. */
@@ -37,6 +38,27 @@ export const AgentGoodbye = z.object({
 export const AgentDrain = z.object({agentId: AgentId, drain: z.boolean()});
 /** Client -> hub: forgets an agent that is gone, or sends a live one away after its attempts. */
 export const AgentRemove = z.object({agentId: AgentId});
+
+/** Client -> hub: ends its quarantine or probation. */
+export const AgentRelease = z.object({agentId: AgentId});
+/** Client -> hub: what became of its attempts, by class of task. */
+export const AgentHistoryRead = z.object({agentIds: z.array(AgentId).max(1000).optional()});
+export const AgentHistories = z.object({
+  agents: z.array(z.object({agentId: AgentId, classes: z.array(ClassHistory)})),
+});
+/** Client -> hub: opens the connection to an agent that listens, from now on and after every cut, until the agent is removed. */
+export const AgentDial = z.object({
+  agentId: AgentId,
+  url: z
+    .string()
+    .regex(/^wss?:\/\/[^/]+\/?$/, 'ws://host:port or wss://host:port')
+    .max(512),
+  /** What the agent wants to see. */
+  token: z.string().min(1).max(1024),
+  /** PEM of the only authority that is trusted; default: the system's. */
+  ca: z.string().max(16_384).optional(),
+});
+export type AgentDial = z.infer<typeof AgentDial>;
 
 export const HealthCheck = z.object({
   agentId: AgentId.optional(),

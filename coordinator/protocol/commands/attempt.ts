@@ -1,14 +1,18 @@
 /** Attempts: assignment, completion, progress, gates, dependencies and effects, each under its fence. */
 import * as z from 'zod';
-import {ApprovalAnswer, ApprovalRequest} from '../approval.ts';
-import {GateEvidence, QualityGateConfig} from '../gate.ts';
+import {ApprovalAnswer, ApprovalRequest, ApprovalState, QuestionRequest} from '../approval.ts';
+import {GatedChange, GateEvidence, QualityGateConfig} from '../gate.ts';
 import {AttemptId, CommitId, Fence, Identifier, SessionId, Sha256, TaskId, WallTime} from '../ids.ts';
 import {AttemptReport, ChangedPaths, WorktreePlace} from '../model/attempt.ts';
 import {CommitBundle} from '../model/session.ts';
-import {TaskResult} from '../model/task.ts';
-import {TaskSpecification} from '../plan/plan.ts';
+import {Failure, TaskResult, TaskState} from '../model/task.ts';
+import {MergeWork, TaskSpecification} from '../plan/plan.ts';
+import {MAX_PARTS} from '../plan/splitSchema.ts';
 import {TranscriptEvent} from '../transcript.ts';
 import {Usage} from '../usage.ts';
+
+/** In one request. */
+export const MAX_DELEGATED = 100;
 
 /** Where an attempt works: a worktree that starts from the merge of its inputs' commits, in this order. */
 export const AssignedWorkspace = z.discriminatedUnion('kind', [
@@ -45,8 +49,18 @@ export const TaskAssign = z.object({
   budgetUsd: z.number().positive().optional(),
   keep: z.boolean(),
   rehearsal: z.boolean(),
+  /** It runs beside another attempt: what it writes to shared memory waits until it has claimed the fence of its task. */
+  backup: z.literal(true).optional(),
 });
 export type TaskAssign = z.infer<typeof TaskAssign>;
+
+/**
+ * An assignment whose work is to merge: the results of its inputs by git, in their order, and with `values` the values that they left. It is an
+ * attempt like any other, fenced, gated and completed in the same way.
+ */
+export const ResultMerge = TaskAssign.extend({task: TaskSpecification.extend({work: MergeWork})});
+export type ResultMerge = z.infer<typeof ResultMerge>;
+/** Of an assignment and of a merge. */
 export const TaskAssigned = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('accepted'),
@@ -79,6 +93,10 @@ export const TaskCompleted = z.object({
   /** Gates follow: the worktree is needed until it is released. */ gates: z.boolean(),
 });
 
+/** A backup whose work is done takes the fence of its task, before anything that it wrote is sent. */
+export const AttemptClaim = z.object({attemptId: AttemptId, fence: Fence});
+export type AttemptClaim = z.infer<typeof AttemptClaim>;
+
 export const StatusUpdate = z.object({
   attemptId: AttemptId,
   fence: Fence,
@@ -102,15 +120,59 @@ export const QualityGate = z.object({
   env: z.record(z.string(), z.string()),
 });
 export type QualityGate = z.infer<typeof QualityGate>;
-export const QualityGateResult = z.object({evidence: GateEvidence});
+/** A review and an approval are judged elsewhere: `change` is what there is to judge, and the evidence says no more than that it is there. */
+export const QualityGateResult = z.object({evidence: GateEvidence, change: GatedChange.optional()});
 
-export const DependencyResolve = z.object({attemptId: AttemptId, fence: Fence});
+export const DependencyResolve = z.object({
+  attemptId: AttemptId,
+  fence: Fence,
+  /** What became of these, which the attempt has asked for. Default: nothing of that kind. */
+  delegated: z.array(TaskId).max(MAX_DELEGATED).optional(),
+});
 export type DependencyResolve = z.infer<typeof DependencyResolve>;
 export const DependencyResolved = z.object({
   results: z.array(z.object({taskId: TaskId, result: TaskResult})).max(100_000),
   /** Everything needed to have the base and every input's commit, prerequisites first. */
   bundles: z.array(CommitBundle).max(100_000),
+  delegated: z
+    .array(
+      z.object({
+        taskId: TaskId,
+        state: TaskState,
+        result: TaskResult.optional(),
+        failure: Failure.optional(),
+      }),
+    )
+    .optional(),
 });
+
+/**
+ * Of a running attempt. `parts`: its task is divided, each part has these items, and the attempt makes way for them. `tasks`: more work for others,
+ * numbered from `first` on, for which the attempt may wait; whatever depends on its task depends on them too.
+ */
+export const TaskSplitRequest = z.object({
+  attemptId: AttemptId,
+  fence: Fence,
+  split: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('parts'),
+      parts: z
+        .array(z.array(z.string().max(4096)).max(10_000))
+        .min(1)
+        .max(MAX_PARTS),
+    }),
+    z.object({
+      kind: z.literal('tasks'),
+      first: z.number().int().positive(),
+      /** Their ids are given by the coordinator, and they depend on what the attempt's own task depends on. */
+      tasks: z.array(TaskSpecification).min(1).max(MAX_DELEGATED),
+    }),
+  ]),
+});
+export type TaskSplitRequest = z.infer<typeof TaskSplitRequest>;
+/** The ids of the parts or tasks, in their order: the same again for the same request. */
+export const TaskSplitDone = z.object({taskIds: z.array(TaskId)});
+export type TaskSplitDone = z.infer<typeof TaskSplitDone>;
 
 export const RefUpdate = z.object({
   attemptId: AttemptId,
@@ -134,11 +196,35 @@ export const ApprovalAsk = z.object({
 export type ApprovalAsk = z.infer<typeof ApprovalAsk>;
 /** The answer when there is one already; else it is delivered by `mcpx.approval.deliver`. */
 export const ApprovalAsked = z.object({answer: ApprovalAnswer.optional()});
+/** Under whose name questions stand that are about no task. */
+export const LEAD_QUESTIONS = '_lead';
+
+/**
+ * Asks a person without waiting: of a client for its session, of an attempt (`fence`) for its task. Asked again under the same id it tells what became of
+ * the question; without `questions` it only looks.
+ */
+export const QuestionAsk = z.object({
+  sessionId: SessionId,
+  questionId: Identifier,
+  /** What it is about; an attempt's is about its own task. */
+  taskId: TaskId.optional(),
+  fence: Fence.optional(),
+  questions: QuestionRequest.shape.questions.optional(),
+});
+export type QuestionAsk = z.infer<typeof QuestionAsk>;
+export const QuestionAsked = z.object({state: ApprovalState});
+export type QuestionAsked = z.infer<typeof QuestionAsked>;
+
 export const ApprovalDeliver = z.object({
   attemptId: AttemptId,
   approvalId: Identifier,
   answer: ApprovalAnswer,
 });
+
+/** For an attempt's Claude Code: opens the hub's tools as long as the fence stands. */
+export const AttemptToken = z.object({attemptId: AttemptId, fence: Fence});
+export type AttemptToken = z.infer<typeof AttemptToken>;
+export const AttemptTokenMade = z.object({token: z.string().max(1024)});
 
 export const AttemptCancel = z.object({
   attemptId: AttemptId,

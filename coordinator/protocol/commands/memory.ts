@@ -50,6 +50,37 @@ export type MemoryDelete = z.infer<typeof MemoryDelete>;
 export const MemoryDeleteResult = z.object({deleted: z.boolean(), revision: Revision});
 export type MemoryDeleteResult = z.infer<typeof MemoryDeleteResult>;
 
+/** Writes of one transaction: each takes up to three operations of the store's. */
+export const MAX_MEMORY_WRITES = 40;
+
+export const MemoryWrite = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('put'),
+    key: MemoryKey,
+    value: z.json(),
+    /** Only when the key has this version; 0: only when it is absent. */
+    ifVersion: Version.optional(),
+    ttl: z.number().int().positive().optional(),
+  }),
+  z.object({kind: z.literal('delete'), key: MemoryKey, ifVersion: z.number().int().positive().optional()}),
+]);
+export type MemoryWrite = z.infer<typeof MemoryWrite>;
+
+/** All of the writes or none: no reader sees some of them only. No key twice. */
+export const MemoryTxn = z.object({
+  sessionId: SessionId,
+  writes: z.array(MemoryWrite).min(1).max(MAX_MEMORY_WRITES),
+  /** As that of a put. */
+  fence: Fence.optional(),
+});
+export type MemoryTxn = z.infer<typeof MemoryTxn>;
+export const MemoryTxnResult = z.object({
+  revision: Revision,
+  /** In the order of the writes; 0: the key is gone. */
+  versions: z.array(Version),
+});
+export type MemoryTxnResult = z.infer<typeof MemoryTxnResult>;
+
 export const MemoryGet = z.object({
   sessionId: SessionId,
   key: MemoryKey,

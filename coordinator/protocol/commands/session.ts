@@ -17,6 +17,10 @@ export const SessionStart = z.object({
   workspace: WorkspaceSource.optional(),
   keep: z.boolean().default(false),
   rehearsal: z.boolean().default(false),
+  /** Every task is done, whatever is known of earlier ones with identical inputs. */
+  noCache: z.boolean().optional(),
+  /** Tasks may be added until it is closed: until then it does not end by itself, and its plan may have none. */
+  open: z.boolean().optional(),
 });
 export type SessionStart = z.infer<typeof SessionStart>;
 export const SessionStarted = z.object({
@@ -29,6 +33,8 @@ export const SessionEnd = z.object({
   /** drain: nothing new starts, running attempts finish. cancel: running attempts are stopped. rollback: cancel, then undo. */
   mode: z.enum(['drain', 'cancel', 'rollback']),
   reason: z.string().max(4096).optional(),
+  /** For rollback: only what is behind this synchronisation point is undone. */
+  syncPoint: z.string().min(1).max(64).optional(),
 });
 export type SessionEnd = z.infer<typeof SessionEnd>;
 export const SessionAnswer = z.object({session: SessionRecord});
@@ -60,6 +66,8 @@ export const SessionControl = z.object({
     }),
     /** More tasks for a session that runs or is paused. Tasks that it has already, word for word, are passed over. */
     z.object({kind: z.literal('addTasks'), tasks: z.array(TaskSpecification).min(1).max(MAX_ADDED_TASKS)}),
+    /** No more tasks come: an open session ends once those that it has have ended. */
+    z.object({kind: z.literal('close')}),
     z.object({kind: z.literal('budget'), budgetUsd: z.number().positive()}),
     /** Tells the coordinator what became of the result branch; the worktrees of a kept session are cleaned. */
     z.object({kind: z.literal('release')}),

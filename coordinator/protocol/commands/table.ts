@@ -1,10 +1,19 @@
 /** Every MCPX method with its direction, parameters and result: the wire contract in one place. */
 import * as z from 'zod';
+import {DiscoveryCriteria} from '../instance.ts';
 import * as agent from './agent.ts';
 import * as attempt from './attempt.ts';
+import * as balance from './balance.ts';
+import * as cache from './cache.ts';
+import * as checkpoint from './checkpoint.ts';
 import * as cluster from './cluster.ts';
+import * as discovery from './discovery.ts';
+import * as distribution from './distribution.ts';
 import * as history from './history.ts';
 import * as memory from './memory.ts';
+import * as mode from './mode.ts';
+import * as pool from './pool.ts';
+import * as server from './server.ts';
 import * as session from './session.ts';
 import * as watch from './watch.ts';
 
@@ -50,7 +59,6 @@ export interface MethodSpec<P extends z.ZodType = z.ZodType, R extends z.ZodType
 }
 
 const Empty = z.object({});
-const Unspecified = z.looseObject({});
 
 export const METHODS = {
   'mcpx.orchestrate.session.start': {
@@ -86,16 +94,23 @@ export const METHODS = {
   },
   'mcpx.distribute.task.split': {
     direction: 'agentToHub',
-    params: Unspecified,
-    result: Unspecified,
-    later: true,
+    params: attempt.TaskSplitRequest,
+    result: attempt.TaskSplitDone,
   },
-  'mcpx.distribute.load.balance': {direction: 'both', params: Unspecified, result: Unspecified, later: true},
+  'mcpx.distribute.load.balance': {
+    direction: 'both',
+    params: balance.LoadBalance,
+    result: balance.LoadBalanced,
+  },
   'mcpx.distribute.result.merge': {
     direction: 'hubToAgent',
-    params: Unspecified,
-    result: Unspecified,
-    later: true,
+    params: attempt.ResultMerge,
+    result: attempt.TaskAssigned,
+  },
+  'mcpx.distribute.plan': {
+    direction: 'clientToHub',
+    params: distribution.DistributePlan,
+    result: distribution.DistributionPlan,
   },
   'mcpx.health.check': {direction: 'both', params: agent.HealthCheck, result: agent.HealthStatus},
   'mcpx.metrics.report': {direction: 'agentToHub', params: agent.MetricsReport, result: Empty},
@@ -113,7 +128,24 @@ export const METHODS = {
   'mcpx.agent.goodbye': {direction: 'agentToHub', params: agent.AgentGoodbye, result: Empty},
   'mcpx.agent.kept': {direction: 'agentToHub', params: agent.AgentKept, result: Empty},
   'mcpx.agent.drain': {direction: 'both', params: agent.AgentDrain, result: Empty},
+  'mcpx.agent.dial': {direction: 'clientToHub', params: agent.AgentDial, result: Empty},
   'mcpx.agent.remove': {direction: 'clientToHub', params: agent.AgentRemove, result: Empty},
+  'mcpx.agent.release': {direction: 'clientToHub', params: agent.AgentRelease, result: Empty},
+  'mcpx.agent.history': {
+    direction: 'clientToHub',
+    params: agent.AgentHistoryRead,
+    result: agent.AgentHistories,
+  },
+  'mcpx.agent.discover': {
+    direction: 'clientToHub',
+    params: DiscoveryCriteria,
+    result: discovery.Discovered,
+  },
+  'mcpx.agent.announce': {direction: 'clientToHub', params: discovery.ServiceAnnounce, result: Empty},
+  'mcpx.pool.status': {direction: 'clientToHub', params: Empty, result: pool.PoolStatus},
+  'mcpx.pool.scale': {direction: 'clientToHub', params: pool.PoolScale, result: Empty},
+  'mcpx.mode.get': {direction: 'clientToHub', params: mode.ModeGet, result: mode.ModeStatus},
+  'mcpx.mode.set': {direction: 'clientToHub', params: mode.ModeSet, result: mode.ModeStatus},
   'mcpx.agent.rateLimited': {direction: 'agentToHub', params: agent.RateLimitReport, result: Empty},
   'mcpx.agent.stopAll': {direction: 'hubToAgent', params: agent.AgentStopAll, result: agent.AgentStoppedAll},
   'mcpx.fleet.stop': {direction: 'clientToHub', params: agent.FleetStop, result: agent.FleetStopped},
@@ -128,14 +160,28 @@ export const METHODS = {
     params: attempt.AttemptRelease,
     result: attempt.AttemptReleased,
   },
+  'mcpx.attempt.claim': {direction: 'agentToHub', params: attempt.AttemptClaim, result: Empty},
+  'mcpx.attempt.token': {
+    direction: 'agentToHub',
+    params: attempt.AttemptToken,
+    result: attempt.AttemptTokenMade,
+  },
   'mcpx.attempt.control': {
     direction: 'both',
     params: attempt.AttemptControl,
     result: attempt.AttemptControlled,
   },
   'mcpx.approval.ask': {direction: 'agentToHub', params: attempt.ApprovalAsk, result: attempt.ApprovalAsked},
+  'mcpx.question.ask': {direction: 'peerToHub', params: attempt.QuestionAsk, result: attempt.QuestionAsked},
   'mcpx.approval.deliver': {direction: 'hubToAgent', params: attempt.ApprovalDeliver, result: Empty},
   'mcpx.approval.answer': {direction: 'clientToHub', params: watch.ApprovalAnswerRequest, result: Empty},
+  'mcpx.checkpoint.save': {direction: 'agentToHub', params: checkpoint.CheckpointSave, result: Empty},
+  'mcpx.checkpoint.open': {
+    direction: 'agentToHub',
+    params: checkpoint.CheckpointOpen,
+    result: checkpoint.CheckpointOpened,
+  },
+  'mcpx.checkpoint.taken': {direction: 'agentToHub', params: checkpoint.CheckpointTaken, result: Empty},
   'mcpx.ref.update': {direction: 'agentToHub', params: attempt.RefUpdate, result: Empty},
   'mcpx.memory.put': {direction: 'peerToHub', params: memory.MemoryPut, result: memory.MemoryPutResult},
   'mcpx.memory.delete': {
@@ -143,6 +189,7 @@ export const METHODS = {
     params: memory.MemoryDelete,
     result: memory.MemoryDeleteResult,
   },
+  'mcpx.memory.txn': {direction: 'peerToHub', params: memory.MemoryTxn, result: memory.MemoryTxnResult},
   'mcpx.memory.get': {direction: 'peerToHub', params: memory.MemoryGet, result: memory.MemoryGetResult},
   'mcpx.memory.list': {direction: 'peerToHub', params: memory.MemoryList, result: memory.MemoryListed},
   'mcpx.memory.history': {
@@ -161,6 +208,8 @@ export const METHODS = {
     result: memory.MemoryPolicyResult,
   },
 
+  'mcpx.cache.list': {direction: 'clientToHub', params: cache.CacheList, result: cache.CacheListed},
+  'mcpx.cache.clear': {direction: 'clientToHub', params: cache.CacheClear, result: cache.CacheCleared},
   'mcpx.session.control': {
     direction: 'clientToHub',
     params: session.SessionControl,
@@ -215,6 +264,25 @@ export const METHODS = {
     params: watch.KnownCommits,
     result: watch.KnownCommitsResult,
   },
+  'mcpx.server.register': {
+    direction: 'clientToHub',
+    params: server.ServerRegister,
+    result: server.ServerRegistered,
+  },
+  'mcpx.server.remove': {direction: 'clientToHub', params: server.ServerNamed, result: Empty},
+  'mcpx.server.list': {
+    direction: 'clientToHub',
+    params: server.ServerList,
+    result: server.ServersListed,
+  },
+  'mcpx.server.access': {direction: 'clientToHub', params: server.ServerAccess, result: Empty},
+  'mcpx.server.login': {
+    direction: 'clientToHub',
+    params: server.ServerLogin,
+    result: server.ServerLoginResult,
+  },
+  'mcpx.server.logout': {direction: 'clientToHub', params: server.ServerNamed, result: Empty},
+  'mcpx.server.refresh': {direction: 'clientToHub', params: server.ServerRefresh, result: Empty},
   'mcpx.token.create': {direction: 'clientToHub', params: watch.TokenCreate, result: watch.TokenCreated},
 } as const satisfies Readonly<Record<string, MethodSpec>>;
 

@@ -6,6 +6,7 @@ import {AgentRecord} from '../model/agent.ts';
 import {AttemptRecord, RefusalRecord} from '../model/attempt.ts';
 import {ApprovalRecord, MemoryRecord, RefRecord} from '../model/facts.ts';
 import {MemoryConflictRecord} from '../model/memory.ts';
+import {ServerName} from '../model/server.ts';
 import {CommitBundle, SessionRecord} from '../model/session.ts';
 import {TaskRecord} from '../model/task.ts';
 import {TranscriptEvent} from '../transcript.ts';
@@ -23,6 +24,8 @@ export const ViewSelector = z.discriminatedUnion('view', [
   z.object({view: z.literal('memory'), sessionId: SessionId}),
   /** Conflicts of shared memory that wait for a person, of all sessions. */
   z.object({view: z.literal('conflicts')}),
+  /** That an MCP server is registered, registered anew or removed; `mcpx.server.list` tells how, and how they do. */
+  z.object({view: z.literal('servers')}),
 ]);
 export type ViewSelector = z.infer<typeof ViewSelector>;
 
@@ -42,6 +45,8 @@ export const Row = z.discriminatedUnion('kind', [
     version: z.number().int().positive(),
   }),
   z.object({kind: z.literal('conflict'), id: z.string(), conflict: MemoryConflictRecord}),
+  /** Without its record, in which there may be secrets. */
+  z.object({kind: z.literal('server'), id: ServerName, version: z.number().int().positive()}),
 ]);
 export type Row = z.infer<typeof Row>;
 
@@ -62,6 +67,11 @@ export const WatchClose = z.object({watchId: Identifier});
 export const WatchEvent = z.object({
   watchId: Identifier,
   seq: z.number().int().positive(),
+  /** Other watches of the connection whose event it is too. Only to who has declared `watch.shared`. */
+  also: z
+    .array(z.object({watchId: Identifier, seq: z.number().int().positive()}))
+    .max(10_000)
+    .optional(),
   event: z.discriminatedUnion('kind', [
     z.object({kind: z.literal('rows'), cursor: Cursor, rows: z.array(Row), complete: z.boolean()}),
     z.object({

@@ -23,6 +23,45 @@ export const KeptWorktrees = z
   .max(MAX_KEPT_SESSIONS);
 export type KeptWorktrees = z.infer<typeof KeptWorktrees>;
 
+/** What may become of an agent's state, by name. */
+export const AgentTransition = z.enum([
+  'begin',
+  'fill',
+  'free',
+  'finish',
+  'hold',
+  'release',
+  'silence',
+  'return',
+  'leave',
+  'join',
+]);
+export type AgentTransition = z.infer<typeof AgentTransition>;
+
+/**
+ * Why it gets less work than it has slots for: it failed again and again by its own fault. `quarantined`: none, until a wall time;
+ * `probation`: one attempt at a time, until some have succeeded.
+ */
+export const Quarantine = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('quarantined'),
+    since: WallTime,
+    until: WallTime,
+    reason: z.string().max(1024),
+    /** Times in a row, this one included. */
+    strikes: z.number().int().positive(),
+  }),
+  z.object({
+    kind: z.literal('probation'),
+    since: WallTime,
+    reason: z.string().max(1024),
+    strikes: z.number().int().positive(),
+    /** Attempts that succeeded since. */
+    succeeded: z.number().int().nonnegative(),
+  }),
+]);
+export type Quarantine = z.infer<typeof Quarantine>;
+
 export const AgentRecord = z.looseObject({
   ...recordFields,
   instance: ClaudeCodeInstance,
@@ -42,8 +81,23 @@ export const AgentRecord = z.looseObject({
   pauseReason: z.string().max(1024).optional(),
   /** Set while the pause is its account's: that holds what spends from the account, and nothing else. */
   pausedBy: z.literal('account').optional(),
+  /** When its state changed last, and by what. */
+  stateSince: WallTime.optional(),
+  transition: AgentTransition.optional(),
+  /** Why it is unreachable although its lease stands. */
+  trouble: z.string().max(1024).optional(),
+  quarantine: Quarantine.optional(),
+  /** When a person trusted it again: what was before counts no more. */
+  releasedAt: WallTime.optional(),
 });
 export type AgentRecord = z.infer<typeof AgentRecord>;
+
+/** Attempts that may run on it at once, as things are: none where it is not reached or quarantined, one on probation. */
+export function openSlots({instance, quarantine}: AgentRecord): number {
+  if (instance.status === 'unreachable' || quarantine?.kind === 'quarantined') return 0;
+  const {maxConcurrentTasks} = instance.metadata;
+  return quarantine?.kind === 'probation' ? Math.min(1, maxConcurrentTasks) : maxConcurrentTasks;
+}
 
 /** Value of the agent's live key. */
 export const AgentLive = z.looseObject({

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import {GateEvidence} from '../gate.ts';
 import {AgentId, AttemptId, Fence, SessionId, TaskId, WallTime} from '../ids.ts';
 import {Usage} from '../usage.ts';
+import {Continued} from './checkpoint.ts';
 import {recordFields} from './record.ts';
 import {Failure, TaskResult} from './task.ts';
 
@@ -35,6 +36,51 @@ export type ChangedPaths = z.infer<typeof ChangedPaths>;
 export const WorktreePlace = z.object({hostname: z.string().max(255), path: z.string().max(4096)});
 export type WorktreePlace = z.infer<typeof WorktreePlace>;
 
+const RatedAgent = z.object({
+  agentId: AgentId,
+  score: z.number(),
+  /** What the score is made of, by name. */
+  features: z.record(z.string(), z.number()),
+});
+
+/** Why an agent got the attempt: its score and what that is made of, the next best, and what was predicted. */
+export const PlacementDecision = z.object({
+  /** The one that decided: that of the task or the session, or what it falls back to while it knows too little. */
+  strategy: z.string().max(64),
+  /** The strategy that was wanted and did not decide, and why. */
+  insteadOf: z.object({strategy: z.string().max(64), reason: z.string().max(512)}).optional(),
+  score: z.number(),
+  features: z.record(z.string(), z.number()),
+  /** What the task was taken for. */
+  taskClass: z.string().max(128).optional(),
+  /** Domains that it seemed to need, where its plan names none. */
+  guessed: z.array(z.string().max(64)).max(8).optional(),
+  /** Agents that were looked at. */
+  considered: z.number().int().nonnegative().optional(),
+  others: z.array(RatedAgent).max(8).optional(),
+  /** Milliseconds that were expected of it. */
+  durationMs: z.number().nonnegative().optional(),
+  /** The probability of success that was expected. */
+  success: z.number().min(0).max(1).optional(),
+  /** Of the draws that the decision used. */
+  seed: z.number().int().optional(),
+  /** Of the task, the agents that were looked at and their free slots. */
+  inputHash: z.string().max(64).optional(),
+});
+export type PlacementDecision = z.infer<typeof PlacementDecision>;
+
+/** Why an attempt was begun beside another: times in ms, of that one. */
+export const BackupOf = z.object({
+  attemptId: AttemptId,
+  /** For how long it had run. */
+  elapsedMs: z.number().nonnegative(),
+  /** What it was expected to take on its agent. */
+  expectedMs: z.number().nonnegative(),
+  /** What it was expected to need still. */
+  leftMs: z.number().nonnegative(),
+});
+export type BackupOf = z.infer<typeof BackupOf>;
+
 export const AttemptRecord = z.looseObject({
   ...recordFields,
   id: AttemptId,
@@ -45,10 +91,9 @@ export const AttemptRecord = z.looseObject({
   agentIncarnation: z.string().max(64),
   /** The coordinator that placed it. */
   coordinator: z.string().max(128),
-  /** Why this agent: the score and what it is made of, by feature name. */
-  placement: z
-    .object({strategy: z.string().max(64), score: z.number(), features: z.record(z.string(), z.number())})
-    .optional(),
+  placement: PlacementDecision.optional(),
+  /** Attempts of one class are expected to take as long. */
+  taskClass: z.string().max(128).optional(),
   state: z.enum(['assigned', 'running', 'reported', 'verifying', 'ended']),
   assignedAt: WallTime,
   startedAt: WallTime.optional(),
@@ -61,6 +106,14 @@ export const AttemptRecord = z.looseObject({
   gates: z.array(GateEvidence).max(32).optional(),
   /** Only gates ran, in the worktree of this earlier attempt. */
   recheckOf: AttemptId.optional(),
+  /** It was begun beside this attempt. */
+  backupOf: BackupOf.optional(),
+  /** Set while that one has its task's fence: until it takes it, nothing of it counts but its completion. */
+  backup: z.literal(true).optional(),
+  /** The attempt that was begun beside it last. */
+  rival: AttemptId.optional(),
+  /** It went on with the conversation of this earlier attempt. */
+  continued: Continued.optional(),
   /** Whether gates follow its report; absent when nobody said. */
   gated: z.boolean().optional(),
   usage: Usage,
@@ -100,7 +153,7 @@ export const RefusalRecord = z.looseObject({
   ...recordFields,
   attemptId: AttemptId,
   agentId: AgentId.optional(),
-  effect: z.enum(['completion', 'memory', 'ref', 'approval']),
+  effect: z.enum(['completion', 'memory', 'ref', 'approval', 'checkpoint']),
   detail: z.string().max(2048),
   fence: Fence,
   at: WallTime,

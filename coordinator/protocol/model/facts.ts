@@ -26,7 +26,10 @@ export const MemoryKey = z
   .min(1)
   .max(256)
   .regex(/^[^\s/][^\s]*$/, 'no white space, no leading slash')
-  .refine(key => new TextEncoder().encode(key).length <= MAX_KEY_BYTES, `at most ${MAX_KEY_BYTES} bytes`)
+  .refine(
+    key => key.length * 3 <= MAX_KEY_BYTES || new TextEncoder().encode(key).length <= MAX_KEY_BYTES,
+    `at most ${MAX_KEY_BYTES} bytes`,
+  )
   .refine(key => !/\p{Surrogate}/u.test(key), 'whole characters');
 
 export const ResolvedBy = z.object({strategy: ConflictStrategy, conflict: z.string().max(128).optional()});
@@ -51,6 +54,8 @@ export const MemoryRecord = z.looseObject({
   changeId: z.string().max(128).optional(),
   /** It came out of a conflict. */
   resolved: ResolvedBy.optional(),
+  /** A rollback put it back: the revision that it is as of. */
+  restored: z.number().int().nonnegative().optional(),
 });
 export type MemoryRecord = z.infer<typeof MemoryRecord>;
 
@@ -116,6 +121,15 @@ export const CoordinatorRecord = z.looseObject({
   since: WallTime,
 });
 export type CoordinatorRecord = z.infer<typeof CoordinatorRecord>;
+
+/** An agent that listens, which this coordinator dials. No view shows it: it has the token that the agent wants to see. */
+export const DialledRecord = z.looseObject({
+  ...recordFields,
+  url: z.string().max(512),
+  token: z.string().max(1024),
+  ca: z.string().max(16_384).optional(),
+});
+export type DialledRecord = z.infer<typeof DialledRecord>;
 
 /** What the coordinators of one store share, made by the first of them: 32 bytes in hex. */
 export const ClusterSecretRecord = z.looseObject({

@@ -12,6 +12,8 @@ export const SYSTEM_KEYS = {
   clusterSecret: 'sys/clusterSecret',
   /** Hashes of the tokens that a coordinator keeps in its data directory, for the others to know. */
   fixedTokens: 'sys/fixedTokens/',
+  /** Agents that a coordinator dials, by coordinator, tenant and agent. */
+  dialled: 'sys/dialled/',
   /** One for each that lives, held by its lease. */
   coordinators: 'sys/coordinators/',
 } as const;
@@ -28,10 +30,22 @@ export function tenantKeys(tenant: string) {
     /** Held by the agent's lease: gone when the agent has been silent for its TTL. */
     agentLive: (agentId: string) => `${base}agentLive/${agentId}`,
     agentLives: `${base}agentLive/`,
+    /** What became of its attempts, by class of task. */
+    agentHistories: `${base}agentHistory/`,
+    agentHistory: (agentId: string) => `${base}agentHistory/${agentId}`,
+    agentHistoryPosition: `${base}agentHistoryPosition`,
+    /** The agents that the cluster starts by itself. */
+    poolMembers: `${base}pool/`,
+    poolMember: (agentId: string) => `${base}pool/${agentId}`,
+    poolTarget: `${base}poolTarget`,
+    poolDecision: `${base}poolDecision`,
+    /** Which agents do the work, where a person chose. */
+    mode: `${base}mode`,
     sessions: `${base}sessions/`,
     session: (sessionId: string) => `${base}sessions/${sessionId}`,
     tasks: (sessionId: string) => `${base}tasks/${sessionId}/`,
     task: (sessionId: string, taskId: string) => `${base}tasks/${sessionId}/${taskId}`,
+    allAttempts: `${base}attempts/`,
     attempts: (sessionId: string) => `${base}attempts/${sessionId}/`,
     attempt: (attemptId: string) => {
       const parts = splitAttempt(attemptId);
@@ -78,10 +92,27 @@ export function tenantKeys(tenant: string) {
     historySegment: (sessionId: string, kind: 'changes' | 'rows', revision: number) =>
       `${base}history/${sessionId}/${String(revision).padStart(16, '0')}.${kind}`,
     historyPosition: `${base}historyPosition`,
+    checkpoints: (sessionId: string) => `${base}checkpoints/${sessionId}/`,
+    /** Of the task's present conversation, while another attempt may go on with it. */
+    checkpoint: (sessionId: string, taskId: string) => `${base}checkpoints/${sessionId}/${taskId}`,
     refusals: (sessionId: string) => `${base}refusals/${sessionId}/`,
     refusal: (attemptId: string, id: string) =>
       `${base}refusals/${splitAttempt(attemptId).sessionId}/${attemptId}/${id}`,
     spend: (day: string) => `${base}spend/${day}`,
+    /** What placement has learned of agents and classes of tasks. */
+    learned: `${base}learned/`,
+    learnedPart: (part: number) => `${base}learned/${String(part).padStart(2, '0')}`,
+    /** Results by a digest of what decided them. */
+    cachedResults: `${base}cache/`,
+    cachedResult: (key: string) => `${base}cache/${key}`,
+    /** MCP servers behind the hub. */
+    servers: `${base}servers/`,
+    server: (name: string) => `${base}servers/${name}`,
+    /** What logins at them have brought. Secret: read by coordinators alone. */
+    serverCredentials: `${base}serverCredentials/`,
+    serverCredential: (name: string) => `${base}serverCredentials/${name}`,
+    /** Held by the coordinator that renews the tokens of a server. */
+    serverRenewal: (name: string) => `${base}serverRenewals/${name}`,
     accounts: `${base}accounts/`,
     account: (account: string) => `${base}accounts/${account}`,
     tokens: `${base}tokens/`,

@@ -19,6 +19,8 @@ export const MemoryDeletion = z.looseObject({
   changeId: z.string().max(128).optional(),
   /** Its time to live was over. */
   expired: z.literal(true).optional(),
+  /** A rollback took the value away again: the revision that this is as of, 0 when there never was one. */
+  restored: Revision.optional(),
 });
 export type MemoryDeletion = z.infer<typeof MemoryDeletion>;
 
@@ -53,8 +55,11 @@ export const MemoryConflictRecord = z.looseObject({
   id: Identifier,
   sessionId: SessionId,
   key: MemoryKey,
-  /** `staleFence`: the attempt that wrote it had been given up by then. */
-  reason: z.enum(['concurrent', 'staleFence']),
+  /**
+   * `staleFence`: the attempt that wrote it had been given up by then. `rolledBack`: others wrote on top of a task that was rolled back; `mine`
+   * is what was there before it, `base` what it wrote.
+   */
+  reason: z.enum(['concurrent', 'staleFence', 'rolledBack']),
   at: WallTime,
   agentId: AgentId,
   base: ConflictSide.optional(),

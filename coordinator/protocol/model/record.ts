@@ -3,6 +3,7 @@
  * not know survive a rewrite by it.
  */
 import * as z from 'zod';
+import {parsePlainly} from '../plainlyValid.ts';
 
 export const RECORD_VERSION = 1;
 
@@ -42,7 +43,7 @@ export function parseRecord<S extends z.ZodType>(schema: S, key: string, text: s
   } catch (error) {
     throw new RecordError(key, 'is not JSON', {cause: error});
   }
-  const parsed = schema.safeParse(json);
+  const parsed = parsePlainly(schema, json);
   if (!parsed.success) throw new RecordError(key, z.prettifyError(parsed.error));
   return parsed.data;
 }

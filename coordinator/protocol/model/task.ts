@@ -1,10 +1,10 @@
 /** The stored record of a task: its state and how it got there. Its definition is in the session's plan. */
 import * as z from 'zod';
 import {GateEvidence, GateWaiver} from '../gate.ts';
-import {AgentId, AttemptId, CommitId, SessionId, TaskId, WallTime} from '../ids.ts';
+import {AgentId, AttemptId, CommitId, SessionId, Sha256, TaskId, WallTime} from '../ids.ts';
 import {Usage} from '../usage.ts';
 import {recordFields} from './record.ts';
-import {CommitBundle} from './session.ts';
+import {CommitBundle, MAX_BASE_BUNDLES} from './session.ts';
 
 /** The task that merges the leaves and runs the plan's gates. */
 export const RESULT_TASK_ID = '_result';
@@ -30,9 +30,23 @@ export const FINAL_TASK_STATES: ReadonlySet<TaskState> = new Set([
   'rolledBack',
 ]);
 
+/** Commits that a task whose result is kept for others starts from, at most. */
+export const MAX_CACHED_PARENTS = 64;
+
 /** What a succeeded attempt leaves to its dependents. */
 export const TaskResult = z.object({
   commit: CommitId.optional(),
+  /** That of `commit`. */
+  tree: CommitId.optional(),
+  /** A digest of the trees that led here: results of one lineage merge alike. */
+  lineage: Sha256.optional(),
+  /** The commits that it started from, where the prerequisites of its bundle do not say so. */
+  startedFrom: z.array(CommitId).max(MAX_CACHED_PARENTS).optional(),
+  /** What `bundle` needs beyond the session's own commits, prerequisites first: it was taken from another session. */
+  borrowed: z
+    .array(CommitBundle)
+    .max(MAX_BASE_BUNDLES + 1)
+    .optional(),
   /** Absent when the commit is an input's own: nothing was changed. */
   bundle: CommitBundle.optional(),
   summary: z.string().max(8192),
@@ -90,6 +104,32 @@ export const TaskNote = z.object({
 });
 export type TaskNote = z.infer<typeof TaskNote>;
 
+/** What an attempt left, for a task that is about that. */
+export const AttemptSubject = z.object({
+  taskId: TaskId,
+  attemptId: AttemptId,
+  gate: z.string().max(64).optional(),
+  /** Where the attempt began, and what it left; absent where there is no repository. */
+  from: CommitId.optional(),
+  to: CommitId.optional(),
+});
+export type AttemptSubject = z.infer<typeof AttemptSubject>;
+
+/** Where the result of a task comes from that was not done again. */
+export const Reused = z.object({
+  /** Of what decides the result. */
+  key: Sha256,
+  /** Whose result it is; its session may be gone. */
+  attemptId: AttemptId,
+  agentId: AgentId,
+  /** When that ended. */
+  madeAt: WallTime,
+  /** What it took there, and what the task spent on it: that was not spent again. */
+  activeMs: z.number().nonnegative().optional(),
+  costUsd: z.number().nonnegative(),
+});
+export type Reused = z.infer<typeof Reused>;
+
 export const TaskRecord = z.looseObject({
   ...recordFields,
   sessionId: SessionId,
@@ -102,6 +142,10 @@ export const TaskRecord = z.looseObject({
   /** Spent of `maxLosses`. */
   losses: z.number().int().nonnegative(),
   currentAttempt: AttemptId.optional(),
+  /** It runs beside the current one; the first completion counts. */
+  backupAttempt: AttemptId.optional(),
+  /** The one that ended last with a say in what became of the task. Absent: that of the highest number. */
+  lastAttempt: AttemptId.optional(),
   readyAt: WallTime.optional(),
   startedAt: WallTime.optional(),
   endedAt: WallTime.optional(),
@@ -115,10 +159,14 @@ export const TaskRecord = z.looseObject({
     })
     .optional(),
   result: TaskResult.optional(),
+  /** Set while its result is that of an earlier task with identical inputs: `gates` is the evidence of then. */
+  cached: Reused.optional(),
   failure: Failure.optional(),
   /** Evidence of the gates of the last attempt that was verified. */
   gates: z.array(GateEvidence).max(32).optional(),
   note: TaskNote.optional(),
+  /** What a person chose; absent: that of its definition, or else the session's. */
+  strategy: z.string().max(64).optional(),
   /** Where a person wants its next attempt: gone once an agent has begun it. Attempts up to number `after` make way for it. */
   wished: z
     .object({
@@ -134,10 +182,18 @@ export const TaskRecord = z.looseObject({
     .array(z.object({gate: z.string().max(64), waiver: GateWaiver}))
     .max(32)
     .optional(),
+  /** A gate said that it is to be rolled back, and it is not yet. */
+  undo: z.literal('due').optional(),
+  /** Set when it is rolled back: when, and what of that did not work. */
+  rolledBack: z.object({at: WallTime, trouble: z.string().max(2048).optional()}).optional(),
   usage: Usage,
-  /** A task that the coordinator added: the merge of the result, or of conflicting inputs. */
-  origin: z.enum(['plan', 'result', 'merge']).default('plan'),
+  /** A task that the coordinator added: the merge of the result or of conflicting inputs, the review of a result, or what undoes one. */
+  origin: z.enum(['plan', 'result', 'merge', 'review', 'undo']).default('plan'),
+  /** The task of which it is a part, or whose attempt asked for it. */
+  parentTaskId: TaskId.optional(),
   /** For origin `merge`: the task whose inputs it merges. */
   mergeFor: TaskId.optional(),
+  /** For origins `review` and `undo`: what it looks at now. It begins anew for every attempt. */
+  about: AttemptSubject.optional(),
 });
 export type TaskRecord = z.infer<typeof TaskRecord>;

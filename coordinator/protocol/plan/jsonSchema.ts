@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import {CapabilityRequirement, ResourceRequirement} from '../capability.ts';
 import {AffinityRule} from '../context.ts';
-import {PlanFile, RESERVED_TASK_KEYS} from './schema.ts';
+import {PlanFile} from './schema.ts';
 
 /** Of what plans share with messages, which are described where they are read. */
 const SHARED_DESCRIPTIONS: ReadonlyMap<unknown, string> = new Map<unknown, string>([
@@ -31,9 +31,6 @@ export function planJsonSchema(): Record<string, unknown> {
     override: ({zodSchema, jsonSchema}) => {
       const description = SHARED_DESCRIPTIONS.get(zodSchema);
       if (description !== undefined) jsonSchema.description ??= description;
-      // An editor must not offer what the parser then refuses.
-      if (zodSchema === PlanFile.shape.tasks.element)
-        for (const key of RESERVED_TASK_KEYS) delete jsonSchema.properties?.[key];
     },
   });
   return {

@@ -1,10 +1,14 @@
 /** The resolved plan: every default filled in, every task complete. This is what travels and is stored; `resolvePlan` makes it from a plan file. */
 import * as z from 'zod';
 import {TaskRequirements} from '../capability.ts';
-import {AffinityRule} from '../context.ts';
+import {AffinityRule, RollbackStrategy} from '../context.ts';
 import {QualityGateConfig} from '../gate.ts';
-import {TaskId} from '../ids.ts';
-import type {PlanFile, PlanGate, PlanTask} from './schema.ts';
+import {CommitId, TaskId} from '../ids.ts';
+import {OrchestrationMode} from '../model/mode.ts';
+import {resolveGate} from './gateSchema.ts';
+import {barriers, resolveRollback, resolveSyncPoint} from './rollbackSchema.ts';
+import type {PlanFile, PlanTask} from './schema.ts';
+import {MAX_PARTS, type PlanSplit} from './splitSchema.ts';
 
 export const Permissions = z.object({
   mode: z.enum(['ask', 'acceptEdits', 'dontAsk', 'plan', 'bypass']),
@@ -12,6 +16,9 @@ export const Permissions = z.object({
   deny: z.array(z.string()).max(256),
 });
 export type Permissions = z.infer<typeof Permissions>;
+
+/** Merges its inputs and does nothing else; with `values` the values that they left too. */
+export const MergeWork = z.object({kind: z.literal('merge'), values: z.enum(['json', 'concat']).optional()});
 
 export const TaskWork = z.discriminatedUnion('kind', [
   z.object({
@@ -21,14 +28,27 @@ export const TaskWork = z.discriminatedUnion('kind', [
     maxTurns: z.number().int().positive().optional(),
     permissions: Permissions,
     resultSchema: z.record(z.string(), z.json()).optional(),
+    /** The patch between these is added to the prompt. */
+    diff: z.object({from: CommitId, to: CommitId}).optional(),
   }),
   z.object({kind: z.literal('run'), command: z.string().max(16_384)}),
-  /** Merges its inputs and does nothing else. */
-  z.object({kind: z.literal('merge')}),
+  MergeWork,
   /** Does nothing at once: for load tests of the machinery. */
   z.object({kind: z.literal('noop')}),
 ]);
 export type TaskWork = z.infer<typeof TaskWork>;
+
+/** What a task is divided over, before it is: see split.ts. */
+export const TaskSplit = z.object({
+  over: z.array(z.string()).max(10_000).optional(),
+  files: z.array(z.string()).max(64).optional(),
+  shards: z.number().int().positive().max(MAX_PARTS).optional(),
+  merge: z.discriminatedUnion('kind', [
+    z.object({kind: z.enum(['git', 'json', 'concat'])}),
+    z.object({kind: z.literal('work'), work: TaskWork}),
+  ]),
+});
+export type TaskSplit = z.infer<typeof TaskSplit>;
 
 export const RetryPolicy = z.object({
   max: z.number().int().nonnegative(),
@@ -53,12 +73,35 @@ export const TaskSpecification = z.object({
   deadline: z.number().optional(),
   budgetUsd: z.number().positive().optional(),
   priority: z.number().int(),
+  /** By which its durations are learned; absent: it follows from what the task is. */
+  class: z.string().min(1).max(64).optional(),
+  /** What one attempt is expected to take. */
+  estimateMs: z.number().positive().optional(),
+  /** A second attempt may be started beside one that takes far longer than expected, where the task may run twice: see speculation.ts. */
+  speculate: z.boolean().optional(),
+  /** Its result is kept by its inputs, and taken from there where it is: see reuse.ts. */
+  cache: z.boolean().optional(),
+  /** Absent: the session's. */
+  strategy: z.string().min(1).max(64).optional(),
   onLost: z.enum(['rerun', 'ask', 'fail']),
   maxLosses: z.number().int().nonnegative(),
+  /** Whether its conversation is kept for another machine to go on with; default: auto. */
+  checkpoint: z.enum(['auto', 'off']).optional(),
+  /** Its Claude Code has the hub's tools; default: no. */
+  hubTools: z.boolean().optional(),
   env: z.record(z.string(), z.string()),
   secrets: z.array(z.string()).max(128),
+  syncPoint: z.object({name: z.string().max(64), timeoutMs: z.number().positive().optional()}).optional(),
+  /** Tasks that must have succeeded too, whose results it does not start from: they arrive where one of its dependencies does. */
+  after: z.array(TaskId).max(100_000).optional(),
+  rollback: RollbackStrategy.optional(),
   /** Leave conflicting inputs in the worktree with markers for the work to resolve. */
   keepConflicts: z.boolean().default(false),
+  split: TaskSplit.optional(),
+  /** It is part of another task: the one that was divided, or whose attempt asked for it. */
+  parent: z.object({taskId: TaskId, index: z.number().int().positive()}).optional(),
+  /** It was divided into so many, which are its inputs now. */
+  parts: z.number().int().positive().optional(),
 });
 export type TaskSpecification = z.infer<typeof TaskSpecification>;
 
@@ -79,7 +122,7 @@ export const Plan = z.object({
     }),
   ]),
   agents: z.number().int().positive().optional(),
-  mode: z.enum(['internal', 'external', 'hybrid', 'auto']),
+  mode: OrchestrationMode,
   strategy: z.string().max(64),
   budgetUsd: z.number().positive().optional(),
   merge: z.object({
@@ -90,7 +133,10 @@ export const Plan = z.object({
   }),
   /** Plan-level gates: run on the merged result. */
   gates: z.array(QualityGateConfig).max(32),
-  tasks: z.array(TaskSpecification).min(1).max(MAX_PLAN_TASKS),
+  /** Of the merged result. */
+  rollback: RollbackStrategy.optional(),
+  /** None: a session that is open for tasks to be added. */
+  tasks: z.array(TaskSpecification).max(MAX_PLAN_TASKS),
 });
 export type Plan = z.infer<typeof Plan>;
 
@@ -133,14 +179,30 @@ export function resolvePlan(file: PlanFile, beside?: Plan): Plan {
       model: file.merge?.model ?? file.defaults?.model,
     },
     gates: (file.gates ?? []).map((gate, index) => resolveGate(gate, index, RESULT_GATE_OWNER)),
-    tasks: file.tasks.map(task => resolveTask(task, file, order)),
+    rollback: file.rollback === undefined ? undefined : resolveRollback(file.rollback),
+    tasks: withBarriers(
+      file.tasks.map(task => resolveTask(task, file, order)),
+      beside?.tasks ?? [],
+    ),
   };
+}
+
+function withBarriers(
+  tasks: readonly TaskSpecification[],
+  others: readonly TaskSpecification[],
+): TaskSpecification[] {
+  const waits = barriers([...others, ...tasks]);
+  return tasks.map(task => {
+    const after = waits.get(task.id);
+    return after ? {...task, after} : task;
+  });
 }
 
 function resolveTask(task: PlanTask, file: PlanFile, order: ReadonlyMap<string, number>): TaskSpecification {
   const defaults = file.defaults ?? {};
   const permissions = task.permissions ?? defaults.permissions ?? PLAN_DEFAULTS.permissions;
   const retry = task.retry ?? defaults.retry;
+  const rollback = task.rollback ?? defaults.rollback;
   return {
     id: task.id,
     title: task.title,
@@ -166,35 +228,31 @@ function resolveTask(task: PlanTask, file: PlanFile, order: ReadonlyMap<string, 
     deadline: task.deadline === undefined ? undefined : Date.parse(task.deadline),
     budgetUsd: task.budgetUsd ?? defaults.budgetUsd,
     priority: task.priority ?? 0,
+    class: task.class ?? defaults.class,
+    estimateMs: task.estimate ?? defaults.estimate,
+    speculate: task.speculate ?? defaults.speculate,
+    cache: task.cache ?? defaults.cache,
+    strategy: task.strategy ?? defaults.strategy,
     onLost: task.onLost ?? defaults.onLost ?? 'rerun',
     maxLosses: task.maxLosses ?? defaults.maxLosses ?? PLAN_DEFAULTS.maxLosses,
+    checkpoint: task.checkpoint ?? defaults.checkpoint,
+    hubTools: task.hubTools ?? defaults.hubTools,
     env: {...file.env, ...defaults.env, ...task.env},
     secrets: [...new Set([...(file.secrets ?? []), ...(defaults.secrets ?? []), ...(task.secrets ?? [])])],
+    syncPoint: task.syncPoint === undefined ? undefined : resolveSyncPoint(task.syncPoint),
+    rollback: rollback === undefined ? undefined : resolveRollback(rollback),
     keepConflicts: false,
+    split: task.split && resolveSplit(task.split, {model: task.model ?? defaults.model, permissions}),
   };
 }
 
-/** `owner` is the id of the task. The evidence of a gate is kept under its name. */
-export function gateName(gate: PlanGate, index: number, owner: string): string {
-  const given = typeof gate === 'string' ? undefined : gate.name;
-  return given ?? `${owner}-gate-${index + 1}`.slice(-64);
-}
-
-function resolveGate(gate: PlanGate, index: number, owner: string): QualityGateConfig {
-  const name = gateName(gate, index, owner);
-  if (typeof gate === 'string')
-    return {
-      name,
-      type: 'command',
-      command: gate,
-      onFailure: 'retry',
-      timeoutMs: 600_000,
-    };
-  return {
-    name,
-    type: 'command',
-    command: gate.command,
-    onFailure: gate.onFailure,
-    timeoutMs: gate.timeout,
-  };
+function resolveSplit(
+  {merge, ...split}: PlanSplit,
+  claude: {readonly model: string | undefined; readonly permissions: Permissions},
+): TaskSplit {
+  if (typeof merge === 'string') return {...split, merge: {kind: merge}};
+  const {prompt, run = ''} = merge;
+  const work: TaskWork =
+    prompt === undefined ? {kind: 'run', command: run} : {kind: 'prompt', prompt, ...claude};
+  return {...split, merge: {kind: 'work', work}};
 }

@@ -3,7 +3,11 @@ import * as z from 'zod';
 import {CapabilityRequirement, ResourceRequirement} from '../capability.ts';
 import {AffinityRule, LoadBalancingStrategyName} from '../context.ts';
 import {USER_TASK_ID} from '../ids.ts';
+import {OrchestrationMode} from '../model/mode.ts';
 import {Duration} from './duration.ts';
+import {PlanGate} from './gateSchema.ts';
+import {PlanRollback, PlanSyncPoint} from './rollbackSchema.ts';
+import {PlanSplit} from './splitSchema.ts';
 
 const taskId = z
   .string()
@@ -70,21 +74,6 @@ export const PlanRetry = z.strictObject({
   maxBackoff: Duration.default(120_000).describe('Longest wait between two retries.'),
 });
 export type PlanRetry = z.infer<typeof PlanRetry>;
-
-export const PlanGate = z.union([
-  command.describe('A shell command in the worktree; exit code 0 passes.'),
-  z.strictObject({
-    name: z.string().min(1).max(64).optional().describe('What its evidence is kept under.'),
-    command: command.describe('A shell command in the worktree; exit code 0 passes.'),
-    onFailure: z
-      .enum(['fail', 'retry'])
-      .default('retry')
-      .describe('retry: the task runs again and its prompt carries the evidence, while retry.max lasts.'),
-    timeout: Duration.default(600_000).describe('Longest run of the command.'),
-  }),
-]);
-
-export type PlanGate = z.infer<typeof PlanGate>;
 
 export const PlanRequirements = z.strictObject({
   capabilities: z
@@ -160,17 +149,51 @@ const shared = {
     .max(100)
     .optional()
     .describe('Lost agents after which the task waits for a person; losses never spend retry.'),
+  class: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe(
+      'What the task has in common with others: durations and failures are learned by agent and class.',
+    ),
+  estimate: Duration.optional().describe('About how long one attempt takes, for placing it.'),
+  strategy: LoadBalancingStrategyName.optional().describe(
+    'How an agent is chosen among those that fit; default: as the plan says.',
+  ),
+  speculate: z
+    .boolean()
+    .optional()
+    .describe(
+      'true: a second attempt may begin on another agent where the first takes far longer than expected; the first to be done counts, the other is cancelled. A prompt gets one only where a budget limits it; half of a budgetUsd of its own is kept for that.',
+    ),
+  checkpoint: z
+    .enum(['auto', 'off'])
+    .optional()
+    .describe(
+      'auto: the conversation is kept after each batch of tool calls, so that another machine can go on with it when the agent is lost. off: it begins anew there.',
+    ),
+  hubTools: z
+    .boolean()
+    .optional()
+    .describe(
+      "true: its Claude Code has the coordinator's MCP tools: to delegate tasks, read and write shared memory, exchange messages, ask a person, and those of the MCP servers behind it that agents may use; none of them is asked about. They act under the attempt's fence and may do nothing that the task itself may not.",
+    ),
+  cache: z
+    .boolean()
+    .optional()
+    .describe(
+      'true: the result is kept, and a later task with identical inputs (work, files, results that it depends on, gates, environment) is completed from it instead of being done again. Only for work that depends on nothing else.',
+    ),
   env: environment.optional(),
   secrets: secretNames.optional(),
   gates: z
     .array(PlanGate)
     .max(32)
     .optional()
-    .describe('Commands that must succeed before the result of the task counts.'),
+    .describe('What must hold before the result of the task counts.'),
+  rollback: PlanRollback.optional().describe('What is undone when a gate says so, and how.'),
 };
-
-/** Keys whose machinery a later version brings: a plan that uses one is told so instead of being run without it. */
-export const RESERVED_TASK_KEYS = ['split', 'syncPoint', 'rollback', 'cache', 'speculate'] as const;
 
 export const PlanTask = z.strictObject({
   id: taskId.describe('What others call the task: letters, digits, "_" and "-".'),
@@ -187,12 +210,13 @@ export const PlanTask = z.strictObject({
     .optional()
     .describe('Date and time by which it must be done, such as "2030-01-31T18:00:00Z".'),
   resultSchema: z.record(z.string(), z.json()).optional().describe('JSON Schema of a structured result.'),
+  syncPoint: PlanSyncPoint.optional().describe(
+    'Where it arrives: whatever depends on one of the tasks that name this point waits for all of them.',
+  ),
   ...shared,
-  split: z.unknown().optional(),
-  syncPoint: z.unknown().optional(),
-  rollback: z.unknown().optional(),
-  cache: z.unknown().optional(),
-  speculate: z.unknown().optional(),
+  split: PlanSplit.optional().describe(
+    'Divides the task into parts that run at the same time, and merges what they leave.',
+  ),
 });
 
 export const PlanWorkspace = z.union([
@@ -243,12 +267,9 @@ export const PlanFile = z.strictObject({
     .max(1024)
     .optional()
     .describe('Agents wanted; mcpx run starts as many on this machine.'),
-  mode: z
-    .enum(['internal', 'external', 'hybrid', 'auto'])
-    .optional()
-    .describe(
-      'internal: only agents that the run starts. external: only agents that joined. hybrid and auto: both.',
-    ),
+  mode: OrchestrationMode.optional().describe(
+    'internal: only agents that the coordinator or the run starts on its machine. external: only agents that joined. hybrid: both alike. auto: internal ones first, others where none fits or the wait would be too long.',
+  ),
   strategy: LoadBalancingStrategyName.optional().describe('How an agent is chosen among those that fit.'),
   defaults: z.strictObject(shared).optional().describe('For every task that does not say otherwise.'),
   budgetUsd: dollars.optional().describe('The whole session stops spending here.'),
@@ -259,6 +280,7 @@ export const PlanFile = z.strictObject({
     .max(32)
     .optional()
     .describe('Run on the merged result before the session counts as succeeded.'),
+  rollback: PlanRollback.optional().describe('What is undone when a gate on the merged result says so.'),
   merge: PlanMerge.optional().describe('What happens when results overlap.'),
   tasks: z
     .array(PlanTask)

@@ -1,11 +1,13 @@
 /** What the schema finds wrong, in words for a person who writes YAML. */
 import * as z from 'zod';
+import {GATE_TYPES} from '../gate.ts';
 import {closest, didYouMean} from './closest.ts';
 import {formatPath, MAX_DIAGNOSTICS, type PlanDiagnostic, quoted} from './diagnostics.ts';
+import {PlanGate} from './gateSchema.ts';
 import type {Locator} from './locate.ts';
+import {PlanRollback, PlanSyncPoint} from './rollbackSchema.ts';
 import {
   PlanFile,
-  PlanGate,
   PlanMerge,
   PlanPermissions,
   PlanRequirements,
@@ -76,6 +78,8 @@ export function issueDiagnostics(
     case 'invalid_key':
       return [at(issue.issues[0]?.message ?? issue.message, 'key')];
     case 'invalid_union':
+      if (issue.errors.length === 0 && issue.discriminator === 'type')
+        return [unknownType(at, valueAt(value, path))];
       return unionIssues(issue, valueAt(value, path)).flatMap(inner =>
         issueDiagnostics(inner, value, locator),
       );
@@ -89,6 +93,16 @@ export function issueDiagnostics(
       return [at(issue.message, 'value', path, meant)];
     }
   }
+}
+
+/** Of gates, which are told apart by it. */
+function unknownType(
+  at: (message: string, place: 'value', where: undefined, suggestion?: string) => PlanDiagnostic,
+  input: unknown,
+): PlanDiagnostic {
+  const meant = meantValue(input, GATE_TYPES);
+  const known = either(GATE_TYPES.map(type => JSON.stringify(type)));
+  return at(`expected ${known}, found ${found(input)}${didYouMean(meant)}`, 'value', undefined, meant);
 }
 
 /** The issues of the one alternative whose kind of value it is; if none is, one issue that names them all. */
@@ -159,6 +173,8 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   merge: Object.keys(PlanMerge.shape),
   workspace: keysOf(PlanWorkspace),
   gates: keysOf(PlanGate),
+  rollback: keysOf(PlanRollback),
+  syncPoint: keysOf(PlanSyncPoint),
 };
 
 /** The keys that the mapping at `path` may have. */

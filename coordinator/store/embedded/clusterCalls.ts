@@ -31,7 +31,7 @@ export const ClusterStatus = z.object({
   leader: z.string().optional(),
   term: z.number(),
   committed: z.number(),
-  /** Two configurations are in force until the change is through. */
+  /** A change is on its way, or a majority is not known to have heard of it: until then the members may not go on without their leader. */
   changing: z.boolean(),
   members: z.array(MemberStatus),
 });

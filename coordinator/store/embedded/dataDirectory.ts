@@ -1,6 +1,7 @@
 /** The data directory itself: its format version, whose it is, and leftovers of interrupted work. */
 import path from 'node:path';
 import * as z from 'zod';
+import {isLockDraft} from '../../runtime/directoryLock.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import type {Disk} from './disk.ts';
 
@@ -69,10 +70,10 @@ export async function writeVersion(disk: Disk, directory: string, version: Versi
   await disk.syncFolder(directory);
 }
 
-/** Removes files that an interrupted preparation or snapshot left. */
+/** Removes files that an interrupted preparation or snapshot left; the drafts of those who ask for the lock right now are theirs. */
 export async function removeLeftovers(disk: Disk, folder: string): Promise<void> {
   for (const name of await disk.list(folder))
-    if (name.endsWith('.tmp')) await disk.remove(path.join(folder, name));
+    if (name.endsWith('.tmp') && !isLockDraft(name)) await disk.remove(path.join(folder, name));
 }
 
 async function readText(disk: Disk, file: string): Promise<string> {

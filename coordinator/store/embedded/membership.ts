@@ -230,8 +230,8 @@ export class Membership implements ClusterControl {
   }
 
   private nextChange(): MembershipChange | undefined {
-    const {configuration, progress} = this.raft.status();
-    if (isJoint(configuration)) return undefined;
+    const {configuration, settled, progress} = this.raft.status();
+    if (!settled) return undefined;
     const present = membersOf(configuration);
     for (const {id: node, wanted} of this.replica.machine.members.values()) {
       const isPresent = present.includes(node);
@@ -312,7 +312,7 @@ export class Membership implements ClusterControl {
   }
 
   private localStatus(): ClusterStatus {
-    const {id, leader, term, committed, lastIndex, configuration, progress} = this.raft.status();
+    const {id, leader, term, committed, lastIndex, configuration, settled, progress} = this.raft.status();
     const members = membersOf(configuration).map(member => {
       const known = progress.get(member);
       return {
@@ -330,7 +330,7 @@ export class Membership implements ClusterControl {
       ...(leader === undefined ? {} : {leader}),
       term,
       committed,
-      changing: isJoint(configuration),
+      changing: leader === id ? !settled : isJoint(configuration),
       members,
     };
   }

@@ -112,6 +112,7 @@ async function openLocked(
     random,
     electionTicks: Math.max(2, Math.round(electionMs / raftTickMs)),
     heartbeatTicks: Math.max(1, Math.round(heartbeatMs / raftTickMs)),
+    lazyCommits: true,
   };
   const raft = environment.probe?.newNode(config) ?? new RaftNode(config);
   let changing: Promise<void> = Promise.resolve();

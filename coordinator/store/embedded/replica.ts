@@ -55,6 +55,7 @@ export class Replica {
   private scheduled = false;
   private retry: Disposable = noDisposable;
   private ticks: Disposable = noDisposable;
+  private notice: Disposable | undefined;
   private writing: Deferred<void> | undefined;
   private flushSince: number | undefined;
   private role: Role = {leader: undefined, term: 0};
@@ -185,6 +186,7 @@ export class Replica {
     this.state = {kind: 'failed', error};
     this.retry.dispose();
     this.ticks.dispose();
+    this.notice?.dispose();
     this.parts.logger.error('the store has stopped', {error});
     const unknown = unknownOutcome('the store failed during the write; it may have been applied', error);
     this.rejectAll(lastWritten, unknown, error);
@@ -206,6 +208,7 @@ export class Replica {
     while (!this.parts.transport && this.state.kind === 'running' && (this.scheduled || this.writing))
       await (this.writing?.promise ?? new Promise<void>(resolve => this.parts.endOfTurn(resolve)));
     this.ticks.dispose();
+    this.notice?.dispose();
     if (this.state.kind !== 'failed') this.state = {kind: 'closed'};
     await this.writing?.promise;
     await this.parts.transport?.stop();
@@ -296,11 +299,23 @@ export class Replica {
         this.noticeRole();
       }
       transport?.flush();
+      if (transport) this.tellCommitsSoon();
     } catch (error) {
       this.fail(failedApply(error));
     } finally {
       this.pumping = false;
     }
+  }
+
+  /** A commit is no news to its proposer; for the others a message with entries, which mostly comes soon, carries it along. */
+  private tellCommitsSoon(): void {
+    const {raft, clock, settings} = this.parts;
+    if (this.notice || this.state.kind !== 'running' || !raft.hasUntoldCommits) return;
+    this.notice = clock.schedule(settings.commitNoticeMs, () => {
+      this.notice = undefined;
+      raft.tellCommits();
+      this.pump();
+    });
   }
 
   /** The write of this batch and the application of the one before overlap, and so do the write and the messages. */

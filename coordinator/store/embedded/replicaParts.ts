@@ -33,6 +33,7 @@ type ReplicaSettings = Pick<
   | 'maxPendingBytes'
   | 'writeTimeoutMs'
   | 'raftTickMs'
+  | 'commitNoticeMs'
   | 'resendMs'
   | 'followerLagBytes'
 >;

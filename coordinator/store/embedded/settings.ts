@@ -38,6 +38,8 @@ export interface EmbeddedSettings {
   readonly heartbeatMs: number;
   /** Silence of the leader after which another may be elected, at least; at most twice as much. */
   readonly electionMs: number;
+  /** Others than those who wait for a write learn after this at the latest that it is committed; mostly they do so with the next one. */
+  readonly commitNoticeMs: number;
   /** A write that was passed on to the leader and is not seen applied goes there again after this. */
   readonly resendMs: number;
   /** Bytes of the applied log that a leader keeps in memory for followers that lag; beyond it they get a snapshot. */
@@ -64,6 +66,7 @@ export const DEFAULT_EMBEDDED_SETTINGS: EmbeddedSettings = {
   raftTickMs: 50,
   heartbeatMs: 100,
   electionMs: 500,
+  commitNoticeMs: 2,
   resendMs: 1000,
   followerLagBytes: 32 * MIB,
   maxPendingProposals: 65_536,

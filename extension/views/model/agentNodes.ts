@@ -2,6 +2,7 @@
 import type {AgentRow} from '../../../coordinator/client/mirror/fleetMirror.ts';
 import type {ClaudeReadiness, InstanceStatus} from '../../../coordinator/protocol/instance.ts';
 import type {AttemptRecord} from '../../../coordinator/protocol/model/attempt.ts';
+import {holdOf, holdText, troubleIcon, troubleLines} from './agentTrouble.ts';
 import {agentNodeId, attemptNodeId, regionNodeId} from './nodeIds.ts';
 import {STATE_ICONS} from './sessionNodes.ts';
 import type {NodeIcon, TreeNode} from './treeModel.ts';
@@ -10,10 +11,14 @@ import {ago, cost, duration, headline, joined, listed, timeOfDay, type Words} fr
 export function regionNode(region: string, rows: readonly (AgentRow | undefined)[], words: Words): TreeNode {
   const {t} = words;
   const online = rows.filter(row => row?.online).length;
+  const held = rows.filter(row => row?.online && holdOf(row, words) === 'quarantined').length;
   return {
     id: regionNodeId(region),
     label: region === '' ? t('no region') : region,
-    description: t('{0} of {1} online', online, rows.length),
+    description: joined(
+      t('{0} of {1} online', online, rows.length),
+      held > 0 ? t('{0} in quarantine', held) : undefined,
+    ),
     icon: {id: 'globe'},
     expansion: 'expanded',
   };
@@ -33,11 +38,19 @@ export function agentNode(row: AgentRow, running: number, words: Words): TreeNod
       cost(metadata.performanceMetrics.costUsd),
     ),
     tooltip: agentTooltip(row, running, words),
-    icon: agentIcon(row),
-    contextValue: `agent.${online ? (agent.draining ? 'draining' : 'taking') : 'gone'}`,
+    moreTooltip: true,
+    icon: agentIcon(row, words),
+    contextValue: contextOf(row, words),
     target: {kind: 'agent', agentId: instance.id},
     expansion: running > 0 ? 'collapsed' : 'leaf',
   };
+}
+
+/** What can be done about it. */
+function contextOf(row: AgentRow, words: Words): string {
+  const {agent, online} = row;
+  const work = online ? (agent.draining ? 'draining' : 'taking') : 'gone';
+  return holdOf(row, words) === undefined ? `agent.${work}` : `agent.${work}.held`;
 }
 
 /** Until when it takes no new work; undefined when it does. */
@@ -56,8 +69,17 @@ function agentStatus(row: AgentRow, words: Words): string {
       ago(instance.healthcheck.lastSeen, words),
     );
   const until = pausedUntil(row, words);
-  if (until !== undefined) return t('paused until {0}', timeOfDay(until, words));
-  return agent.draining ? t('draining') : statusLabel(instance.status, words);
+  const hold = holdText(row, words);
+  if (instance.status === 'unreachable')
+    return t('{0}: {1}', statusLabel('unreachable', words), headline(agent.trouble ?? t('not heard')));
+  if (holdOf(row, words) === 'quarantined') return hold ?? '';
+  const state =
+    until !== undefined
+      ? t('paused until {0}', timeOfDay(until, words))
+      : agent.draining
+        ? t('draining')
+        : statusLabel(instance.status, words);
+  return hold === undefined ? state : `${state}, ${hold}`;
 }
 
 function statusLabel(status: InstanceStatus, {t}: Words): string {
@@ -102,6 +124,7 @@ function agentTooltip(row: AgentRow, running: number, words: Words): string[] {
     joined(instance.id, metadata.hostname, metadata.platform),
     agentStatus(row, words),
     until === undefined ? undefined : agent.pauseReason,
+    ...troubleLines(row, words),
     t('Running: {0} of {1}', running, metadata.maxConcurrentTasks),
     claudeText(metadata.claude, words),
     metadata.account === undefined ? undefined : t('Account: {0}', metadata.account),
@@ -156,12 +179,15 @@ function capabilities({agent}: AgentRow, words: Words): string | undefined {
   return names.length === 0 ? undefined : words.t('Capabilities: {0}', listed(names, words, 20));
 }
 
-function agentIcon({agent, online}: AgentRow): NodeIcon {
+function agentIcon(row: AgentRow, words: Words): NodeIcon {
+  const {agent, online} = row;
   const {status, metadata} = agent.instance;
   if (!online)
     return status === 'offline'
       ? {id: 'circle-outline', color: 'disabledForeground'}
       : {id: 'debug-disconnect', color: 'testing.iconFailed'};
+  const trouble = troubleIcon(row, words);
+  if (trouble) return trouble;
   if (metadata.claude.kind !== 'ready' && metadata.claude.kind !== 'disabled' && !metadata.rehearsal)
     return {id: 'warning', color: 'list.warningForeground'};
   if (agent.draining || status === 'maintenance') return {id: 'debug-pause', color: 'charts.yellow'};

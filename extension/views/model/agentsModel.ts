@@ -5,6 +5,7 @@ import {DisposableStore} from '../../../coordinator/runtime/disposable.ts';
 import {Emitter, type Event} from '../../../coordinator/runtime/emitter.ts';
 import type {ActiveWork} from './activeWork.ts';
 import {agentNode, regionNode, runningNode} from './agentNodes.ts';
+import {type AskAgentPast, pastLines} from './agentTrouble.ts';
 import {type FleetSource, whenWhole} from './fleetRows.ts';
 import {agentNodeId, attemptNodeId, nodeRef, regionNodeId} from './nodeIds.ts';
 import type {Dirt, TreeModel, TreeNode} from './treeModel.ts';
@@ -22,6 +23,7 @@ export class AgentsModel implements TreeModel {
     private readonly fleet: FleetSource,
     private readonly work: ActiveWork,
     private readonly words: Words,
+    private readonly askPast: AskAgentPast = () => Promise.resolve({classes: [], member: undefined}),
   ) {
     this.sort();
     this.lifetime.add(fleet.onChange(change => this.follow(change)));
@@ -69,6 +71,11 @@ export class AgentsModel implements TreeModel {
     }
     const attempt = ref?.kind === 'attempt' ? this.work.get(ref.attemptId) : undefined;
     return attempt && agentNodeId(attempt.agentId);
+  }
+
+  async moreTooltip(id: string): Promise<readonly string[]> {
+    const ref = nodeRef(id);
+    return ref?.kind === 'agent' ? pastLines(await this.askPast(ref.agentId), this.words) : [];
   }
 
   open(id: string | undefined): Promise<void> | undefined {

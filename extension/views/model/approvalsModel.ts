@@ -1,5 +1,6 @@
 /** The list of what waits for a person, oldest first. Pure. */
 import type {ApprovalRow} from '../../../coordinator/client/mirror/fleetMirror.ts';
+import {gateQuestionLines} from '../../../coordinator/client/report/gateQuestion.ts';
 import type {ApprovalRequest} from '../../../coordinator/protocol/approval.ts';
 import {DisposableStore} from '../../../coordinator/runtime/disposable.ts';
 import {Emitter, type Event} from '../../../coordinator/runtime/emitter.ts';
@@ -125,7 +126,7 @@ function requestLines(request: ApprovalRequest, {t}: Words): string[] {
           `${question}${options.length > 0 ? ` (${options.map(({label}) => label).join(' / ')})` : ''}`,
       );
     case 'decision':
-      return [request.message];
+      return [request.message, ...gateQuestionLines(request)];
   }
 }
 

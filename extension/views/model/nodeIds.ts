@@ -15,6 +15,15 @@ export const approvalNodeId = (sessionId: string, approvalId: string): string =>
 export const stateNodeId = (sessionId: string, path: string): string => `state/${sessionId}/${path}`;
 export const conflictNodeId = (sessionId: string, conflictId: string): string =>
   `conflict/${sessionId}/${conflictId}`;
+export const serverNodeId = (server: string): string => `server/${server}`;
+export const serverPartId = (server: string, part: ServerPart): string => `part/${server}/${part}`;
+/** `name` of a tool, prompt or place, or a resource's URI. */
+export const offerNodeId = (server: string, part: ServerPart, name: string): string =>
+  `offer/${server}/${part}/${name}`;
+
+/** What is below an MCP server, in this order. */
+export const SERVER_PARTS = ['tools', 'resources', 'prompts', 'places'] as const;
+export type ServerPart = (typeof SERVER_PARTS)[number];
 
 export type NodeRef =
   | {readonly kind: 'day'; readonly day: string}
@@ -27,7 +36,10 @@ export type NodeRef =
   | {readonly kind: 'agent'; readonly agentId: string}
   | {readonly kind: 'approval'; readonly sessionId: string; readonly approvalId: string}
   | {readonly kind: 'state'; readonly sessionId: string; readonly path: string}
-  | {readonly kind: 'conflict'; readonly sessionId: string; readonly conflictId: string};
+  | {readonly kind: 'conflict'; readonly sessionId: string; readonly conflictId: string}
+  | {readonly kind: 'server'; readonly server: string}
+  | {readonly kind: 'part'; readonly server: string; readonly part: ServerPart}
+  | {readonly kind: 'offer'; readonly server: string; readonly part: ServerPart; readonly name: string};
 
 /** Undefined for what is no node's id. */
 export function nodeRef(id: string): NodeRef | undefined {
@@ -58,6 +70,17 @@ export function nodeRef(id: string): NodeRef | undefined {
       return {kind, sessionId: first, path: second};
     case 'conflict':
       return {kind, sessionId: first, conflictId: second};
+    case 'server':
+      return {kind, server: first};
+    case 'part':
+    case 'offer': {
+      const [name = '', ...more] = rest;
+      const part = SERVER_PARTS.find(each => each === name);
+      if (!part) return undefined;
+      return kind === 'part'
+        ? {kind, server: first, part}
+        : {kind, server: first, part, name: more.join('/')};
+    }
     default:
       return undefined;
   }

@@ -22,6 +22,8 @@ export class SessionIndex {
   private readonly tasks = new Map<string, TaskRecord>();
   private readonly attempts = new Map<string, AttemptRecord[]>();
   private readonly byState = new Map<TaskState, Set<string>>();
+  /** Task -> those that are parts of it, or that its attempts have asked for. */
+  private readonly parts = new Map<string, Set<string>>();
   /** Sorted lists, until one of theirs changes. */
   private readonly sorted = new Map<TaskState | 'all', readonly string[]>();
   private order: ReadonlyMap<string, number> = new Map();
@@ -38,6 +40,28 @@ export class SessionIndex {
 
   get taskIds(): readonly string[] {
     return this.sortedList('all', this.tasks.keys());
+  }
+
+  /** Those that are no part of another that is here. */
+  get rootIds(): readonly string[] {
+    return this.taskIds.filter(id => this.parentOf(id) === undefined);
+  }
+
+  /** The tasks that it was divided into, or that its attempts have asked for. */
+  partsOf(taskId: string): readonly string[] {
+    const ids = this.parts.get(taskId);
+    return ids ? this.inOrder(ids) : [];
+  }
+
+  parentOf(taskId: string): string | undefined {
+    const parent = this.tasks.get(taskId)?.parentTaskId;
+    return parent !== undefined && this.tasks.has(parent) ? parent : undefined;
+  }
+
+  /** Whether an attempt has asked for it, as far as the plan is read: the parts that a task is divided into are numbered first. */
+  isDelegated(taskId: string): boolean {
+    const {parent} = this.specifications.get(taskId) ?? {};
+    return parent !== undefined && parent.index > (this.specifications.get(parent.taskId)?.parts ?? 0);
   }
 
   tasksIn(state: TaskState): readonly string[] {
@@ -102,6 +126,7 @@ export class SessionIndex {
     this.tasks.clear();
     this.attempts.clear();
     this.byState.clear();
+    this.parts.clear();
     this.sorted.clear();
     const dirt = noDirt();
     for (const row of this.source.rows.values())
@@ -116,6 +141,12 @@ export class SessionIndex {
     if (!before) {
       dirt.added = true;
       this.sorted.delete('all');
+    }
+    const {parentTaskId} = task;
+    if (parentTaskId !== undefined) {
+      this.parts.set(parentTaskId, (this.parts.get(parentTaskId) ?? new Set()).add(task.id));
+      // It says how many of them are done.
+      if (before?.state !== task.state) dirt.tasks.add(parentTaskId);
     }
     if (before?.state === task.state) return;
     if (before) this.leave(before, dirt);
@@ -145,17 +176,22 @@ export class SessionIndex {
   private sortedList(key: TaskState | 'all', ids: Iterable<string>): readonly string[] {
     const known = this.sorted.get(key);
     if (known) return known;
-    const ranked = [...ids].map(id => ({id, rank: this.rank(id)}));
-    ranked.sort((a, b) => (a.rank === b.rank ? compareText(a.id, b.id) : a.rank - b.rank));
-    const list = ranked.map(({id}) => id);
+    const list = this.inOrder(ids);
     this.sorted.set(key, list);
     return list;
   }
 
-  /** A merge that was added stands before the task that it is for, the merge of the result last. */
+  private inOrder(ids: Iterable<string>): readonly string[] {
+    const ranked = [...ids].map(id => ({id, rank: this.rank(id)}));
+    ranked.sort((a, b) => (a.rank === b.rank ? compareText(a.id, b.id) : a.rank - b.rank));
+    return ranked.map(({id}) => id);
+  }
+
+  /** A merge that was added stands before the task that it is for, a review behind its task, the merge of the result last. */
   private rank(taskId: string): number {
     if (taskId === RESULT_TASK_ID) return Number.POSITIVE_INFINITY;
-    const mergeFor = this.tasks.get(taskId)?.mergeFor;
+    const {mergeFor, about} = this.tasks.get(taskId) ?? {};
+    if (about) return (this.order.get(about.taskId) ?? this.order.size) + 0.25;
     if (mergeFor === undefined) return this.order.get(taskId) ?? this.order.size;
     return mergeFor === RESULT_TASK_ID ? this.order.size + 0.5 : (this.order.get(mergeFor) ?? 0) - 0.5;
   }

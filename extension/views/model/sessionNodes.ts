@@ -81,11 +81,13 @@ export function sessionStatus(
     case 'paused':
       return session.pauseReason === 'budget' ? t('paused: the budget is spent') : t('paused');
     case 'ending':
-      return t('ending');
+      return session.endMode === 'rollback' ? t('rolling back') : t('ending');
     case 'failed':
       return session.failure === undefined ? t('failed') : headline(session.failure);
     case 'cancelled':
       return t('cancelled');
+    case 'rolledBack':
+      return t('rolled back');
     case 'succeeded':
       return undefined;
   }
@@ -93,7 +95,7 @@ export function sessionStatus(
 
 function sessionTooltip({session, isInterrupted, waiting, keptBytes}: SessionLook, words: Words): string[] {
   const {t} = words;
-  const {counts, budgetUsd, workspace} = session;
+  const {counts, budgetUsd, workspace, speculation} = session;
   const budget =
     budgetUsd === undefined
       ? t('Spent: {0}', dollars(session.spentUsd))
@@ -112,8 +114,16 @@ function sessionTooltip({session, isInterrupted, waiting, keptBytes}: SessionLoo
       counts.failed,
     ),
     budget,
+    speculation &&
+      t(
+        'Of it for backups of slow attempts: {0} ({1} begun, {2} won)',
+        dollars(speculation.spentUsd),
+        speculation.begun,
+        speculation.won,
+      ),
     t('Started: {0}', dateAndTime(session.createdAt, words)),
     session.endedAt === undefined ? undefined : t('Ended: {0}', dateAndTime(session.endedAt, words)),
+    t('Agents are chosen by {0}', session.strategy),
     session.rehearsal ? t('A rehearsal: no model is called.') : undefined,
     workspace?.origin === undefined ? undefined : t('From: {0}', workspace.origin),
     session.result === undefined ? undefined : t('Result: {0}', session.result.branch),
@@ -148,6 +158,8 @@ export function sessionIcon({session, isInterrupted, waiting}: SessionLook): Nod
       return {id: 'error', color: 'testing.iconFailed'};
     case 'cancelled':
       return {id: 'circle-slash', color: 'disabledForeground'};
+    case 'rolledBack':
+      return {id: 'discard', color: 'disabledForeground'};
   }
 }
 

@@ -1,5 +1,6 @@
 /** The tree of sessions: day, session, task (by state where there are many), attempt, tool call. Pure. */
 import type {FleetChange} from '../../../coordinator/client/mirror/fleetMirror.ts';
+import {attemptThatCounts} from '../../../coordinator/client/report/attemptThatCounts.ts';
 import {isActive} from '../../../coordinator/client/report/sessionReport.ts';
 import {parseAttemptId} from '../../../coordinator/protocol/ids.ts';
 import type {AttemptRecord} from '../../../coordinator/protocol/model/attempt.ts';
@@ -80,9 +81,7 @@ export class SessionsModel implements TreeModel {
           taskNodeId(ref.sessionId, taskId),
         );
       case 'task':
-        return (this.sessions.get(ref.sessionId)?.index.attemptsOf(ref.taskId) ?? [])
-          .map(attempt => attemptNodeId(attempt.id))
-          .reverse();
+        return this.belowTask(ref.sessionId, ref.taskId);
       case 'attempt':
         return (this.transcripts.calls(ref.attemptId)?.ids ?? []).map(callId =>
           toolCallNodeId(ref.attemptId, callId),
@@ -137,9 +136,9 @@ export class SessionsModel implements TreeModel {
       case 'task': {
         const index = this.sessions.get(ref.sessionId)?.index;
         const task = index?.task(ref.taskId);
-        return index && task && index.size > PAGE
-          ? taskGroupId(ref.sessionId, task.state)
-          : sessionNodeId(ref.sessionId);
+        if (index && task && index.size > PAGE) return taskGroupId(ref.sessionId, task.state);
+        const parent = index?.parentOf(ref.taskId);
+        return parent === undefined ? sessionNodeId(ref.sessionId) : taskNodeId(ref.sessionId, parent);
       }
       case 'attempt': {
         const parts = parseAttemptId(ref.attemptId);
@@ -261,20 +260,31 @@ export class SessionsModel implements TreeModel {
   private tasksOf(sessionId: string): readonly string[] {
     const index = this.sessions.get(sessionId)?.index;
     if (!index) return [];
-    if (index.size <= PAGE) return index.taskIds.map(id => taskNodeId(sessionId, id));
+    if (index.size <= PAGE) return index.rootIds.map(id => taskNodeId(sessionId, id));
     return GROUP_ORDER.filter(state => index.count(state) > 0).map(state => taskGroupId(sessionId, state));
+  }
+
+  /** Its attempts, the newest first, then the tasks that are parts of it; where tasks are grouped by state, these are in their groups. */
+  private belowTask(sessionId: string, taskId: string): readonly string[] {
+    const index = this.sessions.get(sessionId)?.index;
+    if (!index) return [];
+    const attempts = index.attemptsOf(taskId).map(attempt => attemptNodeId(attempt.id));
+    const parts = index.size > PAGE ? [] : index.partsOf(taskId);
+    return [...attempts.reverse(), ...parts.map(id => taskNodeId(sessionId, id))];
   }
 
   private taskNode(sessionId: string, taskId: string): TreeNode | undefined {
     const index = this.sessions.get(sessionId)?.index;
     const task = index?.task(taskId);
     if (!index || !task) return undefined;
-    const latest = index.attemptsOf(taskId).at(-1);
+    const latest = attemptThatCounts(task, index.attemptsOf(taskId));
     return taskNode(
       {
         task,
         latest,
-        title: index.specification(taskId)?.title,
+        specification: index.specification(taskId),
+        isDelegated: index.isDelegated(taskId),
+        parts: index.partsOf(taskId).flatMap(id => index.task(id) ?? []),
         waitsFor: index.waitsFor(taskId),
         approval: this.approvals.ofTask(sessionId, taskId)?.approval,
         overlaps: latest && isActive(task.state) ? this.options.work.overlapsOf(latest) : [],

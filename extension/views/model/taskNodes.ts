@@ -1,17 +1,25 @@
 /** How tasks, attempts and tool calls look in the tree. Pure. */
+import {continuedNumber} from '../../../coordinator/client/report/continuedText.ts';
+import {explainDecision} from '../../../coordinator/client/report/explainDecision.ts';
 import type {AttemptRecord} from '../../../coordinator/protocol/model/attempt.ts';
 import type {ApprovalRecord} from '../../../coordinator/protocol/model/facts.ts';
 import {RESULT_TASK_ID, type TaskRecord} from '../../../coordinator/protocol/model/task.ts';
+import type {TaskSpecification} from '../../../coordinator/protocol/plan/plan.ts';
 import {attemptNodeId, taskNodeId, toolCallNodeId} from './nodeIds.ts';
 import {STATE_ICONS, stateLabel} from './sessionNodes.ts';
 import type {SharedPaths} from './sharedPaths.ts';
 import type {ToolCall} from './toolCalls.ts';
 import type {NodeIcon, TreeNode} from './treeModel.ts';
-import {cost, dateAndTime, duration, headline, joined, listed, type Words} from './words.ts';
+import {cost, dateAndTime, dollars, duration, headline, joined, listed, type Words} from './words.ts';
 
 export interface TaskLook {
   readonly task: TaskRecord;
-  readonly title: string | undefined;
+  /** Undefined until the plan is read. */
+  readonly specification: TaskSpecification | undefined;
+  /** An attempt of another task has asked for it. */
+  readonly isDelegated: boolean;
+  /** The tasks that it was divided into, or that its attempts have asked for. */
+  readonly parts: readonly TaskRecord[];
   readonly waitsFor: readonly string[];
   readonly latest: AttemptRecord | undefined;
   /** What of it waits for a person. */
@@ -26,20 +34,43 @@ export function taskNode(look: TaskLook, words: Words): TreeNode {
   const {task, latest} = look;
   return {
     id: taskNodeId(task.sessionId, task.id),
-    label: taskLabel(task, words),
-    description: taskDescription(look, words),
+    label: taskLabel(look, words),
+    description: joined(
+      look.isDelegated ? words.t('delegated') : undefined,
+      taskDescription(look, words),
+      partsText(look, words),
+    ),
     spoken: stateLabel(task.state, words),
     tooltip: taskTooltip(look, words),
     icon: taskIcon(look),
     contextValue: `task.${task.state}`,
     target: {kind: 'task', sessionId: task.sessionId, taskId: task.id},
-    expansion: latest ? 'collapsed' : 'leaf',
+    expansion: latest || look.parts.length > 0 ? 'collapsed' : 'leaf',
   };
 }
 
-function taskLabel({id, mergeFor}: TaskRecord, {t}: Words): string {
+function taskLabel({task, specification}: TaskLook, {t}: Words): string {
+  const {id, mergeFor, about, origin, parentTaskId} = task;
+  if (parentTaskId !== undefined) return specification?.title ?? workText(specification) ?? id;
+  if (about)
+    return origin === 'undo'
+      ? t('undoing of {0}', taskName(about.taskId))
+      : t('review of {0}', taskName(about.taskId));
   if (id === RESULT_TASK_ID) return t('merge of the results');
   return mergeFor === undefined ? id : t('merge of the inputs of {0}', taskName(mergeFor));
+}
+
+/** What a task without a title does. */
+function workText(specification: TaskSpecification | undefined): string | undefined {
+  const {work} = specification ?? {};
+  if (work?.kind === 'run') return headline(work.command);
+  return work?.kind === 'prompt' ? headline(work.prompt) : undefined;
+}
+
+function partsText({parts}: TaskLook, {t}: Words): string | undefined {
+  if (parts.length === 0) return undefined;
+  const done = parts.filter(({state}) => state === 'succeeded').length;
+  return t('{0} of {1} parts done', done, parts.length);
 }
 
 /** A task as others speak of it. */
@@ -64,6 +95,7 @@ function taskDescription(look: TaskLook, words: Words): string | undefined {
     case 'rolledBack':
       return t('rolled back');
     case 'succeeded':
+      if (task.cached) return t('cached');
       return joined(latest?.agentId, latest && attemptTime(latest, words), cost(task.usage.costUsd));
     default:
       return joined(
@@ -108,10 +140,12 @@ function attemptTime({startedAt, assignedAt, endedAt}: AttemptRecord, {now}: Wor
 }
 
 function taskTooltip(look: TaskLook, words: Words): string[] {
-  const {task, title, latest, waitsFor, overlaps} = look;
+  const {task, specification, latest, waitsFor, overlaps} = look;
   const {t} = words;
+  const title = specification?.title;
   return [
     title === undefined ? task.id : `${title} (${task.id})`,
+    task.parentTaskId === undefined ? undefined : t('Part of {0}', taskName(task.parentTaskId)),
     stateLabel(task.state, words),
     waitsFor.length > 0 && task.state === 'pending'
       ? t('Waits for: {0}', listed(waitsFor, words, 20))
@@ -121,13 +155,29 @@ function taskTooltip(look: TaskLook, words: Words): string[] {
     ...overlaps.map(({taskId, paths}) =>
       t('{0} changes them too: {1}', taskName(taskId), listed(paths, words, 20)),
     ),
-    latest && t('Agent: {0}', latest.agentId),
+    task.cached && cachedLine(task.cached, words),
+    latest && !task.cached ? t('Agent: {0}', latest.agentId) : undefined,
+    task.strategy === undefined ? undefined : t('Agents are chosen by {0}', task.strategy),
     task.attempts > 1 ? t('Attempts: {0}', task.attempts) : undefined,
     ...(task.gates ?? []).map(({gate, passed}) =>
       passed ? t('Gate passed: {0}', gate) : t('Gate failed: {0}', gate),
     ),
     task.result?.summary === undefined ? undefined : headline(task.result.summary),
   ].filter(line => line !== undefined && line !== '') as string[];
+}
+
+function cachedLine(
+  {attemptId, agentId, madeAt, costUsd}: NonNullable<TaskRecord['cached']>,
+  words: Words,
+): string {
+  const {t} = words;
+  const line = t(
+    'Not done again: the result of {0} on {1}, {2}',
+    attemptId,
+    agentId,
+    dateAndTime(madeAt, words),
+  );
+  return costUsd > 0 ? `${line} (${dollars(costUsd)})` : line;
 }
 
 function taskIcon({task, approval, latest, overlaps}: TaskLook): NodeIcon {
@@ -162,9 +212,11 @@ export function attemptNode({attempt, approval, overlaps}: AttemptLook, words: W
     label: t('Attempt {0}', attempt.number),
     description: joined(
       status,
+      attempt.backupOf ? t('backup') : undefined,
       attempt.agentId,
       attemptTime(attempt, words),
       cost(attempt.usage.costUsd),
+      continuedFrom(attempt, words),
       attempt.refused > 0 ? t('{0} effects refused', attempt.refused) : undefined,
     ),
     spoken: ended ? attemptEnd(attempt, words) : t('running'),
@@ -186,6 +238,17 @@ export function attemptNode({attempt, approval, overlaps}: AttemptLook, words: W
     target: {kind: 'attempt', attemptId: attempt.id},
     expansion: 'collapsed',
   };
+}
+
+function continuedFrom({continued}: AttemptRecord, {t}: Words): string | undefined {
+  if (!continued) return undefined;
+  const {agentId, calls} = continued;
+  return t(
+    'continued from attempt {0} at tool call {1} on agent {2}',
+    continuedNumber(continued),
+    calls,
+    agentId,
+  );
 }
 
 function outcomeText({outcome, failure}: AttemptRecord, {t}: Words): string | undefined {
@@ -213,9 +276,11 @@ function attemptTooltip(attempt: AttemptRecord, overlaps: readonly SharedPaths[]
   return [
     attempt.id,
     t('Agent: {0}', attempt.agentId),
+    ...[continuedFrom(attempt, words)].filter(line => line !== undefined),
     t('Placed: {0}', dateAndTime(attempt.assignedAt, words)),
     attempt.placement &&
       t('Chosen by {0}, score {1}', attempt.placement.strategy, attempt.placement.score.toFixed(2)),
+    ...(attempt.placement ? explainDecision(attempt.agentId, attempt.placement).slice(1, 4) : []),
     usage.turns > 0
       ? t('{0} turns, {1} tokens in, {2} out', usage.turns, usage.inputTokens, usage.outputTokens)
       : undefined,

@@ -26,6 +26,8 @@ export interface TreeNode {
   readonly spoken?: string;
   /** A line each. */
   readonly tooltip?: readonly string[];
+  /** The model has more lines, for whoever points at it. */
+  readonly moreTooltip?: true;
   readonly icon?: NodeIcon;
   /** As the `when` clauses of package.json read it. */
   readonly contextValue?: string;
@@ -44,6 +46,8 @@ export interface TreeModel extends Disposable {
   /** Undefined when it is gone. */
   node(id: string): TreeNode | undefined;
   parent(id: string): string | undefined;
+  /** More lines for the tooltip of a node that says so. */
+  moreTooltip?(id: string): Promise<readonly string[]>;
   /** Somebody looks below it: resolves when its children are known. */
   open(id: string | undefined): Promise<void> | undefined;
   /** Nobody does any more. */

@@ -279,6 +279,23 @@ tasks:
       assert.equal(run.send('too late'), false);
     });
 
+    /** happy#1408: the first message was dropped. */
+    it('loses no message that comes before Claude Code is up', async () => {
+      const server = await stage.play(`
+tasks:
+  t:
+    turns: [First work done.]
+    replies:
+      - when: {promptContains: early}
+        turns: [I heard the early message.]
+`);
+      const {host, run, outcome} = stage.start(server);
+      assert(run.send('This is early.'));
+      assert.equal((await outcome()).kind, 'succeeded');
+      const said = host.of('text').map(event => `${event.role}: ${event.text}`);
+      assert(said.includes('assistant: I heard the early message.'), said.join('\n'));
+    });
+
     it('keeps an interrupted attempt alive until a message lets it go on', async () => {
       const server = await stage.play(SLOW);
       const {host, run, outcome} = stage.start(server);

@@ -54,6 +54,16 @@ export class ClaudeStage {
     return this.supervisorStarted;
   }
 
+  /** Runs so far; an attempt is named by its number. */
+  get count(): number {
+    return this.runs;
+  }
+
+  /** Of the run that was started last. */
+  get configurationFolder(): string {
+    return path.join(this.folder.path, `slot-${this.runs}`);
+  }
+
   async play(script: string): Promise<RehearsalServer> {
     const parsed = parseRehearsalScript(script, 'test.rehearsal.yaml');
     const options = {clock: systemClock, logger: silentLogger, script: parsed, keepBodies: true};

@@ -69,6 +69,7 @@ describe('agent over a connection that breaks', function () {
     );
   });
 
+  /** multica#8529: a completion lost in a partition left the run for ever. */
   it('reports what finished while the hub was away, and again when the answer was lost', async () => {
     await start();
     const assign = assignment('away', run('sleep 0.2; echo done'));

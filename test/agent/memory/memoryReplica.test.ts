@@ -6,6 +6,7 @@ import {existsSync, writeFileSync} from 'node:fs';
 import type {Agent} from '../../../coordinator/agent/agent.ts';
 import type {OfflineWrite, StateSynced} from '../../../coordinator/protocol/commands/memory.ts';
 import type {Params, ResultInput} from '../../../coordinator/protocol/commands/table.ts';
+import {ProtocolError} from '../../../coordinator/protocol/errors.ts';
 import type {WriteOutcome} from '../../../coordinator/protocol/model/memory.ts';
 import {jsonDigest} from '../../../coordinator/runtime/jsonDigest.ts';
 import {assignment, run, startAgent, typescriptMain} from '../agentFixture.ts';
@@ -105,6 +106,60 @@ describe('shared memory on an agent', function () {
     assert.match(lines[5] ?? '', /^400 .*quorum is not a level/);
     const [write] = memory.taken;
     assert.deepEqual([write?.key, write?.value, write?.fence], ['api/own', [1], assign.fence]);
+  });
+
+  it('keeps what a backup writes to itself until that has the fence of its task', async () => {
+    await start();
+    const order: string[] = [];
+    hub.answers['mcpx.attempt.claim'] = () => {
+      order.push(`claim after ${memory.taken.length} writes`);
+      return {};
+    };
+    hub.answers['mcpx.coordinate.state.sync'] = params => {
+      const answer = memory.sync(params);
+      if (params.replica?.writes.length) order.push('writes');
+      return answer;
+    };
+    const script = [
+      ask('PUT', 'own', '1'),
+      ask('PUT', 'own', '2'),
+      ask('GET', 'own'),
+      ask('GET', '?pattern=own'),
+      ask('PUT', 'own?ifVersion=0', '3'),
+    ].join('\n');
+    const assign = assignment('work', run(script), {backup: true, number: 2});
+    await hub.send('mcpx.orchestrate.task.assign', assign);
+    await finished(assign.attemptId);
+    const lines = output(assign.attemptId)
+      .split('\n')
+      .filter(line => line !== '');
+    assert.deepEqual(
+      lines.map(line => line.slice(0, 3)),
+      ['202', '202', '200', '200', '409'],
+    );
+    assert.match(lines[2] ?? '', /"value":2/);
+    assert.match(lines[3] ?? '', /"keys":\["own"\]/);
+    assert.deepEqual(order.slice(0, 2), ['claim after 0 writes', 'writes']);
+    assert.deepEqual(
+      memory.taken.map(({key, value, fence}) => [key, value, fence.attempt]),
+      [
+        ['own', 1, assign.attemptId],
+        ['own', 2, assign.attemptId],
+      ],
+    );
+  });
+
+  it('forgets what a backup wrote that came too late', async () => {
+    await start();
+    hub.answers['mcpx.attempt.claim'] = () => {
+      throw new ProtocolError('staleFence', 'the other attempt was first');
+    };
+    const assign = assignment('work', run(ask('PUT', 'own', '1')), {backup: true, number: 2});
+    await hub.send('mcpx.orchestrate.task.assign', assign);
+    await until('the attempt is given up', () => agent?.attempts.get(assign.attemptId) === undefined, 30_000);
+    await agent?.memory.sync('s-1');
+    assert.deepEqual(memory.taken, []);
+    assert.equal(hub.completed.has(assign.attemptId), false);
   });
 
   it('is closed to who has no token, and to an attempt that is over', async () => {

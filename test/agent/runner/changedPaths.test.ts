@@ -9,7 +9,7 @@ import {until} from '../supervisor/support.ts';
 import {GitHub} from './gitHub.ts';
 
 describe('changed paths', function () {
-  this.timeout(40_000);
+  this.timeout(120_000);
   let git: GitHub;
   beforeEach(async () => {
     git = await GitHub.open();
@@ -34,9 +34,9 @@ describe('changed paths', function () {
     });
     await git.start({settings: {pathsMs: 50}});
     const script = [
-      'touch c.txt; echo 1 > a.txt; mkdir -p new/deep; echo n > "new/deep/ä b.txt"; rm b.txt; echo o > out',
+      'touch c.txt; echo 1 > a.txt; mkdir -p new/deep; echo n > "new/deep/ä b.txt"; rm b.txt; echo o > out; echo one',
       waitFor('go-1'),
-      'git add --all; git commit --quiet -m mine; git config core.excludesFile /dev/null; echo a > a.txt',
+      'git add --all; git commit --quiet -m mine; git config core.excludesFile /dev/null; echo a > a.txt; echo two',
       waitFor('go-2'),
     ].join('\n');
     const assign = assignment('work', run(script), {workspace});

@@ -79,9 +79,30 @@ describe("an attempt's result", () => {
     assert.equal(project.git('diff', '--name-status', base, commit), 'M\ta.txt\nA\tdir/new.txt\nD\tgone.txt');
   });
 
+  it('can be bundled whole, so that a receiver needs the base and none of its inputs', async () => {
+    const base = project.commit({'a.txt': 'a\n'});
+    const input = project.branch('input', base, {'b.txt': 'b\n'});
+    const bundles = [await artifacts.bundle(project, base), await artifacts.bundle(project, input, [base])];
+    const {workspace} = await machine.ready({base, bundles, inputs: [{taskId: 'before', commit: input}]});
+    assert.equal(await workspace.bundleResult(input, undefined, {whole: true}), undefined);
+    put(workspace, 'c.txt', 'c\n');
+    const commit = await commitOf(workspace);
+    const whole = await workspace.bundleResult(commit, undefined, {whole: true});
+    assert.deepEqual(whole?.prerequisites, [base]);
+    assert.deepEqual((await workspace.bundleResult(commit))?.prerequisites, [base, input]);
+    project.git('branch', '-q', '-D', 'input');
+    project.git('reflog', 'expire', '--expire=now', '--all');
+    project.git('gc', '-q', '--prune=now');
+    assert.equal(project.git('show', `${arrived(whole)}:b.txt`), 'b');
+  });
+
   it('is the start when nothing changed, and then needs no bundle', async () => {
     const {base, workspace} = await start({'a.txt': 'a\n'});
-    assert.deepEqual(await workspace.commitResult(request), {kind: 'unchanged', commit: base});
+    assert.deepEqual(await workspace.commitResult(request), {
+      kind: 'unchanged',
+      commit: base,
+      tree: project.git('rev-parse', `${base}^{tree}`),
+    });
     assert.equal(await workspace.bundleResult(base), undefined);
   });
 
@@ -239,7 +260,11 @@ describe("an attempt's result", () => {
       assert.equal(readFileSync(path.join(workspace.path, 'conf/key [1].pem'), 'utf8'), 'key\n');
       assert.equal(lstatSync(path.join(workspace.path, '.env')).mode & 0o777, 0o640);
       assert.equal(await workGit(workspace, 'status', '--porcelain'), '');
-      assert.deepEqual(await workspace.commitResult(request), {kind: 'unchanged', commit: base});
+      assert.deepEqual(await workspace.commitResult(request), {
+        kind: 'unchanged',
+        commit: base,
+        tree: project.git('rev-parse', `${base}^{tree}`),
+      });
       put(workspace, '.env', 'SECRET=2\n');
       put(workspace, 'conf/other.pem', 'other\n');
       const commit = arrived(await workspace.bundleResult(await commitOf(workspace)));

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {appendFileSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {rm} from 'node:fs/promises';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {temporaryFolder} from '../../artifacts/artifactHub.ts';
 import {GitProject} from '../../artifacts/gitProject.ts';
+import {found} from '../../support/waiting.ts';
 import {commitOf, Machine, SharedArtifacts} from './machine.ts';
 
 const SCRIPT = fileURLToPath(new URL('crashingAttempt.ts', import.meta.url));
@@ -23,12 +24,14 @@ describe('an agent killed at a call of git', function () {
   /** Runs the attempt in a process of its own, killed when it calls git for the nth time; gives the calls made. */
   const runUntil = async (nth: number, request: object): Promise<{calls: number; killed: boolean}> => {
     const counter = path.join(folder, 'calls');
+    const last = path.join(folder, 'last');
     writeFileSync(counter, '');
+    writeFileSync(last, '');
     const wrapper = [
       '#!/bin/sh',
       `echo x >> '${counter}'`,
       // Half of the time git goes on without its agent, as it would.
-      `if [ "$(wc -l < '${counter}')" -eq ${nth} ]; then kill -9 $PPID; ${nth % 2 === 0 ? 'exit 1' : ':'}; fi`,
+      `if [ "$(wc -l < '${counter}')" -eq ${nth} ]; then echo $$ > '${last}'; kill -9 $PPID; ${nth % 2 === 0 ? 'exit 1' : ':'}; fi`,
       'exec git "$@"',
     ];
     writeFileSync(path.join(folder, 'git'), `${wrapper.join('\n')}\n`, {mode: 0o755});
@@ -37,6 +40,9 @@ describe('an agent killed at a call of git', function () {
     });
     const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
     assert(code === 0 || signal === 'SIGKILL', `exit code ${code}, ${signal}`);
+    // A supervisor would have ended it; here it may end by itself.
+    const git = readFileSync(last, 'utf8').trim();
+    await found(() => git === '' || !existsSync(`/proc/${git}`) || undefined, 30_000, 'the last git to end');
     return {calls: readFileSync(counter, 'utf8').split('\n').length - 1, killed: signal === 'SIGKILL'};
   };
 

@@ -278,6 +278,7 @@ describe('Workspaces', () => {
   });
 
   describe('leftovers', () => {
+    /** gastown#4478: a worktree was deleted under a live agent. */
     it('of dead agents are removed at start, but not those of live attempts or those kept', async () => {
       const base = project.commit({'a.txt': 'a\n'});
       const bundles = [await bundled(base)];

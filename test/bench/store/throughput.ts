@@ -21,13 +21,16 @@ export interface Cell {
   readonly bounds: readonly Bound[];
 }
 
+/** Times as long as a round that counts. */
+const WARM_UP = 3;
+
 export async function measureCells(cells: readonly Cell[], rounds: number, ms: number): Promise<Row[]> {
   const results = new Map(cells.map(cell => [cell, new Map<LoadSubject, LoadResult[]>()]));
-  // A first round of each is not counted.
+  // A first round of each is not counted, and longer: both sides have code that is compiled while it runs.
   for (let round = 0; round <= rounds; round++)
     for (const cell of cells)
       for (const subject of [cell.ours, ...cell.peers]) {
-        const result = await subject.run({...cell.load, ms});
+        const result = await subject.run({...cell.load, ms: round === 0 ? ms * WARM_UP : ms});
         const {perSecond, p99Ms} = result;
         const when = round === 0 ? 'warm-up' : `round ${round}`;
         console.error(

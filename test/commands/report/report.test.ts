@@ -45,6 +45,38 @@ function golden(name: string, text: string): void {
   assertGolden(path.join(GOLDEN, name), text);
 }
 
+describe('reports of a task that was not done again', () => {
+  const cached = {
+    key: 'a'.repeat(64),
+    attemptId: 's-before.hello.2',
+    agentId: 'a-9',
+    madeAt: START,
+    activeMs: 61_000,
+    costUsd: 0.25,
+  };
+  const id = 'hello';
+  const rows = succeededRows()
+    .filter(row => row.kind !== 'attempt' || row.attempt.taskId !== id)
+    .map(row => (row.kind === 'task' && row.task.id === id ? {...row, task: {...row.task, cached}} : row));
+
+  it('say so everywhere, and whose result it has', () => {
+    const report = reportOf(rows);
+    assert.ok(report.tasks.some(({record}) => record.id === id && record.cached));
+    const from =
+      /from the cache: what attempt s-before\.hello\.2 left on a-9 at .*; it took 61 s and \$0\.25 then/;
+    const lines = new StateChanges().next(report, NOW);
+    assert.match(lines.find(line => line.startsWith(`${id}: `)) ?? '', from);
+    assert.match(junitXml(report, NOW), from);
+    const frame = liveFrame(report, {wallNow: NOW, columns: 80, lines: 40, colors: plain});
+    assert.match(frame.find(line => line.includes(id)) ?? '', /cached/);
+    const final = JSON.parse(finalLine(report, NOW));
+    assert.deepEqual(final.tasks.find((task: {id: string}) => task.id === id)?.cached, {
+      attempt: 's-before.hello.2',
+      madeAt: new Date(START).toISOString(),
+    });
+  });
+});
+
 describe('session reports', () => {
   for (const [scene, rows] of Object.entries(SCENES)) {
     it(`draw the live frame of a ${scene} session in 80 columns`, () => {
@@ -207,5 +239,19 @@ describe('state changes', () => {
       changes.next(reportOf(failedRows()), NOW + 90_000).at(-1),
       `session ${SESSION} failed after 1m35s: hello failed: gate unit did not pass`,
     );
+  });
+
+  it('say what an attempt went on from, as the summary and the final line do', () => {
+    const continued = {attemptId: `${SESSION}.hello.1`, agentId: 'a-1', calls: 7};
+    const rows = runningRows().map(row =>
+      row.kind === 'attempt' && row.attempt.taskId === 'hello'
+        ? {...row, attempt: {...row.attempt, continued}}
+        : row,
+    );
+    const text = 'continued from attempt 1 at tool call 7 on agent a-1';
+    const report = reportOf(rows);
+    assert.ok(new StateChanges().next(report, NOW).some(line => line.includes(text)));
+    assert.ok(summary(report, {wallNow: NOW, columns: 120, colors: plain}).includes(text));
+    assert.ok(finalLine(report, NOW).includes(JSON.stringify({continued}).slice(1, -1)));
   });
 });

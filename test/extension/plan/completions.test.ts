@@ -67,11 +67,11 @@ describe('completion of keys', () => {
       assert.ok(kind !== 'key' || documentation !== undefined, `${label} has no description`);
   });
 
-  it('knows a task: neither what is there, nor a prompt beside a command, nor what is reserved', () => {
+  it('knows a task: neither what is there, nor a prompt beside a command', () => {
     const keys = labels(`${TASKS}    ‸`);
-    for (const key of ['title', 'requires', 'retry', 'permissions']) assert.ok(keys.includes(key), key);
-    for (const key of ['id', 'run', 'prompt', 'dependsOn', 'split', 'cache'])
-      assert.ok(!keys.includes(key), key);
+    for (const key of ['title', 'requires', 'retry', 'permissions', 'split', 'cache'])
+      assert.ok(keys.includes(key), key);
+    for (const key of ['id', 'run', 'prompt', 'dependsOn']) assert.ok(!keys.includes(key), key);
   });
 
   it('offers keys and pieces where a task begins', () => {
@@ -94,7 +94,8 @@ describe('completion of keys', () => {
       ['specialization', 'proficiencyLevel'],
     ],
     ['affinity:\n      - kind: apart\n        ‸', ['with', 'strength']],
-    ['gates:\n      - command: make\n        ‸', ['name', 'onFailure', 'timeout']],
+    ['gates:\n      - command: make\n        ‸', ['type', 'name', 'onFailure', 'timeout']],
+    ['gates:\n      - type: review\n        ‸', ['name', 'onFailure', 'prompt', 'model', 'timeout']],
   ];
   for (const [place, keys] of PLACES)
     it(`knows ${place.split('\n', 1)[0]} of a task`, () => {
@@ -139,7 +140,7 @@ describe('completion of values', () => {
     ['onLost: r‸', ['rerun', 'ask', 'fail']],
     ['permissions: { mode: ‸ }', ['ask', 'acceptEdits', 'dontAsk', 'plan', 'bypass']],
     ['permissions:\n      mode: ‸', ['ask', 'acceptEdits', 'dontAsk', 'plan', 'bypass']],
-    ['gates: [{ command: x, onFailure: ‸ }]', ['fail', 'retry']],
+    ['gates: [{ command: x, onFailure: ‸ }]', ['fail', 'retry', 'rollback']],
     ['requires: { region: ‸ }', ['eu', 'us']],
     ['requires: { tags: [gpu, ‸] }', ['linux']],
     ['requires: { capabilities: [‸] }', ['analysis', 'development']],
@@ -155,6 +156,13 @@ describe('completion of values', () => {
   it('explains each choice by itself', () => {
     const [, edits] = offered(task('permissions: { mode: ‸ }'));
     assert.match(edits?.documentation ?? '', /^edits are allowed, other tools/);
+  });
+
+  it('offers the synchronisation points of the plan', () => {
+    const plan = (place: string): string =>
+      `name: a\ntasks:\n  - {id: a, run: x, syncPoint: laid}\n  - {id: b, run: x, syncPoint: {name: built}}\n  - id: c\n    run: x\n    ${place}\n`;
+    assert.deepEqual(labels(plan('rollback: { scope: syncPoint, syncPoint: ‸ }')), ['laid', 'built']);
+    assert.deepEqual(labels(plan('syncPoint: ‸')), ['laid', 'built']);
   });
 
   it('offers tasks that close no cycle', () => {

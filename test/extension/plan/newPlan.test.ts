@@ -70,7 +70,7 @@ describe('a new plan', () => {
       assert.equal(parsed.plan.name, name);
       assert.equal(parsed.plan.tasks.length, 3);
       assert.deepEqual(
-        parsed.plan.gates.map(({command}) => command),
+        parsed.plan.gates.map(gate => gate.type === 'command' && gate.command),
         found.gates.map(({command}) => command),
       );
       assert.ok(

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {fileURLToPath} from 'node:url';
 import * as z from 'zod';
 import {planJsonSchema} from '../../../coordinator/protocol/plan/jsonSchema.ts';
-import {PlanFile, PlanTask, RESERVED_TASK_KEYS} from '../../../coordinator/protocol/plan/schema.ts';
+import {PlanFile, PlanTask} from '../../../coordinator/protocol/plan/schema.ts';
 import {assertGolden} from '../../golden.ts';
 
 const GOLDEN = fileURLToPath(new URL('../../testdata/plans/plan.schema.json', import.meta.url));
@@ -32,14 +32,8 @@ describe('JSON Schema of plans', () => {
     assert.deepEqual(schema.properties.tasks.items.required, ['id']);
   });
 
-  it('offers every task key but the reserved ones', () => {
+  it('offers every task key', () => {
     const {properties} = SchemaShape.parse(planJsonSchema()).properties.tasks.items;
-    const reserved = new Set<string>(RESERVED_TASK_KEYS);
-    assert.deepEqual(
-      Object.keys(properties).sort(),
-      Object.keys(PlanTask.shape)
-        .filter(key => !reserved.has(key))
-        .sort(),
-    );
+    assert.deepEqual(Object.keys(properties).sort(), Object.keys(PlanTask.shape).sort());
   });
 });

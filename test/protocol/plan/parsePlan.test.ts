@@ -69,10 +69,9 @@ tasks:
     assert.deepEqual(a?.gates, []);
     assert.equal(b?.timeoutMs, 300_000);
     assert.deepEqual(b?.secrets, ['S', 'T']);
-    assert.deepEqual(
-      b?.gates.map(gate => [gate.name, gate.command, gate.onFailure]),
-      [['b-gate-1', 'lint', 'retry']],
-    );
+    assert.deepEqual(b?.gates, [
+      {name: 'b-gate-1', type: 'command', command: 'lint', onFailure: 'retry', timeoutMs: 600_000},
+    ]);
     assert.equal(b?.work.kind === 'prompt' && b.work.model, 'opus');
   });
 

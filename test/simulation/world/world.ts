@@ -269,20 +269,30 @@ export class World implements ClusterView, MemberObserver, TransportWorld {
   private askForChange(leader: Member, chance: Chance): void {
     const {voters = []} = leader.node?.configuration ?? {};
     const asked = this.member(chance.pick(this.ids));
-    const cluster = asked?.isOpen ? asked.store?.cluster : undefined;
-    if (!asked || !cluster) return;
+    if (!asked?.isOpen) return;
     const staying = voters.filter(id => !this.leavers.has(id));
     const outside = this.ids.filter(id => !voters.includes(id) && !this.leavers.has(id));
     const adds = outside.length > 0 && chance.happens(0.6);
     if (!adds && staying.length <= 2) return;
-    const id = chance.pick(adds ? outside : staying);
-    this.note(`${asked.id} is asked to ${adds ? 'add' : 'remove'} ${id}`);
-    if (!adds) this.leavers.add(id);
+    this.ask(asked, adds ? 'add' : 'remove', chance.pick(adds ? outside : staying));
+  }
+
+  /** As by `mcpx cluster add` on the leader, if there is one. */
+  addMember(id: string): void {
+    const leader = this.leader();
+    if (leader) this.ask(leader, 'add', id);
+  }
+
+  private ask(asked: Member, what: 'add' | 'remove', id: string): void {
+    const cluster = asked.isOpen ? asked.store?.cluster : undefined;
+    if (!cluster) return;
+    this.note(`${asked.id} is asked to ${what} ${id}`);
+    if (what === 'remove') this.leavers.add(id);
     this.counts.changes += 1;
     asked.process.run(() => {
-      const done = adds ? cluster.add(id, addressOf(id)) : cluster.remove(id);
+      const done = what === 'add' ? cluster.add(id, addressOf(id)) : cluster.remove(id);
       done.then(
-        () => this.note(`${asked.id} has ${adds ? 'added' : 'removed'} ${id}`),
+        () => this.note(`${asked.id} is done: ${what} ${id}`),
         (error: unknown) => this.note(`${asked.id}: ${String(error)}`),
       );
     });

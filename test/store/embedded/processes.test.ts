@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdtemp, readdir, rm} from 'node:fs/promises';
+import {mkdtemp, readdir, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {createInterface} from 'node:readline';
@@ -93,6 +93,15 @@ describe('processes on one data directory', function () {
     await assert.rejects(open(directory), error => isCoordinatorError(error, 'conflict'));
     await store.close();
     await (await open(directory)).close();
+  });
+
+  it('leaves alone what another who asks for the directory has put into it', async () => {
+    const draft = `lock-${process.ppid}-draft.tmp`;
+    await writeFile(path.join(directory, draft), '');
+    await writeFile(path.join(directory, 'snapshot-1.tmp'), '');
+    await (await open(directory)).close();
+    const names = await readdir(directory);
+    assert.ok(names.includes(draft) && !names.includes('snapshot-1.tmp'), names.join());
   });
 
   it('lets exactly one of many starters have it', async () => {

@@ -17,7 +17,8 @@ async function write(store: Store, writer: number): Promise<never> {
         {kind: 'put', key: `${key}/copy`, value},
       ],
     });
-    process.stdout.write(`${writer} ${n}\n`);
+    // What waits in this process dies with it, and then more is found than was heard of.
+    await new Promise<unknown>(resolve => process.stdout.write(`${writer} ${n}\n`, resolve));
   }
 }
 

@@ -4,9 +4,9 @@ import {once} from 'node:events';
 import {closeSync, existsSync, openSync, readFileSync} from 'node:fs';
 import path from 'node:path';
 import type {HistoryEvent} from '../../simulation/checker/history.ts';
+import type {HostNetwork} from '../../support/hostNetwork.ts';
 import type {Door} from './door.ts';
 import type {Change} from './memberDump.ts';
-import type {Network} from './network.ts';
 import {SmallDisk} from './smallDisk.ts';
 
 export const NODES = ['n1', 'n2', 'n3'] as const;
@@ -45,7 +45,7 @@ export class Machine {
 
   constructor(
     readonly node: string,
-    private readonly network: Network,
+    private readonly network: HostNetwork,
     private readonly options: {
       readonly folder: string;
       readonly diskMebibytes: number;

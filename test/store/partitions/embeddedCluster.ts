@@ -6,10 +6,10 @@ import {buildSync} from 'esbuild';
 import type {EmbeddedSettings} from '../../../coordinator/store/embedded/settings.ts';
 import type {StoreStatus} from '../../../coordinator/store/store.ts';
 import type {HistoryEvent} from '../../simulation/checker/history.ts';
+import type {HostNetwork} from '../../support/hostNetwork.ts';
 import {found} from '../../support/waiting.ts';
 import {type Cluster, type Findings, Machine, NODES} from './cluster.ts';
 import type {ServerOptions} from './memberServer.ts';
-import type {Network} from './network.ts';
 import {RemoteDoor} from './remoteDoor.ts';
 import {before} from './workload.ts';
 
@@ -39,7 +39,7 @@ export class EmbeddedCluster implements Cluster {
   private readonly control: ReadonlyMap<string, RemoteDoor>;
 
   private constructor(
-    private readonly network: Network,
+    private readonly network: HostNetwork,
     folder: string,
   ) {
     const bundle = bundled(folder);
@@ -64,7 +64,7 @@ export class EmbeddedCluster implements Cluster {
     this.control = new Map(this.doors().map(door => [door.name, door]));
   }
 
-  static async start(network: Network, folder: string): Promise<EmbeddedCluster> {
+  static async start(network: HostNetwork, folder: string): Promise<EmbeddedCluster> {
     const cluster = new EmbeddedCluster(network, folder);
     for (const machine of cluster.machines.values()) machine.start();
     await Promise.all(NODES.map(node => cluster.answers(node)));

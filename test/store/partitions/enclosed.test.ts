@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import {once} from 'node:events';
 import {readdirSync, readlinkSync} from 'node:fs';
+import {findEnclosure} from '../../support/enclosure.ts';
 import {found} from '../../support/waiting.ts';
-import {startEnclosed} from './enclosed.ts';
-import {findEnclosure} from './support.ts';
+import {startTrial} from './enclosed.ts';
 
 const GONE_MS = 20_000;
 
@@ -20,7 +20,7 @@ describe(`a run within networks of its own${lacking === undefined ? '' : `: ${la
   for (const end of ['SIGKILL', 'the end of its input'] as const)
     it(`leaves nothing behind after ${end}`, async () => {
       assert.ok(enclosure.kind === 'possible', 'skipped otherwise');
-      const child = startEnclosed(enclosure, {seed: 2, store: 'embedded'});
+      const child = startTrial(enclosure, {seed: 2, store: 'embedded'});
       // Its first fault is announced: the members are there.
       await once(child.stderr, 'data');
       const mounts = mountsOf(String(child.pid));

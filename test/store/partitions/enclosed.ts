@@ -1,26 +1,21 @@
 /** Runs one trial in a program with a network and mounts of its own, and gives back its outcome. */
-import {type ChildProcessWithoutNullStreams, spawn} from 'node:child_process';
+import type {ChildProcessWithoutNullStreams} from 'node:child_process';
 import {once} from 'node:events';
 import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
-import type {Enclosure} from './support.ts';
+import {type Possible, startEnclosed} from '../../support/enclosedProgram.ts';
 import type {Outcome, TrialOptions} from './trial.ts';
 
 const PROGRAM = fileURLToPath(new URL('inside.ts', import.meta.url));
 
-type Possible = Extract<Enclosure, {kind: 'possible'}>;
-
-/** Its input is our life: it ends when this process does, however that comes. On its standard error it says what it does. */
-export function startEnclosed({through}: Possible, options: TrialOptions): ChildProcessWithoutNullStreams {
-  const [program = '', ...args] = [...through, process.execPath, '--import', 'tsx', PROGRAM];
-  const child = spawn(program, [...args, JSON.stringify(options)], {stdio: 'pipe'});
-  child.stdin.on('error', () => undefined);
-  return child;
+/** On its standard error it says what it does. */
+export function startTrial(enclosure: Possible, options: TrialOptions): ChildProcessWithoutNullStreams {
+  return startEnclosed(enclosure, PROGRAM, options);
 }
 
 /** Rejects with what it said when it ends without an outcome. */
 export async function runEnclosed(enclosure: Possible, options: TrialOptions): Promise<Outcome> {
-  const child = startEnclosed(enclosure, options);
+  const child = startTrial(enclosure, options);
   const said: string[] = [];
   createInterface({input: child.stderr}).on('line', line => said.push(line));
   let outcome: Outcome | undefined;

@@ -14,11 +14,11 @@ import type {EtcdSettings} from '../../../coordinator/store/etcd/settings.ts';
 import type {StoreEvent} from '../../../coordinator/store/store.ts';
 import type {HistoryEvent} from '../../simulation/checker/history.ts';
 import {etcdProgram} from '../../support/etcdServer.ts';
+import type {HostNetwork} from '../../support/hostNetwork.ts';
 import {found} from '../../support/waiting.ts';
 import {type Cluster, type Findings, Machine, NODES} from './cluster.ts';
 import {type Door, localState, replyOf} from './door.ts';
 import type {Change} from './memberDump.ts';
-import type {Network} from './network.ts';
 import {numberedBy, renumbered} from './renumbered.ts';
 
 const HashAnswer = z.object({hash: z.union([z.number(), z.string()])});
@@ -47,7 +47,7 @@ export class EtcdCluster implements Cluster {
   private readonly space = new KeySpace(PREFIX);
 
   private constructor(
-    private readonly network: Network,
+    private readonly network: HostNetwork,
     folder: string,
   ) {
     const at = (node: string, port: number): string => `http://${network.address(node)}:${port}`;
@@ -68,7 +68,7 @@ export class EtcdCluster implements Cluster {
     this.clients = new Map(NODES.map(node => [node, new Etcd3({hosts: at(node, CLIENT_PORT)})]));
   }
 
-  static async start(network: Network, folder: string): Promise<EtcdCluster> {
+  static async start(network: HostNetwork, folder: string): Promise<EtcdCluster> {
     const cluster = new EtcdCluster(network, folder);
     for (const machine of cluster.machines.values()) machine.start();
     await Promise.all(NODES.map(node => cluster.answers(node)));

@@ -1,10 +1,14 @@
 /** Inflicts the faults of a plan on a real cluster, and heals them. */
 import {unreachable} from '../../../coordinator/runtime/assert.ts';
+import {CLIENTS, type HostNetwork} from '../../support/hostNetwork.ts';
 import {type Cluster, NODES} from './cluster.ts';
 import type {Fault} from './faultPlan.ts';
-import {CLIENTS, type Network} from './network.ts';
 
-export async function inflict(faults: readonly Fault[], cluster: Cluster, network: Network): Promise<void> {
+export async function inflict(
+  faults: readonly Fault[],
+  cluster: Cluster,
+  network: HostNetwork,
+): Promise<void> {
   const leader = (await cluster.leader()) ?? NODES[0];
   const [follower = '', otherFollower = ''] = NODES.filter(node => node !== leader);
   const nodes = {leader, follower, otherFollower};
@@ -15,7 +19,7 @@ async function inflictOne(
   kind: Fault['kind'],
   victim: string,
   {machines}: Cluster,
-  network: Network,
+  network: HostNetwork,
 ): Promise<void> {
   const machine = machines.get(victim);
   const others = NODES.filter(node => node !== victim);
@@ -56,7 +60,7 @@ async function inflictOne(
 }
 
 /** What was killed, or died of its fault, starts again on what its disk kept. */
-export function heal({machines}: Cluster, network: Network): void {
+export function heal({machines}: Cluster, network: HostNetwork): void {
   network.mend();
   for (const machine of machines.values()) {
     machine.disk.free();

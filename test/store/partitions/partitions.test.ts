@@ -1,9 +1,9 @@
 /** Three coordinators' stores, and three members of a real etcd, under real faults from a seed: what clients and watchers saw is judged as in the simulation. */
 import assert from 'node:assert/strict';
+import {findEnclosure} from '../../support/enclosure.ts';
 import {missingEtcd} from '../../support/etcdServer.ts';
 import {runEnclosed} from './enclosed.ts';
 import {describeStep, drawPlan, FAULT_KINDS} from './faultPlan.ts';
-import {findEnclosure} from './support.ts';
 import type {Outcome} from './trial.ts';
 import {WRONGS, type Wrong} from './wrongDoors.ts';
 

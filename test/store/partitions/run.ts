@@ -3,9 +3,9 @@
  * one is named. A seed that fails leaves its history and the members' logs in the folder.
  */
 import {parseArgs} from 'node:util';
+import {findEnclosure} from '../../support/enclosure.ts';
 import {missingEtcd} from '../../support/etcdServer.ts';
 import {runEnclosed} from './enclosed.ts';
-import {findEnclosure} from './support.ts';
 import type {Outcome} from './trial.ts';
 
 const STORES = ['embedded', 'etcd'] as const;

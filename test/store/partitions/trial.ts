@@ -4,6 +4,7 @@ import path from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {formatHistory, type HistoryEvent} from '../../simulation/checker/history.ts';
 import {Chance} from '../../simulation/world/chance.ts';
+import {HostNetwork} from '../../support/hostNetwork.ts';
 import {found} from '../../support/waiting.ts';
 import {type Cluster, NODES} from './cluster.ts';
 import type {Door} from './door.ts';
@@ -12,7 +13,6 @@ import {EtcdCluster} from './etcdCluster.ts';
 import {describeStep, drawPlan, type Step} from './faultPlan.ts';
 import {heal, inflict} from './inflict.ts';
 import {judge} from './judge.ts';
-import {Network} from './network.ts';
 import {mountMemory} from './smallDisk.ts';
 import {before, Client, Recorder, Watcher} from './workload.ts';
 import {type Wrong, wronged} from './wrongDoors.ts';
@@ -63,7 +63,7 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
   const {seed, store, keep} = options;
   const started = performance.now();
   mountMemory(GROUND, '1g');
-  const network = await Network.create(NODES);
+  const network = await HostNetwork.create(NODES);
   const recorder = new Recorder();
   let cluster: Cluster | undefined;
   try {
@@ -95,7 +95,7 @@ type Played = Omit<Outcome, 'seed' | 'store' | 'plan' | 'restarts' | 'full' | 's
 async function play(
   options: TrialOptions,
   cluster: Cluster,
-  network: Network,
+  network: HostNetwork,
   recorder: Recorder,
 ): Promise<Played> {
   const chance = new Chance(options.seed).fork();

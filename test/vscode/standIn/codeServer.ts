@@ -7,7 +7,8 @@ import path from 'node:path';
 import {createInterface} from 'node:readline';
 import {setTimeout as pause} from 'node:timers/promises';
 import {freePort} from '../../support/freePorts.ts';
-import type {Environment, Parts} from './parts.ts';
+import type {Environment} from '../../support/npmCache.ts';
+import type {Parts} from './parts.ts';
 
 const START_LIMIT_MS = 120_000;
 const STOP_LIMIT_MS = 10_000;

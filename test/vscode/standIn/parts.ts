@@ -1,12 +1,10 @@
 /** What the stand-in editor is made of, and where it is: VS Code's server in code-server, a browser, and what drives the browser. Finding only: installing is beside it. */
 import {accessSync, constants, existsSync} from 'node:fs';
-import {homedir} from 'node:os';
 import path from 'node:path';
+import {cacheFolder, type Environment, inPackage, newerNode, nodePackage} from '../../support/npmCache.ts';
 
 export const CODE_SERVER_VERSION = '4.139.1';
 export const PLAYWRIGHT_VERSION = '1.65.1';
-/** code-server runs on this one only; nothing else needs it. */
-export const NODE_MAJOR = '24';
 
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'];
 
@@ -25,39 +23,21 @@ export type Found =
   | {readonly kind: 'found'; readonly parts: Parts}
   | {readonly kind: 'missing'; readonly missing: readonly Missing[]};
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Outside the repository, and kept between runs. */
-export function cacheFolder(env: Environment): string {
-  const own = env['MCPX_TEST_CACHE'];
-  if (own) return path.resolve(own);
-  return path.join(env['XDG_CACHE_HOME'] || path.join(homedir(), '.cache'), 'mcpx-test');
-}
-
-export function nodePackage(): string {
-  return `node-linux-${process.arch}`;
-}
-
 /** Name and version of each package, as npm takes it. */
 export const PACKAGES: Readonly<Record<Package, () => string>> = {
-  node: () => `${nodePackage()}@${NODE_MAJOR}`,
+  /** code-server runs on this one only. */
+  node: newerNode,
   codeServer: () => `code-server@${CODE_SERVER_VERSION}`,
   playwright: () => `playwright-core@${PLAYWRIGHT_VERSION}`,
 };
 
-/** Each version has a folder of its own, which appears when it is complete. */
-export function packageFolder(cache: string, name: Package): string {
-  return path.join(cache, PACKAGES[name]());
-}
-
 export function findParts(env: Environment): Found {
   const cache = cacheFolder(env);
-  const inPackage = (name: Package, file: string): string =>
-    path.join(packageFolder(cache, name), 'node_modules', file);
+  const part = (name: Package, file: string): string => inPackage(cache, PACKAGES[name](), file);
   const browser = findBrowser(env);
-  const node = inPackage('node', `${nodePackage()}/bin/node`);
-  const codeServer = inPackage('codeServer', 'code-server/out/node/entry.js');
-  const playwright = inPackage('playwright', 'playwright-core');
+  const node = part('node', `${nodePackage()}/bin/node`);
+  const codeServer = part('codeServer', 'code-server/out/node/entry.js');
+  const playwright = part('playwright', 'playwright-core');
   const missing: Missing[] = [];
   if (!browser) missing.push('browser');
   if (!existsSync(node)) missing.push('node');

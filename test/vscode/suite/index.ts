@@ -25,7 +25,7 @@ export async function run(): Promise<void> {
     const failed: string[] = [];
     const runner = mocha.run(() => {
       const {passes = 0, failures = 0, pending = 0} = runner.stats ?? {};
-      resolve({passes, failures, pending, skipped, failed});
+      resolve({passes, failures, pending, skipped, failed, unsteady: []});
     });
     runner.on('pending', test => skipped.push(test.fullTitle()));
     runner.on('fail', (test, error: Error) => failed.push(`${test.fullTitle()}: ${firstLine(error)}`));

@@ -8,6 +8,7 @@ import {insist} from '../../support/insist.ts';
 import {ACTION_LIMIT_MS, PAGE_VARIABLE, type PageAction, PageAnswer, type Target} from '../pageActions.ts';
 import {pictureFile} from './surroundings.ts';
 
+const INPUT = '.quick-input-widget input.input';
 const PALETTE_ROW = '.quick-input-list .monaco-list-row';
 
 const NO_COMMAND = 'No matching commands';
@@ -59,6 +60,17 @@ export class Page {
     await this.act({kind: 'type', text: value});
   }
 
+  /** Answers the input box that asks `question`: by `value`, or by what it offers. */
+  async answer(question: string, value?: string): Promise<void> {
+    const box = {selector: '.quick-input-widget', hasText: question};
+    await this.waitFor(box);
+    if (value !== undefined) await this.fill({selector: INPUT}, value);
+    await insist(async limitMs => {
+      await this.press('Enter');
+      await this.act({kind: 'waitFor', target: box, state: 'hidden', limitMs});
+    }, ACTION_LIMIT_MS);
+  }
+
   /** Opens the palette, and returns what it offers for `text`: at least one row, which may say that there is nothing. */
   async palette(text: string): Promise<string[]> {
     await insist(limitMs => this.ask(text, limitMs), ACTION_LIMIT_MS);
@@ -75,8 +87,7 @@ export class Page {
 
   private async ask(text: string, limitMs: number): Promise<void> {
     await this.press('F1');
-    const input = {selector: '.quick-input-widget input.input'};
-    await this.act({kind: 'fill', target: input, text: `>${text}`, limitMs});
+    await this.act({kind: 'fill', target: {selector: INPUT}, text: `>${text}`, limitMs});
     // Until then the rows may be those of before.
     const answered = [text, NO_COMMAND].map(each => `:has-text(${JSON.stringify(each)})`).join(', ');
     const rows = {selector: `${PALETTE_ROW}:is(${answered})`};

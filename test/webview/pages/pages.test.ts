@@ -1,5 +1,8 @@
 /** The pages in chromium: what they show of a real session, by keyboard and for screen readers too, in every theme. */
 import assert from 'node:assert/strict';
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
 import {SessionRun} from '../../support/sessionRun.ts';
 import {type OpenPage, Pages, THEMES} from './support.ts';
 
@@ -9,6 +12,20 @@ tasks:
   - {id: waits, title: It takes a while, run: "echo begun; until test -e go; do sleep 0.1; done"}
   - {id: after, dependsOn: waits, run: echo done}
 `;
+
+/** Each step goes on when there is a file of its name. */
+function threeSteps(folder: string): string {
+  const step = (id: string, after: string): string =>
+    `  - {id: ${id}, ${after}run: "echo ${id} begun; until test -e ${folder}/${id}; do sleep 0.1; done; echo ${id} ended"}`;
+  return [
+    'name: steps',
+    'workspace: none',
+    'tasks:',
+    step('one', ''),
+    step('two', 'dependsOn: one, '),
+    step('three', 'dependsOn: two, '),
+  ].join('\n');
+}
 
 describe('the pages in a browser', function () {
   this.timeout(240_000);
@@ -112,6 +129,28 @@ describe('the pages in a browser', function () {
       await page.getByRole('button', {name: 'Back to Now'}).click();
       await header.getByText('2 of 4 tasks done').waitFor();
     }));
+
+  it('go on to the attempt that runs, unless somebody is at work in the one that is shown', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'mcpx-pages-'));
+    const goOn = (name: string): void => writeFileSync(path.join(folder, name), '');
+    const run = await SessionRun.start(pages.fleet, {plan: threeSteps(folder)});
+    await withPage(`/session/${run.id}`, async ({page}) => {
+      const shown = (text: string) => page.locator('mcpx-transcript .output', {hasText: text}).waitFor();
+      await shown('one begun');
+      goOn('one');
+      await shown('two begun');
+      await page.getByRole('textbox', {name: 'Message to this attempt'}).click();
+      goOn('two');
+      await page.locator('mcpx-attempt-table .line', {hasText: 'three'}).waitFor();
+      await shown('two ended');
+      goOn('three');
+      await page.locator('mcpx-session-header').getByText('3 of 3 tasks done').waitFor();
+      await shown('two ended');
+    });
+    assert.equal((await run.ended(30_000)).state, 'succeeded');
+    run.dispose();
+    rmSync(folder, {recursive: true});
+  });
 
   it('follow a session while it runs', async () => {
     const run = await SessionRun.start(pages.fleet, {plan: SLOW_PLAN});

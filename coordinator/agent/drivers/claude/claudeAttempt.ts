@@ -27,6 +27,7 @@ import type {Supervisor} from '../../supervisor/supervisor.ts';
 import {claudeOptions} from './claudeOptions.ts';
 import {outcomeOfResult} from './claudeOutcome.ts';
 import {Inbox} from './inbox.ts';
+import {keptConversation} from './keptConversation.ts';
 import {askingHost, PERMISSION_MODES} from './permissions.ts';
 import {limitOfEvent, limitOfRetry} from './rateLimits.ts';
 import type {ClaudeSdk} from './sdk.ts';
@@ -166,6 +167,7 @@ export class ClaudeAttempt implements DriverRun {
         prompt: options,
         executable,
         canUseTool: askingHost(gatekeeper),
+        kept: options.keeper && keptConversation(options.keeper, task.env),
         spawn: spawned => this.spawn(spawned),
       }),
     });

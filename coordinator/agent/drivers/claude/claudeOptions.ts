@@ -9,13 +9,22 @@ export interface ClaudeOptionsInput {
   readonly prompt: PromptOptions;
   readonly executable: string;
   readonly canUseTool: CanUseTool;
+  /** Where the conversation is kept. */
+  readonly kept?: Partial<Options> | undefined;
   spawn(options: SpawnOptions): SpawnedProcess;
 }
 
 /** Longer than any tool of the hub waits: delegating to another agent takes its time. */
 const MCP_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 
-export function claudeOptions({task, prompt, executable, canUseTool, spawn}: ClaudeOptionsInput): Options {
+export function claudeOptions({
+  task,
+  prompt,
+  executable,
+  canUseTool,
+  kept,
+  spawn,
+}: ClaudeOptionsInput): Options {
   const {permissions, mcpServers} = prompt;
   const allowedServers = Object.keys(mcpServers ?? {}).map(name => `mcp__${name}`);
   return {
@@ -25,7 +34,13 @@ export function claudeOptions({task, prompt, executable, canUseTool, spawn}: Cla
     spawnClaudeCodeProcess: spawn,
     // The project's CLAUDE.md, skills and settings belong to the work; the user's hold logins and habits.
     settingSources: ['user', 'project', 'local'],
-    systemPrompt: {type: 'preset', preset: 'claude_code', append: systemPromptAppend(task, prompt)},
+    systemPrompt: {
+      type: 'preset',
+      preset: 'claude_code',
+      append: systemPromptAppend(task, prompt),
+      // A conversation that came from elsewhere has the prompt of that machine in it.
+      ...(prompt.keeper?.resume ? {snapshot: false} : {}),
+    },
     permissionMode: PERMISSION_MODES[permissions.mode],
     ...(permissions.mode === 'bypass' ? {allowDangerouslySkipPermissions: true} : {}),
     // As settings rather than as `allowedTools`, for which the SDK warns on our stderr.
@@ -36,6 +51,7 @@ export function claudeOptions({task, prompt, executable, canUseTool, spawn}: Cla
     ...(prompt.model === undefined ? {} : {model: prompt.model}),
     ...(prompt.maxTurns === undefined ? {} : {maxTurns: prompt.maxTurns}),
     ...(prompt.budgetUsd === undefined ? {} : {maxBudgetUsd: prompt.budgetUsd}),
+    ...kept,
     ...outputFormatOf(prompt),
     // Not on the command line, where every user of the machine could read the tokens.
     ...(mcpServers ? {mcpServers: mcpServersOf(mcpServers), mcpServersDelivery: 'initialize'} : {}),

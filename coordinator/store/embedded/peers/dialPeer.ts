@@ -2,6 +2,7 @@
 import {type ClientOptions, WebSocket} from 'ws';
 import {type Deferred, deferred} from '../../../runtime/deferred.ts';
 import {CoordinatorError, isCoordinatorError, systemErrorCode} from '../../../runtime/errors.ts';
+import {noMask} from '../../../runtime/noMask.ts';
 import {
   confirmationProof,
   HANDSHAKE_VERSION,
@@ -41,6 +42,7 @@ export async function dialPeer(
   const options: ClientOptions = {
     perMessageDeflate: false,
     maxPayload: settings.maxFrameBytes,
+    generateMask: noMask,
     ...(tls ? {ca: tls.ca} : {}),
   };
   const socket = new WebSocket(new URL(PEER_PATH, address), options);

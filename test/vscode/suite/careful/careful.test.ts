@@ -1,6 +1,6 @@
 /** A folder that is not trusted, in a window that starts nothing by itself: nothing of it runs, and sessions can be watched. */
 import assert from 'node:assert/strict';
-import {existsSync} from 'node:fs';
+import {existsSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import {found} from '../../../support/waiting.ts';
@@ -47,6 +47,28 @@ describe('a folder that is not trusted, in a window that starts nothing by itsel
       ]);
       assert.equal(existsSync(endpoint()), false);
     });
+
+  it('imports no MCP server that the folder names, and says why', async () => {
+    writeFileSync(
+      path.join(workspaceFolder(), '.mcp.json'),
+      JSON.stringify({mcpServers: {evil: {command: 'touch', args: ['harm']}}}),
+    );
+    const messages = new Messages(() => undefined);
+    try {
+      await vscode.commands.executeCommand('mcpx.importServers');
+    } finally {
+      messages.dispose();
+    }
+    assert.deepEqual(messages.shown, [
+      {
+        kind: 'showWarningMessage',
+        message:
+          'This folder is not trusted: MCP servers that it names are not imported. Nothing was registered.',
+        buttons: ['Manage Trust'],
+      },
+    ]);
+    assert.equal(existsSync(endpoint()), false);
+  });
 
   it('still has a coordinator when that is asked for, and watches what it has', async function () {
     const page = Page.orSkip(this);

@@ -7,6 +7,7 @@ import {found} from '../../../support/waiting.ts';
 import {Messages, type Shown} from '../answers.ts';
 import {Page} from '../page.ts';
 import {Team} from '../team.ts';
+import {Tree} from '../views/tree.ts';
 
 const HOLD = `name: hold
 agents: 1
@@ -15,11 +16,20 @@ tasks:
   - {id: hold, run: sleep 600}
 `;
 
+/** Ends that are the machine's fault, as many as lead to a quarantine. */
+const CRASHES = `name: crashes
+agents: 1
+workspace: none
+defaults: {retry: {max: 0}}
+tasks:
+${['one', 'two', 'three'].map(id => `  - {id: ${id}, run: "kill -KILL $$"}`).join('\n')}
+`;
+
 describe('commands about the fleet', function () {
   this.timeout(240_000);
   let team: Team;
   before(async () => {
-    team = await Team.start({'hold.mcpx.yaml': HOLD});
+    team = await Team.start({'hold.mcpx.yaml': HOLD, 'crashes.mcpx.yaml': CRASHES});
     await team.mcpx('context', 'add', 'nowhere', 'ws://127.0.0.1:9', '--token', 'none');
     await team.mcpx('context', 'use', 'nowhere');
   });
@@ -62,6 +72,27 @@ describe('commands about the fleet', function () {
     await agentWhich(({draining}) => draining, 'the agent to drain');
     assert.deepEqual(texts(await answering(undefined, 'mcpx.undrainAgent', {target: agent})), []);
     await agentWhich(({draining}) => !draining, 'the agent to take tasks');
+  });
+
+  it('show why it is in quarantine, and release it', async function () {
+    const page = Page.orSkip(this);
+    await team.sessionIn(await team.run('crashes.mcpx.yaml', '--here'), 'failed');
+    await agentWhich(({quarantine}) => quarantine?.kind === 'quarantined', 'the quarantine');
+    await vscode.commands.executeCommand('mcpx.agents.focus');
+    const tree = new Tree(page, 'Agents');
+    const held = await tree.row(/^here-1, in quarantine until /);
+    assert.deepEqual(await tree.actions(held), ['Release Agent from Quarantine']);
+    await tree.select(held);
+    await vscode.commands.executeCommand('list.showHover');
+    await page.waitFor({
+      selector: '.monaco-hover',
+      hasText: 'Attempts so far: 0 succeeded, 3 failed, 0 lost',
+    });
+    await page.waitFor({selector: '.monaco-hover', hasText: 'ended by SIGKILL'});
+    await page.screenshot('quarantine');
+    assert.deepEqual(texts(await answering(undefined, 'mcpx.releaseAgent', {target: agent})), []);
+    await agentWhich(({quarantine}) => quarantine === undefined, 'the agent to be released');
+    await tree.row(/^here-1, idle · 0\/\d/);
   });
 
   it('remove it for good, once that is confirmed', async () => {

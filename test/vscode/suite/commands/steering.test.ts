@@ -191,6 +191,7 @@ describe('commands that steer a team', function () {
     assert.equal((await team.session(sessionId)).state, 'running');
     await vscode.commands.executeCommand('mcpx.setBudget', session, 7.5);
     assert.equal((await team.session(sessionId)).budgetUsd, 7.5);
+    await shareOut({kind: 'task', sessionId, taskId: 'talker'});
 
     const refused = await cancel(session, undefined);
     assert.match(refused[0]?.message ?? '', /^Cancel the session talks\?/);
@@ -198,6 +199,26 @@ describe('commands that steer a team', function () {
     await cancel(session, 'Cancel Session');
     await team.sessionIn(sessionId, 'cancelled');
   });
+
+  /** By another strategy, of the session and of the task alone; one that nobody knows is refused. */
+  async function shareOut(task: {kind: 'task'; sessionId: string; taskId: string}): Promise<void> {
+    const {sessionId} = task;
+    const session = {kind: 'session', sessionId};
+    const messages = new Messages(() => undefined);
+    try {
+      await vscode.commands.executeCommand('mcpx.setStrategy', {target: session}, 'round-robin');
+      await vscode.commands.executeCommand('mcpx.setStrategy', {target: task}, 'ai-optimized');
+      await vscode.commands.executeCommand('mcpx.setStrategy', session, 'by-magic');
+      await vscode.commands.executeCommand('mcpx.rebalanceSession', {target: session});
+    } finally {
+      messages.dispose();
+    }
+    assert.equal((await team.session(sessionId)).strategy, 'round-robin');
+    assert.equal((await team.task(sessionId, task.taskId)).strategy, 'ai-optimized');
+    const [refused, stays] = messages.shown;
+    assert.match(refused?.message ?? '', /"by-magic" is not known; known are .*round-robin/);
+    assert.match(stays?.message ?? '', /^talks: every attempt stays where it is/);
+  }
 
   async function cancel(session: object, button: string | undefined): Promise<readonly Shown[]> {
     const messages = new Messages(() => button);

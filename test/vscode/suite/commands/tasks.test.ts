@@ -9,15 +9,21 @@ import {settled} from '../awaiting.ts';
 import {Page} from '../page.ts';
 import {scratchFolder} from '../surroundings.ts';
 import {Team} from '../team.ts';
+import {Tree} from '../views/tree.ts';
 
 const ROW = '.quick-input-list .monaco-list-row';
+/** A webview is a frame in a frame. */
+const FRAMES = ['iframe.webview.ready', 'iframe#active-frame'];
 const TEST_ROW = '.test-explorer .monaco-list-row';
 
 const plan = (go: string, flag: string): string => `name: mended
 agents: 2
 defaults: {retry: {max: 0}}
 tasks:
-  - {id: hold, run: "while ! test -e ${go}; do sleep 0.1; done"}
+  - id: hold
+    run: |
+      curl -sSf -H "Authorization: Bearer $MCPX_MEMORY_TOKEN" "$MCPX_TASKS" -d '{"tasks": [{"run": "echo made > made.txt"}]}'
+      while ! test -e ${go}; do sleep 0.1; done
   - {id: moved, run: "while ! test -e ${go}; do sleep 0.1; done"}
   - id: greeting
     prompt: Write a greeting.
@@ -110,6 +116,19 @@ describe('commands that steer a task', function () {
     assert.equal(attempts, 2);
   });
 
+  it('explain why it runs where it does', async () => {
+    const {agentId, placement} = await team.attempt(sessionId, 'moved', ({state}) => state === 'running');
+    await vscode.commands.executeCommand('mcpx.explainTask', {target: target('moved')});
+    const shown = vscode.window.activeTextEditor?.document;
+    assert.ok(shown && placement);
+    const text = shown.getText();
+    assert.match(text, new RegExp(`^# Placement of moved\n\n## Attempt 1 on ${agentId}, running\n`));
+    assert.ok(text.includes(`- ${agentId} was chosen by ${placement.strategy}`), text);
+    assert.match(text, new RegExp(`^\\| ${agentId} \\(chosen\\) +\\| `, 'm'));
+    const {permissions} = await vscode.workspace.fs.stat(shown.uri);
+    assert.equal(permissions, vscode.FilePermission.Readonly);
+  });
+
   it('move it to another agent while it runs', async function () {
     const page = Page.orSkip(this);
     const first = await team.attempt(sessionId, 'moved', ({state}) => state === 'running');
@@ -123,6 +142,35 @@ describe('commands that steer a task', function () {
       ({number, state}) => number === 2 && state === 'running',
     );
     assert.notEqual(second.agentId, first.agentId);
+    const explained = vscode.workspace.textDocuments.find(({uri}) => uri.scheme === 'mcpx-placement');
+    const now = `## Attempt 2 on ${second.agentId}, running`;
+    await settled(
+      vscode.workspace.onDidChangeTextDocument,
+      () => (explained?.getText().includes(now) ? true : undefined),
+      `${now} in ${explained?.getText()}`,
+    );
+    await page.screenshot('explained');
+  });
+
+  it('show what an attempt has asked for below its task, and in the graph', async function () {
+    const page = Page.orSkip(this);
+    await vscode.commands.executeCommand('mcpx.sessions.focus');
+    const tree = new Tree(page, 'Sessions');
+    await tree.expand(await tree.row(/^mended, /));
+    await tree.expand(await tree.row(/^hold, running, .* 1 of 1 parts done$/));
+    const made = await tree.row(/^echo made > made\.txt, succeeded, delegated · /);
+    await page.screenshot('delegated');
+    await tree.select(made);
+    await vscode.commands.executeCommand('mcpx.openGraph', {target: target('hold')});
+    const node = {frames: FRAMES, selector: '[role="treeitem"]', hasText: 'echo made'};
+    await page.waitFor(node);
+    assert.match(
+      (await page.attribute(node, 'aria-label')) ?? '',
+      /^echo made > made\.txt, .*part of hold, /,
+    );
+    await page.waitFor({frames: FRAMES, selector: 'mcpx-task-details button.link', hasText: 'echo made'});
+    await page.screenshot('delegatedGraph');
+    await vscode.commands.executeCommand('workbench.action.closeActiveEditor');
   });
 
   it('run its gates again from the Test Explorer, without its work', async function () {
@@ -165,5 +213,6 @@ describe('commands that steer a task', function () {
     await team.mcpx('sessions', 'fetch', sessionId);
     assert.equal(team.repository.show(result.commit, 'greeting.txt'), 'Shwmae');
     assert.equal(team.repository.show(result.commit, 'x.txt'), 'x');
+    assert.equal(team.repository.show(result.commit, 'made.txt'), 'made');
   });
 });

@@ -5,6 +5,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import {connectClient, type McpxClient} from '../../../../coordinator/client/mcpxClient.ts';
 import {nodeSocket} from '../../../../coordinator/client/nodeSocket.ts';
+import {snapshotRows} from '../../../../coordinator/commands/local/connect.ts';
 import {Endpoint} from '../../../../coordinator/commands/local/endpoint.ts';
 import {silentLogger} from '../../../../coordinator/observability/logger.ts';
 import type {Params} from '../../../../coordinator/protocol/commands/table.ts';
@@ -28,6 +29,15 @@ agents: 1
 tasks:
   - {id: wait, run: sleep 1000}
   - {id: away, run: sleep 1000, requires: {region: moon}}
+`;
+
+const UNDONE = `name: undone
+agents: 1
+tasks:
+  - {id: base, run: echo base > base.txt, syncPoint: laid}
+  - id: page
+    dependsOn: base
+    run: 'curl -sSf -X PUT -H "Authorization: Bearer $MCPX_MEMORY_TOKEN" "$MCPX_MEMORY/colour" -d "[1]"'
 `;
 
 type Assignment = Params<'mcpx.orchestrate.task.assign'>;
@@ -95,7 +105,7 @@ describe('conflicts of shared memory', function () {
   let away: AwayAgent;
   let sessionId: string;
   before(async () => {
-    team = await Team.start({'contested.mcpx.yaml': PLAN});
+    team = await Team.start({'contested.mcpx.yaml': PLAN, 'undone.mcpx.yaml': UNDONE});
     sessionId = await team.run('contested.mcpx.yaml');
     away = new AwayAgent();
   });
@@ -187,6 +197,61 @@ describe('conflicts of shared memory', function () {
     } finally {
       messages.dispose();
     }
+  });
+
+  it('are what a rollback leaves where others have written since', async function () {
+    const page = Page.orSkip(this);
+    const undone = await team.run('undone.mcpx.yaml');
+    await team.sessionIn(undone, 'succeeded');
+    await team.mcpx('memory', 'put', 'colour', '["red"]', '--session', undone);
+    const target = {kind: 'session', sessionId: undone};
+    let button: string | undefined;
+    const messages = new Messages(({buttons}) => buttons.find(each => each === button));
+    try {
+      await vscode.commands.executeCommand('mcpx.rollBackSession', target, 'laid');
+      assert.equal((await team.session(undone)).state, 'succeeded', 'nobody has agreed');
+      button = 'Roll Back Session';
+      const rolling = vscode.commands.executeCommand('mcpx.rollBackSession', {target});
+      const offer = '.quick-input-list .monaco-list-row';
+      await page.waitFor({selector: offer, hasText: '2 tasks are undone'});
+      await page.screenshot('rollBackTo');
+      await page.click({selector: offer, hasText: 'To the point laid'});
+      await rolling;
+    } finally {
+      messages.dispose();
+    }
+    assert.deepEqual(
+      messages.shown.map(({kind, message}) => [kind, message]),
+      [
+        ['showWarningMessage', 'Roll the session undone back to the point laid?'],
+        ['showWarningMessage', 'Roll the session undone back to the point laid?'],
+        ['showInformationMessage', 'undone is rolled back: 1 task is undone.'],
+      ],
+    );
+    assert.equal((await team.session(undone)).state, 'rolledBack');
+    assert.deepEqual(
+      [(await team.task(undone, 'base')).state, (await team.task(undone, 'page')).state],
+      ['succeeded', 'rolledBack'],
+    );
+    await vscode.commands.executeCommand('mcpx.sharedState.focus');
+    const tree = new Tree(page, 'Shared State');
+    await tree.expand(await tree.row(/^undone, 1 conflict/));
+    const row = await tree.row(/^colour, conflict, rolled back · \["red"\] ↔ \(deleted\)$/);
+    await tree.select(row);
+    const {original, modified} = await diff();
+    assert.deepEqual([await text(original), await text(modified)], ['[\n  "red"\n]\n', '']);
+    await page.screenshot('rolledBackConflict');
+    const [conflict] = await snapshotRows(await team.client(), {view: 'conflicts'});
+    assert.ok(conflict?.kind === 'conflict');
+    const {id: conflictId} = conflict.conflict;
+    await vscode.commands.executeCommand('mcpx.keepMine', {
+      target: {kind: 'stateConflict', sessionId: undone, conflictId},
+    });
+    const client = await team.client();
+    assert.equal(
+      (await client.request('mcpx.memory.get', {sessionId: undone, key: 'colour'})).record,
+      undefined,
+    );
   });
 
   it('leave a past that opens beside the present, and cannot be written', async () => {

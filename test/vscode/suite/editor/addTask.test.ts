@@ -7,8 +7,6 @@ import {Page} from '../page.ts';
 import {endOf, mcpx} from '../planRun.ts';
 import {scratchFolder, workspaceFolder} from '../surroundings.ts';
 
-const INPUT = '.quick-input-widget input.input';
-
 describe('a session that runs', function () {
   this.timeout(300_000);
   after(() => vscode.commands.executeCommand('mcpx.stopCoordinator'));
@@ -25,11 +23,8 @@ describe('a session that runs', function () {
     assert.ok(session);
     const added = vscode.commands.executeCommand('mcpx.addTask', {kind: 'session', sessionId: session});
     await page.click({selector: '.quick-input-list .monaco-list-row', hasText: 'A shell command'});
-    await page.waitFor({selector: '.quick-input-widget', hasText: 'Which command?'});
-    await page.fill({selector: INPUT}, 'echo late');
-    await page.press('Enter');
-    await page.waitFor({selector: '.quick-input-widget', hasText: 'What is the task called?'});
-    await page.press('Enter');
+    await page.answer('Which command?', 'echo late');
+    await page.answer('What is the task called?');
     await page.click({selector: '.quick-input-list .monaco-list-row', hasText: 'hold'});
     await page.screenshot('addTask');
     await page.press('Enter');

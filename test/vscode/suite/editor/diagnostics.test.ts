@@ -140,18 +140,26 @@ async function open(file: string, text: string): Promise<vscode.TextDocument> {
   writeFileSync(file, text);
   const document = await vscode.workspace.openTextDocument(file);
   await vscode.window.showTextDocument(document);
-  // The editor may hold what an earlier test left.
-  if (document.getText() !== text) await replace(document, document.getText(), text);
+  // The editor may hold what an earlier test left, and refuses an edit when it reads the file itself just then.
+  for (let tries = 5; document.getText() !== text; tries--) {
+    const done = await edit(document, document.getText(), text);
+    assert.ok(done || tries > 1, `${file} cannot be edited`);
+  }
   return document;
 }
 
 async function replace(document: vscode.TextDocument, before: string, after: string): Promise<void> {
+  assert.ok(await edit(document, before, after));
+}
+
+/** False when the document changed meanwhile. */
+function edit(document: vscode.TextDocument, before: string, after: string): Thenable<boolean> {
   const at = document.getText().indexOf(before);
   assert.ok(at >= 0, `there is no ${before}`);
-  const edit = new vscode.WorkspaceEdit();
+  const change = new vscode.WorkspaceEdit();
   const range = new vscode.Range(document.positionAt(at), document.positionAt(at + before.length));
-  edit.replace(document.uri, range, after);
-  assert.ok(await vscode.workspace.applyEdit(edit));
+  change.replace(document.uri, range, after);
+  return vscode.workspace.applyEdit(change);
 }
 
 /** In order, once there are `count`. */

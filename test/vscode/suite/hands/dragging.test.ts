@@ -64,7 +64,9 @@ describe('a task in the tree of sessions', function () {
     } finally {
       messages.dispose();
     }
-    assert.deepEqual(messages.shown, []);
+    // A drag that is made again may take up the neighbour, which stays where it is.
+    const own = messages.shown.filter(({message}) => !message.startsWith('task failing is failed: '));
+    assert.deepEqual(own, []);
   });
 
   it('leaves its worktree when it fails, which stays until a person confirms that it goes', async () => {
@@ -88,6 +90,9 @@ describe('a task in the tree of sessions', function () {
     assert.match((await asked(undefined))[0] ?? '', /^Delete the worktrees that agents kept of .*dragged/);
     assert.equal(existsSync(left), true);
     assert.equal((await asked('Delete')).length, 1);
+    // An agent that has left with its session hears of it when it is there again.
+    const next = await team.run('dragged.mcpx.yaml', '--here');
+    await team.sessionIn(next, 'failed');
     await found(() => (existsSync(left) ? undefined : true), 60_000, 'the worktree to be deleted');
   });
 });

@@ -1,0 +1,97 @@
+/** `mcpx servers login` and `logout`: a person lets the hub into a server that wants OAuth, by a browser that comes back to this machine. */
+import type {Command} from 'commander';
+import {silentLogger} from '../../observability/logger.ts';
+import type {ServerLoginResult} from '../../protocol/commands/server.ts';
+import {systemClock} from '../../runtime/clock.ts';
+import {CoordinatorError} from '../../runtime/errors.ts';
+import {answer, type JsonOption} from '../answer.ts';
+import {type CommandIo, EXIT} from '../io.ts';
+import {type ConnectOptions, withClient} from '../local/connect.ts';
+import {printable} from '../report/terminalText.ts';
+import {openBrowser} from './openBrowser.ts';
+import {listenForReturn} from './returnListener.ts';
+
+type Options = ConnectOptions & JsonOption;
+
+interface LoginOptions extends Options {
+  readonly scope?: string;
+  readonly port: number;
+  readonly browser: boolean;
+}
+
+/** Several servers are asked, one after the other. */
+const STEP_MS = 120_000;
+
+export function addLoginVerbs(
+  verb: (usage: string, description: string) => Command,
+  io: CommandIo,
+  done: (exit: number) => void,
+): void {
+  verb(
+    'login <name>',
+    'Logs in at a server that wants OAuth, for all clients of the hub: prints the address of its page, opens it in a browser where there is one, and waits for it to come back to this machine.',
+  )
+    .option('--scope <scope>', 'wanted beside what was granted before')
+    .option(
+      '--port <port>',
+      'of this machine, where the browser comes back to; default: a free one',
+      Number,
+      0,
+    )
+    .option('--no-browser', 'print the address only')
+    .action(async (name: string, options: LoginOptions) => done(await login(name, options, io)));
+  verb('logout <name>', 'Forgets the login at a server; whoever uses it by that is cut off.').action(
+    async (name: string, options: Options) => done(await logout(name, options, io)),
+  );
+}
+
+async function login(name: string, options: LoginOptions, io: CommandIo): Promise<number> {
+  const {scope, port} = options;
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new CoordinatorError('config', `--port: ${port} is no port`);
+  return withClient(options, io, silentLogger, async client => {
+    const listener = await listenForReturn(port, systemClock);
+    try {
+      const begun = await client.request(
+        'mcpx.server.login',
+        {step: 'begin', name, redirectUrl: listener.url, ...(scope !== undefined && {scope})},
+        {timeoutMs: STEP_MS},
+      );
+      if (begun.step !== 'begin') throw new CoordinatorError('internal', 'the login did not begin');
+      io.stderr(`Log in at ${name} here:\n\n${printable(begun.authorizationUrl)}\n\n`);
+      if (options.browser) openBrowser(begun.authorizationUrl, io.env);
+      const back = await listener.comesBack(begun.state);
+      try {
+        const {code, iss} = back;
+        const result = await client.request(
+          'mcpx.server.login',
+          {step: 'finish', name, state: begun.state, code, ...(iss !== undefined && {iss})},
+          {timeoutMs: STEP_MS},
+        );
+        if (result.step !== 'finish') throw new CoordinatorError('internal', 'the login did not finish');
+        await back.show(`The hub is logged in at ${name}. This page can be closed.`);
+        const {step: _, ...login} = result;
+        answer(io, options, {name, ...login}, `The hub is logged in at ${name}${facts(result)}.\n`);
+        return EXIT.ok;
+      } catch (error) {
+        await back.show('The login failed: see where it was begun. This page can be closed.');
+        throw error;
+      }
+    } finally {
+      listener.dispose();
+    }
+  });
+}
+
+function facts({issuer, scope, renewable}: Extract<ServerLoginResult, {step: 'finish'}>): string {
+  const granted = scope === undefined ? '' : `, scope ${printable(scope)}`;
+  return `, by ${printable(issuer)}${granted}${renewable ? '' : '; it is not renewed, and has to be done again when it ends'}`;
+}
+
+function logout(name: string, options: Options, io: CommandIo): Promise<number> {
+  return withClient(options, io, silentLogger, async client => {
+    await client.request('mcpx.server.logout', {name});
+    answer(io, options, {name}, `The hub is no longer logged in at ${name}.\n`);
+    return EXIT.ok;
+  });
+}

@@ -1,0 +1,28 @@
+/** Why a target of the benchmark is missed where it is: what the time goes to, as profiles show it. */
+import type {Row} from '../statistics.ts';
+
+/** The first whose pattern fits the figure's name. */
+const REASONS: readonly (readonly [pattern: RegExp, reason: string])[] = [
+  [
+    /added (p50|CPU)/,
+    'a call passes the door (host, token), a server of the SDK and a client of the SDK, each of which makes its objects anew and checks every message by its schemas: of ' +
+      'the time of the coordinator a sixth is collecting garbage, a tenth system calls, no function of ours more than a fiftieth. What the server behind costs is in both ' +
+      'figures. Less takes a way for calls that goes around both SDKs.',
+  ],
+  [
+    /tools and one/,
+    'lists are made once and handed through; what more tools add to a call is finding one by its name. Rounds that others on the machine disturb differ by more than that.',
+  ],
+  [/idle/, 'a connection is two sockets of Node with their buffers.'],
+];
+
+/** One line for each target that was missed. */
+export function reasonsOf(rows: readonly Row[]): string {
+  return rows
+    .filter(({figure}) => !figure.ok)
+    .map(
+      ({figure}) =>
+        `missed: ${figure.name}\n  ${REASONS.find(([pattern]) => pattern.test(figure.name))?.[1] ?? 'not known'}`,
+    )
+    .join('\n');
+}

@@ -1,0 +1,163 @@
+/** A person logs in and out at an MCP server by the command, for all clients of a coordinator; nothing that is secret leaves it. */
+import assert from 'node:assert/strict';
+import {mkdirSync} from 'node:fs';
+import {Client, StreamableHTTPClientTransport} from '@modelcontextprotocol/client';
+import {Command} from 'commander';
+import type {McpxClient} from '../../coordinator/client/mcpxClient.ts';
+import type {CommandIo} from '../../coordinator/commands/io.ts';
+import {addServerCommands} from '../../coordinator/commands/servers.ts';
+import {DEFAULT_SETTINGS} from '../../coordinator/config.ts';
+import {startCoordinator} from '../../coordinator/coordinator.ts';
+import type {Coordinator} from '../../coordinator/coordinatorOptions.ts';
+import {createLogger} from '../../coordinator/observability/logger.ts';
+import {isProtocolError} from '../../coordinator/protocol/errors.ts';
+import {systemClock} from '../../coordinator/runtime/clock.ts';
+import {systemRandom} from '../../coordinator/runtime/random.ts';
+import {GuardedServer} from '../gateway/oauth/guardedServer.ts';
+import {Fleet} from '../support/fleet.ts';
+import {found} from '../support/waiting.ts';
+
+const LIMIT_MS = 60_000;
+
+describe('logins at MCP servers', function () {
+  this.timeout(120_000);
+  let fleet: Fleet;
+  let coordinator: Coordinator;
+  let client: McpxClient;
+  let guarded: GuardedServer;
+  const logged: string[] = [];
+  /** Whatever anybody outside the coordinator was told. */
+  const told: string[] = [];
+
+  before(async () => {
+    guarded = await GuardedServer.start();
+    fleet = Fleet.create();
+    mkdirSync(fleet.dataFolder);
+    coordinator = await startCoordinator({
+      directory: fleet.dataFolder,
+      address: {host: '127.0.0.1', port: 0},
+      tls: false,
+      publicNames: [],
+      settings: DEFAULT_SETTINGS,
+      clock: systemClock,
+      random: systemRandom,
+      logger: createLogger({
+        sink: {write: line => void logged.push(line)},
+        level: 'debug',
+        format: 'json',
+        wallNow: () => systemClock.wallNow(),
+      }),
+    });
+    fleet.use(coordinator);
+    client = await fleet.connect();
+  });
+  after(async () => {
+    await coordinator?.stop(0);
+    await fleet?.close();
+    await guarded?.stop();
+  });
+
+  /** `opened` is what a person does with the address that is printed. */
+  async function verb(args: readonly string[], opened?: (url: string) => Promise<unknown>) {
+    let stdout = '';
+    let stderr = '';
+    let exit: number | undefined;
+    let opening: Promise<unknown> | undefined;
+    const io: CommandIo = {
+      stdout: text => {
+        stdout += text;
+      },
+      stderr: text => {
+        stderr += text;
+        const url = /^http\S+$/m.exec(stderr)?.[0];
+        if (url !== undefined) opening ??= opened?.(url);
+      },
+      env: {MCPX_CONNECT: fleet.endpoint.url, MCPX_TOKEN: fleet.endpoint.token},
+      cwd: fleet.folder,
+      interactive: false,
+      columns: 80,
+    };
+    const program = new Command('mcpx').exitOverride().enablePositionalOptions();
+    addServerCommands(program, io, code => {
+      exit = code;
+    });
+    await program.parseAsync(['node', 'mcpx', 'servers', ...args]);
+    await opening;
+    told.push(stdout, stderr);
+    return {stdout, stderr, exit};
+  }
+  const stateOf = async () => {
+    const listed = await client.request('mcpx.server.list', {name: 'shop'});
+    told.push(JSON.stringify(listed));
+    return listed.servers[0]?.state;
+  };
+  const becomes = (state: string) =>
+    found(async () => (await stateOf()) === state || undefined, LIMIT_MS, `a shop that is ${state}`);
+
+  it('are what a server needs that is registered, and that is said', async () => {
+    const {stdout} = await verb(['add', 'shop', '--url', guarded.url]);
+    assert.match(stdout, /shop is behind the hub.\nSomebody has to log in: mcpx servers login shop/);
+    await becomes('needsLogin');
+    assert.match((await verb(['list'])).stdout, /shop {2}needs a login/);
+  });
+
+  it('are not for clients, who would log in for all others', async () => {
+    const {token} = await client.request('mcpx.token.create', {role: 'client', ttlSeconds: 600});
+    const other = await fleet.connect(token);
+    const redirectUrl = 'http://127.0.0.1:7/callback';
+    for (const refused of [
+      other.request('mcpx.server.login', {step: 'begin', name: 'shop', redirectUrl}),
+      other.request('mcpx.server.logout', {name: 'shop'}),
+    ])
+      await assert.rejects(refused, error => isProtocolError(error, 'forbidden'));
+  });
+
+  it('are begun and finished by the command, and serve every client', async () => {
+    const pages: string[] = [];
+    const {stdout, exit} = await verb(['login', 'shop', '--no-browser', '--json'], async url => {
+      const redirect = new URL(url).searchParams.get('redirect_uri');
+      const foreign = await fetch(`${redirect}?state=${'f'.repeat(64)}&code=x`);
+      assert.equal(foreign.status, 400);
+      const page = await fetch(url);
+      pages.push(await page.text());
+    });
+    assert.equal(exit, 0);
+    assert.match(pages.join(), /logged in at shop/);
+    const {issuer, scope, renewable} = JSON.parse(stdout) as Record<string, unknown>;
+    assert.deepEqual({issuer, scope, renewable}, {issuer: guarded.issuer, scope: 'read', renewable: true});
+    await becomes('ready');
+    const mcp = new Client({name: 'test', version: '1'});
+    const url = new URL(`${fleet.endpoint.url.replace(/^ws/, 'http')}/mcp`);
+    const requestInit = {headers: {authorization: `Bearer ${fleet.endpoint.token}`}};
+    await mcp.connect(new StreamableHTTPClientTransport(url, {requestInit}));
+    try {
+      const call = (name: string) => mcp.callTool({name, arguments: {}});
+      assert.deepEqual((await call('shop__look')).content, [{type: 'text', text: 'look: done'}]);
+      guarded.expire();
+      assert.deepEqual((await call('shop__look')).content, [{type: 'text', text: 'look: done'}]);
+      await assert.rejects(call('shop__change'), /mcpx servers login shop --scope "write"/);
+      await verb(['login', 'shop', '--no-browser', '--scope', 'write'], page => fetch(page));
+      await becomes('ready');
+      await found(
+        async () => (await call('shop__change').catch(() => undefined)) && true,
+        LIMIT_MS,
+        'a call with the new scope',
+      );
+    } finally {
+      await mcp.close();
+    }
+  });
+
+  it('end by the command', async () => {
+    await verb(['logout', 'shop']);
+    await becomes('needsLogin');
+    await assert.rejects(verb(['logout', 'shop']), error => isProtocolError(error, 'notFound'));
+  });
+
+  it('are told of in no list, log or answer with what is secret', () => {
+    const said = [...told, ...logged].join('\n');
+    assert.ok(logged.length > 0 && told.length > 0);
+    // The code is in the browser's address, not in ours.
+    for (const secret of guarded.secrets) assert.ok(!said.includes(secret), secret);
+  });
+});
