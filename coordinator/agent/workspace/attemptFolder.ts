@@ -1,5 +1,5 @@
 /** The folder of one attempt in the agent's state: its record, its worktree, our index of it. Survives the agent's death, so that a start can clean up or go on. */
-import {chmod, mkdir, readdir, readFile, rename, rm} from 'node:fs/promises';
+import {chmod, mkdir, readdir, readFile, rename, rm, stat} from 'node:fs/promises';
 import path, {join} from 'node:path';
 import * as z from 'zod';
 import {AttemptId, CommitId, SessionId, TaskId} from '../../protocol/ids.ts';
@@ -66,6 +66,16 @@ export class AttemptFolder {
 
   async save(content: AttemptFile): Promise<void> {
     await writeFileDurably(this.file, JSON.stringify(content));
+  }
+
+  /** Whether nobody took the worktree away by hand. */
+  async hasWorktree(): Promise<boolean> {
+    try {
+      return (await stat(this.worktree)).isDirectory();
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return false;
+      throw error;
+    }
   }
 
   /** Undefined when there is no readable record: a creation that a kill cut short. */

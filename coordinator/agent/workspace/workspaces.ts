@@ -187,7 +187,7 @@ export class Workspaces {
   async reopen(attemptId: string): Promise<Workspace | undefined> {
     const folder = this.folders.of(attemptId);
     const file = await folder.load();
-    if (!file || !isWhole(file)) return undefined;
+    if (!file || !isWhole(file) || !(await folder.hasWorktree())) return undefined;
     this.open.add(folder.name);
     if (!file.repository) return this.workspace(attemptId, folder, undefined, undefined);
     const cache = await this.repositories.repository(file.repository.id, file.repository.base);
@@ -207,7 +207,7 @@ export class Workspaces {
     const folder = this.folders.of(attemptId);
     this.open.delete(folder.name);
     const file = await folder.load();
-    if (!options.keep || !file) {
+    if (!options.keep || !file || !(await folder.hasWorktree())) {
       await this.remove(folder, file);
       if (file?.kept) this.keptChanges.emit();
       return false;
@@ -228,7 +228,7 @@ export class Workspaces {
     for (const folder of await this.folders.list()) {
       if (this.open.has(folder.name)) continue;
       const file = await folder.load();
-      if (!file?.kept) continue;
+      if (!file?.kept || !(await folder.hasWorktree())) continue;
       const {sessionId, taskId, attemptId} = file;
       found.push({sessionId, taskId, attemptId, path: folder.worktree});
     }
