@@ -86,7 +86,7 @@ export class Agent {
     const desk = new TaskDesk({link, clock});
     this.memoryDoor = new MemoryDoor({memory: this.memory, desk, random, logger});
     const hub = () => ({url: hubUrl(), ca: options.hub.ca?.()});
-    this.mcpDoor = new McpDoor({hub, random, logger});
+    this.mcpDoor = new McpDoor({hub, clock, random, logger});
     this.reports = new AgentReports({...this.reportsOptions(), link});
     this.kept = this.owned.add(this.keptReports());
     const services = this.services();

@@ -3,6 +3,7 @@ import {once} from 'node:events';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import {pipeline} from 'node:stream/promises';
+import {BrokenAnswer} from './brokenAnswer.ts';
 
 export interface HubAddress {
   /** `http(s)`, with the path. */
@@ -25,11 +26,17 @@ const NOT_PASSED: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+export interface Passed {
+  /** Of a request whose body was read already. */
+  readonly body?: Uint8Array;
+}
+
 /** Resolves when the answer has been passed back. Rejects when the hub is not reached, or an end went away; then nothing may have been answered yet. */
 export async function passToHub(
   request: http.IncomingMessage,
   response: http.ServerResponse,
   {url, token, ca}: HubAddress,
+  {body}: Passed = {},
 ): Promise<void> {
   const sent = (url.protocol === 'https:' ? https : http).request(url, {
     method: request.method,
@@ -40,16 +47,42 @@ export async function passToHub(
     ...(ca === undefined ? {} : {ca}),
   });
   // Who stops listening wants no answer.
-  response.once('close', () => sent.destroy());
+  const stop = (): void => void sent.destroy();
+  response.once('close', stop);
   // What fails after the answer has begun ends the answer itself.
   sent.on('error', () => undefined);
   // An answer may come before all was sent.
-  request.pipe(sent);
-  const [answer] = (await once(sent, 'response')) as [http.IncomingMessage];
+  if (body) sent.end(body);
+  else request.pipe(sent);
+  let answer: http.IncomingMessage;
+  try {
+    [answer] = (await once(sent, 'response')) as [http.IncomingMessage];
+  } catch (error) {
+    response.off('close', stop);
+    throw error;
+  }
   response.writeHead(answer.statusCode ?? 502, passed(answer.headers));
   // The head of a stream is an answer too.
   response.flushHeaders();
-  await pipeline(answer, response);
+  const broken = body && isStream(answer) ? BrokenAnswer.of(body) : undefined;
+  await pipeline(broken ? eventsOf(answer, broken) : answer, response);
+}
+
+function isStream({headers}: http.IncomingMessage): boolean {
+  return headers['content-type']?.startsWith('text/event-stream') ?? false;
+}
+
+async function* eventsOf(answer: http.IncomingMessage, broken: BrokenAnswer): AsyncGenerator<string> {
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      const events = broken.take(chunk);
+      if (events !== '') yield events;
+    }
+  } catch {
+    // Cut off: what follows says so.
+  }
+  const last = broken.end();
+  if (last !== '') yield last;
 }
 
 function passed(headers: http.IncomingHttpHeaders): http.OutgoingHttpHeaders {

@@ -9,15 +9,19 @@ import type {AddressInfo} from 'node:net';
 import {passToHub} from '../../client/passToHub.ts';
 import type {Logger} from '../../observability/logger.ts';
 import {isProtocolError} from '../../protocol/errors.ts';
-import {describeError} from '../../runtime/errors.ts';
+import {type Clock, delay} from '../../runtime/clock.ts';
+import {describeError, systemErrorCode} from '../../runtime/errors.ts';
 import type {Random} from '../../runtime/random.ts';
 import type {McpEndpoint} from '../driver.ts';
 
 export interface McpDoorOptions {
   /** The coordinator to ask, read for every request: `ws(s)://host:port`, and PEM of the only authority to trust there. */
   readonly hub: () => {readonly url: string; readonly ca: string | undefined};
+  readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** How long a coordinator that is not there is waited for: it is started again, or another one takes over. */
+  readonly patienceMs?: number | undefined;
 }
 
 interface Guest {
@@ -30,6 +34,10 @@ interface Guest {
 /** By which Claude Code calls it: its tools are `mcp__mcpx__...`. */
 export const HUB_SERVER = 'mcpx';
 const PATH = '/mcp';
+const PATIENCE_MS = 20_000;
+const RETRY_MS = 250;
+/** More than any hub takes. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 export class McpDoor {
   /** By the token that Claude Code shows. */
@@ -77,16 +85,38 @@ export class McpDoor {
       return refuse(response, 401, 'this token is of nobody who works here any more');
     if (request.url?.split('?', 1)[0] !== PATH) return refuse(response, 404, 'nothing here');
     try {
-      const token = await this.tokenOf(guest);
-      const {url, ca} = this.options.hub();
-      const {origin} = new URL(url.replace(/^ws/, 'http'));
-      await passToHub(request, response, {url: new URL(PATH, origin), token, ca});
+      const body = await readBody(request);
+      if (!body) return refuse(response, 413, `a request has at most ${MAX_BODY_BYTES} bytes`);
+      await this.pass(guest, request, response, body);
     } catch (error) {
       if (response.headersSent || response.destroyed) response.destroy();
       else if (isProtocolError(error, 'staleFence')) refuse(response, 403, error.message);
       else {
         this.options.logger.warn('the hub did not answer', {guest: guest.name, error});
         refuse(response, 503, `the coordinator is not reached: ${describeError(error)}; try again`);
+      }
+    }
+  }
+
+  /** Where nobody listens nothing has been asked: it is asked again. */
+  private async pass(
+    guest: Guest,
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    body: Uint8Array,
+  ): Promise<void> {
+    const {clock, hub, patienceMs = PATIENCE_MS} = this.options;
+    const until = clock.now() + patienceMs;
+    for (;;) {
+      const token = await this.tokenOf(guest);
+      const {url, ca} = hub();
+      const {origin} = new URL(url.replace(/^ws/, 'http'));
+      try {
+        return await passToHub(request, response, {url: new URL(PATH, origin), token, ca}, {body});
+      } catch (error) {
+        const isAway = systemErrorCode(error) === 'ECONNREFUSED' && !response.destroyed;
+        if (!isAway || clock.now() >= until) throw error;
+        await delay(clock, RETRY_MS);
       }
     }
   }
@@ -98,6 +128,18 @@ export class McpDoor {
     });
     return guest.token;
   }
+}
+
+/** Undefined when it passes the limit. */
+async function readBody(request: http.IncomingMessage): Promise<Uint8Array | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request.iterator({destroyOnReturn: false}) as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 function refuse(response: http.ServerResponse, status: number, message: string): void {

@@ -7,6 +7,7 @@ import {McpDoor} from '../../../coordinator/agent/delegation/mcpDoor.ts';
 import type {McpEndpoint} from '../../../coordinator/agent/driver.ts';
 import {silentLogger} from '../../../coordinator/observability/logger.ts';
 import {ProtocolError} from '../../../coordinator/protocol/errors.ts';
+import {systemClock} from '../../../coordinator/runtime/clock.ts';
 import {deferred} from '../../../coordinator/runtime/deferred.ts';
 import {systemRandom} from '../../../coordinator/runtime/random.ts';
 
@@ -32,10 +33,12 @@ describe('the door to the hub’s tools', function () {
     return `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  function openDoor(url: string): void {
+  function openDoor(url: string, patienceMs = 0): void {
     hubUrl = url;
     door = new McpDoor({
       hub: () => ({url: hubUrl, ca: undefined}),
+      clock: systemClock,
+      patienceMs,
       random: systemRandom,
       logger: silentLogger,
     });
@@ -111,6 +114,66 @@ describe('the door to the hub’s tools', function () {
     assert.match(await none.text(), /not reached/);
     hubUrl = await hub((_request, response) => response.end('second'));
     assert.equal(await (await ask(to)).text(), 'second');
+  });
+
+  it('waits for a coordinator that is started again, and asks it once', async () => {
+    const bodies: string[] = [];
+    const back = await hub((request, response) => {
+      request.on('data', (chunk: Buffer) => bodies.push(chunk.toString()));
+      request.on('end', () => response.end('back'));
+    });
+    openDoor('ws://127.0.0.1:1', 20_000);
+    const asked = deferred<void>();
+    const to = await door.admit('s.t.1', async () => {
+      asked.resolve();
+      return 'hub-token';
+    });
+    const answer = ask(to);
+    await asked.promise;
+    hubUrl = back;
+    assert.equal(await (await answer).text(), 'back');
+    assert.deepEqual(bodies, ['{"ask":1}']);
+  });
+
+  describe('where the coordinator dies in the middle of an answer', () => {
+    const call = (id: string | number, method = 'tools/call') =>
+      JSON.stringify({jsonrpc: '2.0', id, method, params: {}});
+    const PROGRESS = 'event: message\ndata: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n';
+
+    async function textOf(body: string, pieces: readonly string[], end: 'cut' | 'end'): Promise<string> {
+      openDoor(
+        await hub((_request, response) => {
+          response.writeHead(200, {'content-type': 'text/event-stream'});
+          for (const piece of pieces) response.write(piece);
+          // The last piece is on its way first.
+          if (end === 'cut') response.write('', () => response.socket?.destroySoon());
+          else response.end();
+        }),
+      );
+      const to = await door.admit('s.t.1', () => Promise.resolve('hub-token'));
+      return (await ask(to, {body})).text();
+    }
+
+    for (const end of ['cut', 'end'] as const)
+      it(`whoever asked is told so at once (${end})`, async () => {
+        const text = await textOf(call('c-7'), [PROGRESS, 'data: {"half":'], end);
+        assert.ok(text.startsWith(PROGRESS), text);
+        const said = /^data: (.*)$/m.exec(text.slice(PROGRESS.length))?.[1] ?? '';
+        const {id, error} = JSON.parse(said);
+        assert.equal(id, 'c-7');
+        assert.match(error.message, /call again, with the same key/);
+        assert.ok(!text.includes('half'), 'an event that never ended is not passed on');
+      });
+
+    it('an answer that has come stands, in however many pieces', async () => {
+      const answer = `data: ${JSON.stringify({jsonrpc: '2.0', id: 7, result: {text: 'ö'}})}\r\n\r\n`;
+      const whole = `${PROGRESS}${answer}`;
+      assert.equal(await textOf(call(7), [...whole], 'cut'), whole);
+    });
+
+    it('a stream that clients open anew just ends', async () => {
+      assert.equal(await textOf(call(7, 'subscriptions/listen'), [PROGRESS], 'end'), PROGRESS);
+    });
   });
 
   it('asks for the hub’s token once, again where that failed, and says when the attempt is over', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {McpDoor} from '../../../coordinator/agent/delegation/mcpDoor.ts';
 import {silentLogger} from '../../../coordinator/observability/logger.ts';
+import {systemClock} from '../../../coordinator/runtime/clock.ts';
 import {systemRandom} from '../../../coordinator/runtime/random.ts';
 import {CoordinatorTrio, type Node} from '../../support/coordinatorTrio.ts';
 import {type Answer, ToolClient} from './toolClient.ts';
@@ -26,7 +27,7 @@ describe('the hub’s tools through the door, over TLS', function () {
     let node: Node = 'a';
     let trusted = true;
     const hub = () => ({url: trio.at(node).url, ca: trusted ? trio.at(node).authority : undefined});
-    door = new McpDoor({hub, random: systemRandom, logger: silentLogger});
+    door = new McpDoor({hub, clock: systemClock, random: systemRandom, logger: silentLogger});
     const {url, headers} = await door.admit('lead', () => Promise.resolve(trio.at('a').clientToken));
     const token = headers['authorization']?.replace('Bearer ', '') ?? '';
     const open = async (): Promise<ToolClient> => {
