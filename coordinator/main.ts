@@ -100,11 +100,14 @@ const GO_ON_UNREAD: ReadonlySet<string | undefined> = new Set([
   'supervise',
 ]);
 
+/** Its reader has gone, or its terminal. */
+const UNREAD: ReadonlySet<string | undefined> = new Set(['EPIPE', 'EIO']);
+
 /** A reader that has seen enough, such as `head`, is no failure; anything else that nobody handled is, and must not pass as success. */
 function guardProcess(verb: string | undefined): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', error => {
-      if (systemErrorCode(error) !== 'EPIPE') throw error;
+      if (!UNREAD.has(systemErrorCode(error))) throw error;
       if (!GO_ON_UNREAD.has(verb)) process.exit(EXIT.ok);
     });
   }

@@ -10,6 +10,7 @@ import {type CommandIo, EXIT} from './io.ts';
 import {namedCoordinator} from './local/connect.ts';
 import {userDirectories} from './local/directories.ts';
 import {count} from './local/options.ts';
+import {refuseServersElsewhere, serverFilesOf, serversOption} from './local/serversOption.ts';
 import {startInBackground, tellBackground} from './run/background.ts';
 import {beginSession} from './run/beginSession.ts';
 import {hostRun} from './run/hostRun.ts';
@@ -22,11 +23,12 @@ import {writeReport} from './run/writeReport.ts';
 const DEFAULT_AGENTS = 3;
 
 export function addRunCommand(program: Command, io: CommandIo, done: (exit: number) => void): void {
-  program
+  const run = program
     .command('run [plan]')
     .description(
       'Runs a plan (a file, or - for stdin) and ends with its result branch. Exit code 0 only if the session succeeded.',
-    )
+    );
+  serversOption(run)
     .option('--agents <n>', 'agents to start on this machine; beats the plan', count)
     .option('--slots <n>', 'attempts that one of these agents runs at once', count, 2)
     .option(
@@ -75,11 +77,13 @@ export async function runPlan(
   const {plan} = source.read;
   const options = {...given, connect: await whereToRun(given, io)};
   refuseHomeless(options, plan);
+  if (options.connect !== undefined) refuseServersElsewhere(options.servers, options.connect);
+  const servers = await serverFilesOf(options.servers, io);
   const report = options.junit === undefined ? undefined : path.resolve(io.cwd, options.junit);
   // A wrong path shows before the work, and the report of an earlier run does not stand for this one.
   if (report !== undefined) await writeReport(report, '');
   if (options.connect === undefined && !options.rehearse) await requireClaude(plan, io.env);
-  const request = requestOf(options, source, plan, report);
+  const request = {...requestOf(options, source, plan, report), ...(servers.length > 0 && {servers})};
   const planText = JSON.stringify(plan);
   if (options.background) {
     tellBackground(await startInBackground(request, planText, options.token, io), options, io);

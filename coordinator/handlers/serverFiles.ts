@@ -113,8 +113,8 @@ export async function readServers(file: string, folder: string | undefined): Pro
   try {
     return importServers(text, file, folder);
   } catch (error) {
-    if (error instanceof ImportError)
-      throw new CoordinatorError('config', error.message, {cause: error.cause});
+    // It says its cause itself.
+    if (error instanceof ImportError) throw new CoordinatorError('config', error.message);
     throw error;
   }
 }

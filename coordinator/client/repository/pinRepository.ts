@@ -126,7 +126,7 @@ async function startOf(
     );
   }
   throw new CoordinatorError('git', `${repository.root} has no commit yet`, {
-    hint: 'make a first commit: git add --all && git commit -m "Start"',
+    hint: 'Make a first commit: git add --all && git commit -m "Start"',
   });
 }
 

@@ -54,7 +54,9 @@ function run({executable, instructions, goal, args, cwd, env}: LeadClaude, file:
     '--append-system-prompt',
     instructions,
   ];
-  const child = spawn(executable, [...own, ...args, ...(goal === undefined ? [] : [goal])], {
+  // After --, so that no option takes it for a value of its own, and it may begin with a dash.
+  const begin = goal === undefined ? [] : ['--', goal];
+  const child = spawn(executable, [...own, ...args, ...begin], {
     cwd,
     env: {...env},
     stdio: 'inherit',

@@ -3,7 +3,7 @@ import {tmpdir} from 'node:os';
 import type {ArtifactClient} from '../../artifacts/artifactClient.ts';
 import type {McpxClient} from '../../client/mcpxClient.ts';
 import {planOf} from '../../client/orchestrator/session.ts';
-import {untilView} from '../../client/orchestrator/untilView.ts';
+import type {SessionReport} from '../../client/report/sessionReport.ts';
 import {LocalRepository} from '../../client/repository/localRepository.ts';
 import {snapshotRows} from '../../client/snapshotRows.ts';
 import {startSession} from '../../client/startSession.ts';
@@ -13,6 +13,7 @@ import {RESULT_TASK_ID} from '../../protocol/model/task.ts';
 import {systemClock} from '../../runtime/clock.ts';
 import {describeError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {CommandIo} from '../io.ts';
+import {followSession} from '../run/followSession.ts';
 import {sendWorkspace} from '../run/sendWorkspace.ts';
 
 export interface LeadSessionRequest {
@@ -26,8 +27,15 @@ export interface LeadSessionRequest {
   readonly io: CommandIo;
 }
 
-/** Resolves with the repository that its tasks work on; undefined where the folder is in none: then they get empty folders. */
-export async function beginLeadSession(request: LeadSessionRequest): Promise<LocalRepository | undefined> {
+export interface LeadGround {
+  /** Where the result goes. */
+  readonly repository: LocalRepository;
+  /** Its tasks begin with it. */
+  readonly commit: string;
+}
+
+/** Resolves with what its tasks work on; undefined where the folder is in no repository: then they get empty folders. */
+export async function beginLeadSession(request: LeadSessionRequest): Promise<LeadGround | undefined> {
   const {client, artifacts, sessionId, name, uncommitted, rehearsal, signal, io} = request;
   const folder = (await repositoryAt(io)) ? io.cwd : undefined;
   const plan = planOf({plan: {name}, folder});
@@ -40,7 +48,7 @@ export async function beginLeadSession(request: LeadSessionRequest): Promise<Loc
   const source = workspace?.source;
   const start = {sessionId, plan, workspace: source, keep: false, rehearsal, open: true};
   await startSession(client, artifacts, start, signal);
-  return workspace?.repository;
+  return workspace?.repository && source && {repository: workspace.repository, commit: source.commit};
 }
 
 async function repositoryAt({cwd, env}: CommandIo): Promise<LocalRepository | undefined> {
@@ -57,9 +65,10 @@ export type LeadSessionEnd =
   | {readonly kind: 'unused'}
   /** `signal` ended the waiting, or it was lost sight of. */
   | {readonly kind: 'left'}
-  | {readonly kind: 'ended'; readonly session: SessionRecord};
+  /** It has ended, or waits for a person to raise its budget. */
+  | {readonly kind: 'over'; readonly report: SessionReport};
 
-/** No more tasks come: without any it is cancelled, else those that are there come to their end and the results are merged. */
+/** No more tasks come: without any it is cancelled, else those that are there are followed to their end, and the results are merged. */
 export async function endLeadSession(
   client: McpxClient,
   sessionId: string,
@@ -80,10 +89,11 @@ export async function endLeadSession(
     else await client.request('mcpx.session.control', {sessionId, action: {kind: 'close'}});
   }
   if (tasks.length === 0) return {kind: 'unused'};
+  if (signal.aborted) return {kind: 'left'};
   const left = tasks.filter(row => row.kind === 'task' && row.task.endedAt === undefined).length;
-  if (left > 0 && !signal.aborted)
+  if (left > 0)
     io.stderr(
-      `${left} ${left === 1 ? 'task is' : 'tasks are'} still at work. Ctrl+C leaves them to the coordinator.\n`,
+      `${left} ${left === 1 ? 'task has' : 'tasks have'} not ended yet. Ctrl+C leaves ${left === 1 ? 'it' : 'them'}; nothing is lost.\n`,
     );
   return followToEnd(client, sessionId, signal, io);
 }
@@ -94,19 +104,16 @@ async function followToEnd(
   signal: AbortSignal,
   io: CommandIo,
 ): Promise<LeadSessionEnd> {
-  let session: SessionRecord | undefined;
-  const isOver = (now: readonly Row[]): boolean => {
-    session = sessionIn(now);
-    return !session || FINAL_SESSION_STATES.has(session.state);
-  };
   try {
-    signal.throwIfAborted();
-    await untilView(client, {view: 'session', sessionId}, isOver, {signal});
+    // Stdout is Claude Code's.
+    const told = {...io, stdout: io.stderr};
+    const shown = {client, sessionId, plan: undefined, clock: systemClock, io: told, abandon: signal};
+    const report = await followSession(shown);
+    if (report && !signal.aborted) return {kind: 'over', report};
   } catch (error) {
-    if (!signal.aborted) io.stderr(`The session was not followed to its end: ${describeError(error)}\n`);
-    return {kind: 'left'};
+    io.stderr(`The session was not followed to its end: ${describeError(error)}\n`);
   }
-  return session ? {kind: 'ended', session} : {kind: 'left'};
+  return {kind: 'left'};
 }
 
 function sessionIn(rows: readonly Row[]): SessionRecord | undefined {

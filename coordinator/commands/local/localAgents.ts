@@ -25,6 +25,8 @@ export interface LocalAgentsOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Set for a rehearsal: where the scripted model server listens, and what Claude Code needs to use it. */
   readonly rehearsalEnv?: Readonly<Record<string, string>> | undefined;
+  /** They work on while our terminal's foreground is stopped. */
+  readonly ownGroup?: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -119,7 +121,7 @@ export class LocalAgents {
     });
     const logFile = path.join(options.directories.logs, `agent-${name}.log`);
     agent.startedAt = options.clock.now();
-    const child = spawnVerb(args, {env, logFile, detached: false});
+    const child = spawnVerb(args, {env, logFile, detached: false, ownGroup: options.ownGroup ?? false});
     agent.child = child;
     child.once('error', error =>
       options.logger.warn('a local agent could not be started', {agent: name, error}),

@@ -25,6 +25,8 @@ export interface EnsureOptions {
   readonly signal?: AbortSignal | undefined;
   /** Of one that is started: idle time after which it ends. Default: its settings'. */
   readonly lingerMs?: number | undefined;
+  /** Of one that is started: absolute paths of files with MCP servers for behind the hub. */
+  readonly servers?: readonly string[] | undefined;
 }
 
 /** Joins the coordinator on the data directory, or starts one that outlives us and ends by itself after its linger. */
@@ -32,7 +34,7 @@ export async function ensureLocalCoordinator(
   directories: Directories,
   env: Readonly<Record<string, string | undefined>>,
   clock: Clock,
-  {signal, lingerMs}: EnsureOptions = {},
+  {signal, lingerMs, servers = []}: EnsureOptions = {},
 ): Promise<LocalCoordinator> {
   const running = await findLocalCoordinator(directories);
   if (running) return {endpoint: running, started: false};
@@ -41,7 +43,11 @@ export async function ensureLocalCoordinator(
   await ensurePrivateDirectory(directories.logs);
   const logFile = path.join(directories.logs, 'coordinator.log');
   const until = clock.now() + START_TIMEOUT_MS;
-  let child = startDetached(directories, env, logFile, lingerMs);
+  const more = [
+    ...(lingerMs === undefined ? [] : ['--set', `lingerMs=${lingerMs}`]),
+    ...servers.map(file => `--servers=${file}`),
+  ];
+  let child = startDetached(directories, env, logFile, more);
   while (clock.now() < until) {
     signal?.throwIfAborted();
     const endpoint = await findLocalCoordinator(directories);
@@ -52,7 +58,7 @@ export async function ensureLocalCoordinator(
     if (ended) {
       // One that is on its way out may still have the directory.
       await delay(clock, RESPAWN_MS, signal);
-      child = startDetached(directories, env, logFile, lingerMs);
+      child = startDetached(directories, env, logFile, more);
     }
     await delay(clock, POLL_MS, signal);
   }
@@ -70,10 +76,9 @@ function startDetached(
   directories: Directories,
   env: Readonly<Record<string, string | undefined>>,
   logFile: string,
-  lingerMs: number | undefined,
+  more: readonly string[],
 ): StartedCoordinator {
-  const args = ['coordinator', '--data', directories.coordinator, '--linger'];
-  if (lingerMs !== undefined) args.push('--set', `lingerMs=${lingerMs}`);
+  const args = ['coordinator', '--data', directories.coordinator, '--linger', ...more];
   const child = spawnVerb(args, {env: childEnvironment(env), logFile, detached: true});
   let ended: StartedCoordinator['ended'];
   child.once('exit', code => {

@@ -38,6 +38,8 @@ export interface VerbSpawn {
   readonly logFile: string;
   /** It outlives us, and its stdin is nothing; else that is a pipe that we hold. */
   readonly detached: boolean;
+  /** What a terminal tells its foreground (an interrupt, to stop for a while) does not reach it, though it ends with us. */
+  readonly ownGroup?: boolean;
   /** It tells us how it begins, over a channel of Node's. */
   readonly tells?: boolean;
 }
@@ -49,7 +51,7 @@ export function spawnVerb(args: readonly string[], options: VerbSpawn): ChildPro
   try {
     const child = spawn(self.command, [...self.args, ...args], {
       env: options.env,
-      detached: options.detached,
+      detached: options.detached || options.ownGroup === true,
       stdio: [options.detached ? 'ignore' : 'pipe', log, log, ...(options.tells ? (['ipc'] as const) : [])],
       windowsHide: true,
     });

@@ -40,7 +40,7 @@ export async function beginSession(
 export async function resumeStored(
   session: SessionRecord,
   plan: Plan | undefined,
-  {folder}: RunRequest,
+  {folder, lead}: RunRequest,
   {client}: RunBeginning,
   io: CommandIo,
 ): Promise<LocalRepository | undefined> {
@@ -49,6 +49,12 @@ export async function resumeStored(
       'mcpx.session.control',
       {sessionId: session.id, action: {kind: 'resume'}},
       {retry: true},
+    );
+  if (session.open && lead)
+    await client.request('mcpx.session.control', {sessionId: session.id, action: {kind: 'close'}});
+  else if (session.open)
+    io.stderr(
+      `${session.id} is open: it ends once somebody closes it (mcpx sessions close ${session.id}).\n`,
     );
   return session.workspace ? repositoryOf(plan, folder, io) : undefined;
 }

@@ -42,9 +42,7 @@ export async function hostRun(job: RunJob): Promise<RunOutcome> {
 async function withRehearsal(job: RunJob, state: {begun: boolean}): Promise<RunOutcome> {
   const {request, io} = job;
   const logger = runLogger(request.verbose, io);
-  const rehearsal = request.rehearse
-    ? await startRehearsal(request.planFile, systemClock, logger)
-    : undefined;
+  const rehearsal = request.rehearse ? await startRehearsal(request, systemClock, logger) : undefined;
   try {
     const run = new RunSession({
       sessionId: request.session,

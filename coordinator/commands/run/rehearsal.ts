@@ -4,19 +4,32 @@ import {type RehearsalServer, startRehearsalServer} from '../../agent/rehearsal/
 import {parseRehearsalScript, rehearsalFileOf} from '../../agent/rehearsal/script.ts';
 import type {Logger} from '../../observability/logger.ts';
 import type {Clock} from '../../runtime/clock.ts';
-import {systemErrorCode} from '../../runtime/errors.ts';
+import {CoordinatorError, systemErrorCode} from '../../runtime/errors.ts';
 
+export interface ScriptPlace {
+  /** It is beside this file, and may be missing. */
+  readonly planFile?: string | undefined;
+  /** It is this file. */
+  readonly script?: string | undefined;
+}
+
+/** Throws `config` for a script that was named and cannot be read. */
 export async function startRehearsal(
-  planFile: string | undefined,
+  {planFile, script}: ScriptPlace,
   clock: Clock,
   logger: Logger,
 ): Promise<RehearsalServer> {
-  if (planFile === undefined)
-    return startRehearsalServer({clock, logger, script: parseRehearsalScript('', '')});
-  const file = rehearsalFileOf(planFile);
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    if (systemErrorCode(error) === 'ENOENT') return '';
-    throw error;
-  });
+  const file = script ?? (planFile === undefined ? '' : rehearsalFileOf(planFile));
+  const text = file === '' ? '' : await readScript(file, script !== undefined);
   return startRehearsalServer({clock, logger, script: parseRehearsalScript(text, file)});
+}
+
+async function readScript(file: string, named: boolean): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    if (named) throw new CoordinatorError('config', `the script ${file} cannot be read`, {cause});
+    if (systemErrorCode(cause) === 'ENOENT') return '';
+    throw cause;
+  }
 }

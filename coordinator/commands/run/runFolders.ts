@@ -19,6 +19,12 @@ export const RunRequest = z.object({
   folder: z.string(),
   /** A rehearsal's script is beside it. */
   planFile: z.string().optional(),
+  /** Of a rehearsal without a plan file. */
+  script: z.string().optional(),
+  /** Its tasks come from a lead: when that has gone, no more of them do. */
+  lead: z.boolean().optional(),
+  /** Files of MCP servers, for a coordinator that is started here. */
+  servers: z.array(z.string()).optional(),
   /** Of a run in the background. */
   log: z.string().optional(),
   agents: z.number().int().nonnegative(),

@@ -6,6 +6,8 @@ export interface RunOptions {
   readonly connect?: string;
   readonly token?: string;
   readonly caPin?: string;
+  /** Files of MCP servers. */
+  readonly servers: readonly string[];
   readonly json: boolean;
   readonly junit?: string;
   readonly keep: boolean;

@@ -8,14 +8,20 @@ import type {LocalRepository} from '../../client/repository/localRepository.ts';
 import type {Logger} from '../../observability/logger.ts';
 import type {Plan} from '../../protocol/plan/plan.ts';
 import type {Clock} from '../../runtime/clock.ts';
-import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
+import {DisposableStore} from '../../runtime/disposable.ts';
 import {CoordinatorError, describeError} from '../../runtime/errors.ts';
 import {type CommandIo, EXIT} from '../io.ts';
 import {artifactClient, openClient, requireTarget, type Target} from '../local/connect.ts';
 import {type Directories, directoriesUnder, userDirectories} from '../local/directories.ts';
 import {isolatedRoot} from '../local/isolatedRoot.ts';
 import {LocalAgents} from '../local/localAgents.ts';
-import {ensureLocalCoordinator, stopLocalCoordinator} from '../local/localCoordinator.ts';
+import {
+  ensureLocalCoordinator,
+  type LocalCoordinator,
+  stopLocalCoordinator,
+} from '../local/localCoordinator.ts';
+import {reviveCoordinator} from '../local/reviveCoordinator.ts';
+import {requireServers} from '../local/serversOption.ts';
 import {finalLine} from '../report/finalLine.ts';
 import {junitXml} from '../report/junit.ts';
 import {summary} from '../report/summary.ts';
@@ -26,8 +32,6 @@ import type {RunOptions} from './runOptions.ts';
 
 /** Local agents that were asked to end are killed after this; their supervisors end what they ran. */
 const AGENT_STOP_MS = 10_000;
-/** A cut of this length from a local coordinator means that it is gone, and it is started again. */
-const REVIVE_AFTER_MS = 1000;
 const CANCEL_TIMEOUT_MS = 60_000;
 
 /** What a run brings into being, or takes up again. */
@@ -43,7 +47,10 @@ export interface RunSessionParts {
   readonly plan?: Plan | undefined;
   /** Agents to start here; 0 with `--connect`. */
   readonly agents: number;
-  readonly options: Pick<RunOptions, 'connect' | 'token' | 'caPin' | 'slots' | 'isolated' | 'keep'>;
+  readonly options: Pick<RunOptions, 'connect' | 'token' | 'caPin' | 'slots' | 'isolated' | 'keep'> & {
+    /** Absolute paths of files with MCP servers, for a coordinator that is started here. */
+    readonly servers?: readonly string[] | undefined;
+  };
   readonly rehearsalEnv: Readonly<Record<string, string>> | undefined;
   /** Called once the agents are on their way. Resolves with the repository that the result goes into. */
   readonly begin: (beginning: RunBeginning) => Promise<LocalRepository | undefined>;
@@ -68,6 +75,8 @@ export class RunSession {
   private client: McpxClient | undefined;
   private agents: LocalAgents | undefined;
   private interrupts = 0;
+  /** The coordinator ran already. */
+  private joined = false;
 
   constructor(private readonly parts: RunSessionParts) {
     this.directories = parts.options.isolated
@@ -120,8 +129,15 @@ export class RunSession {
     const target = await this.findCoordinator();
     const client = this.owned.add(await openClient(target, parts.logger, parts.clock));
     this.client = client;
+    if (this.joined) await requireServers(client, parts.options.servers ?? []);
     // One with TLS was set up by a person, with names that we do not know: whoever started it starts it again.
-    if (parts.options.connect === undefined && target.ca === undefined) this.owned.add(this.revive(client));
+    if (parts.options.connect === undefined && target.ca === undefined)
+      this.owned.add(
+        reviveCoordinator(client, {
+          ...{clock: parts.clock, logger: parts.logger, say: text => parts.io.stderr(text)},
+          ensure: () => this.ensureCoordinator(),
+        }),
+      );
     const artifacts = this.owned.add(artifactClient(target, parts.logger, parts.clock, client));
     await this.startAgents(target);
     const repository = await parts.begin({client, artifacts, signal});
@@ -151,20 +167,22 @@ export class RunSession {
   }
 
   private async findCoordinator(): Promise<Target> {
-    const {options, io, clock} = this.parts;
+    const {options, io} = this.parts;
     if (options.connect !== undefined) return requireTarget(options, io);
-    const {endpoint} = await ensureLocalCoordinator(this.directories, io.env, clock, {
-      signal: this.cancelled.signal,
-    });
+    const {endpoint, started} = await this.ensureCoordinator(this.cancelled.signal);
+    this.joined = !started;
     return {url: endpoint.url, token: endpoint.token, ca: endpoint.ca};
+  }
+
+  private ensureCoordinator(signal?: AbortSignal): Promise<LocalCoordinator> {
+    const {io, clock, options} = this.parts;
+    return ensureLocalCoordinator(this.directories, io.env, clock, {signal, servers: options.servers});
   }
 
   private async startAgents(target: Target): Promise<void> {
     const {parts} = this;
     if (parts.agents === 0) return;
-    const {endpoint} = await ensureLocalCoordinator(this.directories, parts.io.env, parts.clock, {
-      signal: this.cancelled.signal,
-    });
+    const {endpoint} = await this.ensureCoordinator(this.cancelled.signal);
     this.agents = new LocalAgents({
       endpoint: {...endpoint, url: target.url},
       sessionId: parts.sessionId,
@@ -177,32 +195,6 @@ export class RunSession {
       logger: parts.logger,
     });
     await this.agents.start();
-  }
-
-  /** Starts the local coordinator again when it has died: it finds everything as it left it. */
-  private revive(client: McpxClient): Disposable {
-    const {io, clock, logger} = this.parts;
-    let timer: Disposable | undefined;
-    const states = client.onState(state => {
-      if (state.kind === 'connected') {
-        timer?.dispose();
-        timer = undefined;
-      } else if (state.kind === 'waiting' && !timer) {
-        timer = clock.schedule(REVIVE_AFTER_MS, () => {
-          timer = undefined;
-          ensureLocalCoordinator(this.directories, io.env, clock).then(
-            ({started}) => started && io.stderr('The coordinator had gone and was started again.\n'),
-            (error: unknown) => logger.error('the coordinator could not be started again', {error}),
-          );
-        });
-      }
-    });
-    return {
-      dispose: () => {
-        states.dispose();
-        timer?.dispose();
-      },
-    };
   }
 
   private async conclude(

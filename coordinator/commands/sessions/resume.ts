@@ -45,7 +45,9 @@ export async function resumeSession(id: string, given: ResumeOptions, io: Comman
     session: session.id,
     startedAt: systemClock.wallNow(),
     folder: before?.folder ?? io.cwd,
-    planFile: options.rehearse === undefined ? before?.planFile : path.resolve(io.cwd, options.rehearse),
+    ...(options.rehearse === undefined
+      ? {planFile: before?.planFile, script: before?.script}
+      : {planFile: path.resolve(io.cwd, options.rehearse)}),
     agents: here ? (options.agents ?? (before?.agents || plan?.agents) ?? DEFAULT_AGENTS) : 0,
     slots: options.slots ?? before?.slots ?? DEFAULT_SLOTS,
     connect: options.connect,
@@ -54,6 +56,7 @@ export async function resumeSession(id: string, given: ResumeOptions, io: Comman
     keep: false,
     uncommitted: false,
     verbose: false,
+    lead: before?.lead,
   };
   if (options.background) {
     tellBackground(await startInBackground(request, undefined, options.token, io), options, io);
