@@ -28,7 +28,7 @@ describe('mcpx lead', function () {
       env: {TMPDIR: scratch},
     });
     assert.match(stdout, /All four pages are written/);
-    const branch = /Its result is the branch (mcpx\/\S+)\./.exec(stderr)?.[1];
+    const branch = /Result: branch (mcpx\/\S+),/.exec(stderr)?.[1];
     assert.ok(branch, stderr);
     const files = git(repository.folder, 'ls-tree', '-r', '--name-only', branch).split('\n');
     assert.deepEqual(files, [

@@ -81,6 +81,7 @@ export class LeadRun {
   private readonly script: string | undefined;
   private agents: LocalAgents | undefined;
   private isWithClaude = false;
+  private isHungUp = false;
 
   constructor(
     private readonly options: LeadOptions,
@@ -116,12 +117,15 @@ export class LeadRun {
       await this.agents?.stop(AGENT_STOP_MS);
       await rehearsal?.stop();
       for (const [signal, listener] of listeners) process.off(signal, listener);
+      // As it ends whoever does not listen. An end of our own would put a terminal in order that is not there, of which Node dies.
+      if (this.isHungUp) process.kill(process.pid, 'SIGHUP');
     }
   }
 
   /** While Claude Code has the terminal, an interrupt is its business. At the second one nobody is waited for. */
   private leave(signal: (typeof SIGNALS)[number]): void {
     if (this.isWithClaude && signal === 'SIGINT') return;
+    if (signal === 'SIGHUP') this.isHungUp = true;
     if (this.left.signal.aborted) this.agents?.kill();
     this.left.abort(new CoordinatorError('cancelled', 'the lead was left'));
   }
