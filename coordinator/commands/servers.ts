@@ -42,7 +42,8 @@ export function addServerCommands(program: Command, io: CommandIo, done: (exit: 
     .command('servers')
     .description(
       'MCP servers behind the hub: their tools, prompts and resources are offered to all MCP clients of the hub, as SERVER__NAME.',
-    );
+    )
+    .addHelpText('after', EXAMPLES);
   const verb = (usage: string, description: string): Command =>
     jsonOption(connectOptions(servers.command(usage).description(description)));
   verb('list', 'Which there are, and how they are.').action(async (options: Options) =>
@@ -94,6 +95,15 @@ export function addServerCommands(program: Command, io: CommandIo, done: (exit: 
     async (name: string | undefined, options: Options) => done(await refresh(name, options, io)),
   );
 }
+
+const EXAMPLES = `
+Examples:
+  mcpx servers add files -- npx -y @modelcontextprotocol/server-filesystem /data
+  mcpx servers add weather --url https://weather.example.org/mcp --header 'Authorization=Bearer \${WEATHER_TOKEN}'
+  mcpx servers import .mcp.json
+
+The verbs need a coordinator that runs. Where none does, a file of servers comes with it: mcpx coordinator,
+mcpx run or mcpx lead, each with --servers .mcp.json`;
 
 function list(options: Options, io: CommandIo): Promise<number> {
   return withClient(options, io, silentLogger, async client => {

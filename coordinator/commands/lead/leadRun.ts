@@ -43,7 +43,7 @@ export interface LeadOptions {
   readonly slots: number;
   readonly uncommitted: boolean;
   readonly rehearse?: string;
-  readonly servers: readonly string[];
+  readonly servers?: readonly string[];
   readonly verbose: boolean;
 }
 

@@ -12,14 +12,13 @@ export function serversOption(command: Command): Command {
   return command.option(
     '--servers <file>',
     'MCP servers to put behind the hub where its coordinator is started here, such as .mcp.json; may be repeated',
-    (file: string, files: readonly string[]) => [...files, file],
-    [],
+    (file: string, files: readonly string[] = []) => [...files, file],
   );
 }
 
 /** Absolute paths. Throws `config` for a file that is none of servers; servers of it that are refused are said. */
-export async function serverFilesOf(files: readonly string[], io: CommandIo): Promise<string[]> {
-  const full = files.map(file => path.resolve(io.cwd, file));
+export async function serverFilesOf(files: readonly string[] | undefined, io: CommandIo): Promise<string[]> {
+  const full = (files ?? []).map(file => path.resolve(io.cwd, file));
   for (const file of full) {
     const {refused} = await readServers(file, folderOf(file));
     for (const {reason} of refused) io.stderr(`An MCP server is left out: ${printable(reason)}\n`);
@@ -28,8 +27,8 @@ export async function serverFilesOf(files: readonly string[], io: CommandIo): Pr
 }
 
 /** Of a coordinator elsewhere only the user of its machine decides which servers are behind it. */
-export function refuseServersElsewhere(files: readonly string[], where: string): void {
-  if (files.length === 0) return;
+export function refuseServersElsewhere(files: readonly string[] | undefined, where: string): void {
+  if (files === undefined) return;
   throw new CoordinatorError(
     'config',
     `--servers is for a coordinator that is started here, and ${where} is elsewhere`,

@@ -7,7 +7,7 @@ export interface RunOptions {
   readonly token?: string;
   readonly caPin?: string;
   /** Files of MCP servers. */
-  readonly servers: readonly string[];
+  readonly servers?: readonly string[];
   readonly json: boolean;
   readonly junit?: string;
   readonly keep: boolean;
