@@ -4,6 +4,7 @@
  */
 import type {IncomingMessage, ServerResponse} from 'node:http';
 import {
+  type CallToolResult,
   classifyInboundRequest,
   isInitializeRequest,
   PROTOCOL_VERSION_META_KEY,
@@ -16,7 +17,8 @@ import type {Clock} from '../runtime/clock.ts';
 import type {Disposable} from '../runtime/disposable.ts';
 import type {Random} from '../runtime/random.ts';
 import type {Principal} from '../security/principal.ts';
-import {Answer, answerFault, type McpFault} from './answer.ts';
+import {Answer, answerFault, answerWhole, type McpFault, STREAM_HEADERS} from './answer.ts';
+import type {BegunCall} from './begunCall.ts';
 import type {LegacySession} from './legacySession.ts';
 import {LegacySessions} from './legacySessions.ts';
 import {isListen, ModernClients} from './modernClients.ts';
@@ -140,9 +142,22 @@ export class McpEndpoint implements Disposable {
     }
     const activity = this.modern.activityOf(principal);
     activity.begin();
+    let begun: BegunCall | undefined;
     try {
-      await this.answer(response).write(this.modern.serve(asked, body, principal), true);
+      begun = this.beginsCalls ? await this.modern.begin(request, body, principal) : undefined;
+      if (begun) {
+        const call = begun;
+        gone.signal.addEventListener('abort', () => call.stop());
+        const result = await this.soon(call, response);
+        if (result === 'over') return;
+        if (result) {
+          answerWhole(response, this.modern.answerTo(call, result));
+          return;
+        }
+      }
+      await this.answer(response).write(this.modern.serve(asked, body, principal, begun), true);
     } finally {
+      if (begun?.isAttended === false) begun.stop();
       activity.end();
     }
   }
@@ -163,7 +178,10 @@ export class McpEndpoint implements Disposable {
         message: 'a body is one message, not a batch of them',
       };
     if (session) {
-      await this.inSession(session, request, response, body);
+      session.heed(body);
+      const begun = this.beginsCalls ? session.begin(request, body) : undefined;
+      if (begun) await this.begunInSession(session, begun, request, response, body);
+      else await this.inSession(session, request, response, body);
       return undefined;
     }
     if (!isInitializeRequest(body))
@@ -193,6 +211,44 @@ export class McpEndpoint implements Disposable {
       this.unawaited(request, response, this.inSession(session, request, response));
     else await this.inSession(session, request, response);
     return undefined;
+  }
+
+  private async begunInSession(
+    session: LegacySession,
+    begun: BegunCall,
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: unknown,
+  ): Promise<void> {
+    session.activity.begin();
+    try {
+      const result = await this.soon(begun, response);
+      session.leave(begun, result === undefined);
+      if (result === undefined) await this.inSession(session, request, response, body);
+      else if (result !== 'over')
+        answerWhole(response, session.answerTo(begun, result), {[SESSION_HEADER]: session.id});
+    } finally {
+      if (!begun.isAttended) begun.stop();
+      session.activity.end();
+    }
+  }
+
+  /** Undefined: it takes longer than that, or takes more than that. `over`: nobody waits for an answer. */
+  private async soon(
+    begun: BegunCall,
+    response: ServerResponse,
+  ): Promise<CallToolResult | 'over' | undefined> {
+    const result = await begun.soon(this.options.settings.soonMs);
+    if (begun.isStopped) {
+      // What is cancelled has no answer.
+      if (!response.destroyed) response.writeHead(200, STREAM_HEADERS).end();
+      return 'over';
+    }
+    return result && response.destroyed ? 'over' : result;
+  }
+
+  private get beginsCalls(): boolean {
+    return this.options.settings.soonMs > 0;
   }
 
   private async inSession(
