@@ -23,6 +23,7 @@ type Errand = (call: SurfaceCall) => void;
 export class BegunCall {
   private readonly stopped = new AbortController();
   private readonly errands: Errand[] = [];
+  private isOver = false;
   private attendant: SurfaceCall | undefined;
   private settle: ((result: CallToolResult | undefined) => void) | undefined;
   private readonly work: Promise<CallOutcome>;
@@ -43,7 +44,10 @@ export class BegunCall {
     private readonly options: BegunCallOptions,
     leave: () => void,
   ) {
-    this.work = options.surface.callTool(plain.params, this.callOf(caller)).finally(leave);
+    this.work = options.surface.callTool(plain.params, this.callOf(caller)).finally(() => {
+      this.isOver = true;
+      leave();
+    });
     this.work.catch(() => undefined);
   }
 
@@ -84,6 +88,7 @@ export class BegunCall {
 
   /** Nobody wants its result any more. */
   stop(): void {
+    if (this.isOver) return;
     this.stopped.abort();
     this.settle?.(undefined);
   }

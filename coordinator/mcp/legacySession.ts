@@ -1,10 +1,6 @@
 /** One session of the 2025-11-25 era: its server and transport, the events that it keeps, and when it was last used. */
 import type {IncomingMessage} from 'node:http';
-import {
-  type CallToolResult,
-  type RequestId,
-  WebStandardStreamableHTTPServerTransport,
-} from '@modelcontextprotocol/server';
+import {type RequestId, WebStandardStreamableHTTPServerTransport} from '@modelcontextprotocol/server';
 import type {Clock} from '../runtime/clock.ts';
 import {isJsonObject} from '../runtime/json.ts';
 import type {Principal} from '../security/principal.ts';
@@ -94,11 +90,6 @@ export class LegacySession {
   leave(call: BegunCall, handedOver: boolean): void {
     this.begun.delete(call.plain.id);
     if (handedOver) this.surfaceServer.expect(call);
-  }
-
-  /** As the SDK answers in this era. */
-  answerTo({plain}: BegunCall, result: CallToolResult): string {
-    return JSON.stringify({result, jsonrpc: '2.0', id: plain.id});
   }
 
   /** Stops what a client cancels that the SDK does not know of. */

@@ -130,14 +130,9 @@ export class McpEndpoint implements Disposable {
     principal: Principal,
     body: unknown,
   ): Promise<void> {
-    const gone = new AbortController();
-    response.once('close', () => {
-      if (!response.writableFinished) gone.abort();
-    });
-    const asked = webRequest(request, gone.signal);
     if (isListen(body)) {
-      const stream = this.answer(response).write(this.modern.listen(asked, body, principal), false);
-      this.unawaited(request, response, stream);
+      const answered = this.modern.listen(asWebRequest(request, response), body, principal);
+      this.unawaited(request, response, this.answer(response).write(answered, false));
       return;
     }
     const activity = this.modern.activityOf(principal);
@@ -147,15 +142,11 @@ export class McpEndpoint implements Disposable {
       begun = this.beginsCalls ? await this.modern.begin(request, body, principal) : undefined;
       if (begun) {
         const call = begun;
-        gone.signal.addEventListener('abort', () => call.stop());
-        const result = await this.soon(call, response);
-        if (result === 'over') return;
-        if (result) {
-          answerWhole(response, this.modern.answerTo(call, result));
-          return;
-        }
+        whenGone(response, () => call.stop());
+        if (await this.answersSoon(call, response, result => this.modern.answerTo(call, result))) return;
       }
-      await this.answer(response).write(this.modern.serve(asked, body, principal, begun), true);
+      const answered = this.modern.serve(asWebRequest(request, response), body, principal, begun);
+      await this.answer(response).write(answered, true);
     } finally {
       if (begun?.isAttended === false) begun.stop();
       activity.end();
@@ -222,29 +213,30 @@ export class McpEndpoint implements Disposable {
   ): Promise<void> {
     session.activity.begin();
     try {
-      const result = await this.soon(begun, response);
-      session.leave(begun, result === undefined);
-      if (result === undefined) await this.inSession(session, request, response, body);
-      else if (result !== 'over')
-        answerWhole(response, session.answerTo(begun, result), {[SESSION_HEADER]: session.id});
+      const headers = {[SESSION_HEADER]: session.id};
+      const answered = await this.answersSoon(begun, response, result => messageOf(begun, result), headers);
+      session.leave(begun, !answered);
+      if (!answered) await this.inSession(session, request, response, body);
     } finally {
       if (!begun.isAttended) begun.stop();
       session.activity.end();
     }
   }
 
-  /** Undefined: it takes longer than that, or takes more than that. `over`: nobody waits for an answer. */
-  private async soon(
+  /** False: it takes longer than that, or takes more than that, and is for the SDK. */
+  private async answersSoon(
     begun: BegunCall,
     response: ServerResponse,
-  ): Promise<CallToolResult | 'over' | undefined> {
+    encode: (result: CallToolResult) => string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<boolean> {
     const result = await begun.soon(this.options.settings.soonMs);
-    if (begun.isStopped) {
-      // What is cancelled has no answer.
-      if (!response.destroyed) response.writeHead(200, STREAM_HEADERS).end();
-      return 'over';
-    }
-    return result && response.destroyed ? 'over' : result;
+    if (!result && !begun.isStopped) return false;
+    if (response.destroyed) return true;
+    if (result) answerWhole(response, encode(result), headers);
+    // What is cancelled has no answer.
+    else response.writeHead(200, STREAM_HEADERS).end();
+    return true;
   }
 
   private get beginsCalls(): boolean {
@@ -283,6 +275,23 @@ export class McpEndpoint implements Disposable {
     const {clock, logger, settings} = this.options;
     return new Answer(response, {clock, logger, ...settings});
   }
+}
+
+function asWebRequest(request: IncomingMessage, response: ServerResponse): Request {
+  const gone = new AbortController();
+  whenGone(response, () => gone.abort());
+  return webRequest(request, gone.signal);
+}
+
+function whenGone(response: ServerResponse, then: () => void): void {
+  response.once('close', () => {
+    if (!response.writableFinished) then();
+  });
+}
+
+/** As the SDK answers in the older era. */
+function messageOf({plain}: BegunCall, result: CallToolResult): string {
+  return JSON.stringify({result, jsonrpc: '2.0', id: plain.id});
 }
 
 /** The SDK's own decision, which it makes once more where this is modern: not asked about the plain case, that of every request in work. */
