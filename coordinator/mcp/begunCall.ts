@@ -94,11 +94,12 @@ export class BegunCall {
   }
 
   private callOf(caller: SurfaceCaller): SurfaceCall {
-    const {meta} = this.plain;
+    const {meta, logLevel} = this.plain;
     return {
       ...caller,
       signal: this.stopped.signal,
       meta,
+      logLevel,
       progress: (progress: Progress) => {
         if (meta?.progressToken !== undefined) this.run(call => call.progress(progress));
       },

@@ -8,6 +8,7 @@ import {
   CLIENT_CAPABILITIES_META_KEY,
   CLIENT_INFO_META_KEY,
   LOG_LEVEL_META_KEY,
+  type LoggingLevel,
   PROTOCOL_VERSION_META_KEY,
   type RequestId,
   type RequestMeta,
@@ -20,6 +21,7 @@ export interface PlainCall {
   readonly params: {readonly name: string; readonly arguments?: Record<string, unknown>};
   /** Without the envelope of 2026-07-28. */
   readonly meta: RequestMeta | undefined;
+  readonly logLevel: LoggingLevel | undefined;
   /** That envelope, by which requests of one client are alike; '' in the older era. */
   readonly envelope: string;
 }
@@ -102,8 +104,8 @@ export function plainCallIn(body: unknown): PlainCall | undefined {
   );
 }
 
-function partedMeta(meta: unknown): Pick<PlainCall, 'meta' | 'envelope'> | undefined {
-  if (meta === undefined) return {meta: undefined, envelope: ''};
+function partedMeta(meta: unknown): Pick<PlainCall, 'meta' | 'logLevel' | 'envelope'> | undefined {
+  if (meta === undefined) return {meta: undefined, logLevel: undefined, envelope: ''};
   if (!isJsonObject(meta)) return undefined;
   const own: [string, unknown][] = [];
   const envelope: unknown[] = [];
@@ -117,6 +119,7 @@ function partedMeta(meta: unknown): Pick<PlainCall, 'meta' | 'envelope'> | undef
   }
   return {
     meta: own.length > 0 ? (Object.fromEntries(own) as RequestMeta) : undefined,
+    logLevel: meta[LOG_LEVEL_META_KEY] as LoggingLevel | undefined,
     envelope: envelope.length > 0 ? JSON.stringify(envelope) : '',
   };
 }

@@ -8,6 +8,8 @@ import {
   type Implementation,
   type InputRequiredResult,
   isInputRequiredResult,
+  LOG_LEVEL_META_KEY,
+  type LoggingLevel,
   McpServer,
   ProtocolError,
   ProtocolErrorCode,
@@ -240,6 +242,7 @@ export class SurfaceServer implements Disposable {
       ...caller,
       signal: mcpReq.signal,
       meta: mcpReq._meta,
+      logLevel: logLevelIn(mcpReq.envelope),
       progress(progress) {
         if (token === undefined || mcpReq.signal.aborted) return;
         const params = {...progress, progressToken: token};
@@ -295,6 +298,11 @@ function isClientMethod(method: string): method is (typeof CLIENT_METHODS)[numbe
 
 function plainServer(implementation: Implementation, options: ServerOptions): Server {
   return new Server(implementation, options);
+}
+
+/** The SDK's type of it leaves that out. */
+function logLevelIn(envelope: object | undefined): LoggingLevel | undefined {
+  return (envelope as {[LOG_LEVEL_META_KEY]?: LoggingLevel} | undefined)?.[LOG_LEVEL_META_KEY];
 }
 
 function nameOf({name}: {name: string}): string {

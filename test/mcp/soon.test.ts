@@ -170,6 +170,17 @@ describe('calls that end soon', () => {
       assert.deepEqual(await modern.ask(fixture, echo('x'), meta), await modern.ask(sdk, echo('x'), meta));
   });
 
+  it('know which logs their client wants, as by the SDK', async () => {
+    const meta = {'io.modelcontextprotocol/logLevel': 'warning'};
+    const [learnt, soon] = [
+      await modern.ask(fixture, {name: 'who'}, meta),
+      await modern.ask(fixture, {name: 'who'}, meta),
+    ];
+    assert.match(JSON.stringify(soon), /warning/);
+    assert.deepEqual(soon, learnt);
+    assert.deepEqual(soon, await modern.ask(sdk, {name: 'who'}, meta));
+  });
+
   it('check headers of parameters where a tool has them', async () => {
     const inputSchema = {
       type: 'object' as const,

@@ -88,7 +88,9 @@ export class TestSurface implements Surface {
       case 'echo2':
         return text(said);
       case 'who':
-        return text(JSON.stringify({id: call.principal.id, era: call.era, key: call.clientKey}));
+        return text(
+          JSON.stringify({id: call.principal.id, era: call.era, key: call.clientKey, level: call.logLevel}),
+        );
       case 'wait':
         return this.wait(said, call);
       case 'count':
