@@ -77,13 +77,12 @@ const PURE_PARTS: Readonly<Record<string, readonly string[]>> = {
 
 /** What decides about tasks, whatever else is beside it. */
 const PURE_FILES = [
-  'affinity',
-  'attemptMachine',
-  'decide',
-  'durationModel',
-  'evidence',
-  'failurePolicy',
-  'implicitTasks',
+  'controls/steering',
+  'deciding/attemptMachine',
+  'deciding/decide',
+  'deciding/evidence',
+  'deciding/failurePolicy',
+  'deciding/taskMachine',
   'placing/candidateView',
   'placing/eligibility',
   'placing/expected',
@@ -94,15 +93,16 @@ const PURE_FILES = [
   'placing/placement',
   'placing/ranking',
   'placing/roster',
+  'placing/scheduler',
   'placing/slotTimes',
-  'placing/walk',
-  'readyQueue',
-  'requirements',
+  'plan/durationModel',
+  'plan/implicitTasks',
+  'plan/taskGraph',
+  'queue/affinity',
+  'queue/readyQueue',
+  'queue/requirements',
+  'queue/walk',
   'reuse/inputKey',
-  'scheduler',
-  'steering',
-  'taskGraph',
-  'taskMachine',
 ].map(name => `coordinator/tasks/${name}.ts`);
 
 /** Modules of Node's that only compute. */

@@ -8,11 +8,11 @@ import {isProtocolError} from '../../protocol/errors.ts';
 import type {GatedChange, GateEvidence, QualityGateConfig} from '../../protocol/gate.ts';
 import {delay} from '../../runtime/clock.ts';
 import {describeError} from '../../runtime/errors.ts';
-import {agentOf} from '../agentPresence.ts';
-import {isPassing} from '../dispatcher.ts';
-import {waivedEvidence} from '../evidence.ts';
-import type {AttemptNode, GateVerdict, Verification} from '../fleet.ts';
-import type {Term} from '../term.ts';
+import {waivedEvidence} from '../deciding/evidence.ts';
+import {agentOf} from '../fleet/agentPresence.ts';
+import type {AttemptNode, GateVerdict, Verification} from '../fleet/fleet.ts';
+import {isPassing} from '../steps/dispatcher.ts';
+import type {Term} from '../term/term.ts';
 import type {GateApprovals} from './gateApprovals.ts';
 import type {Reviews} from './reviews.ts';
 
