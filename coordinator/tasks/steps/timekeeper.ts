@@ -1,9 +1,11 @@
 /** Everything of the lead that time alone brings: hub time, backoffs, silence of agents, deadlines, and what records say about waiting. */
+import * as z from 'zod';
 import {SYSTEM_KEYS} from '../../protocol/model/keys.ts';
-import {RECORD_VERSION} from '../../protocol/model/record.ts';
+import {parseRecord, RECORD_VERSION, recordFields} from '../../protocol/model/record.ts';
 import type {TaskRecord} from '../../protocol/model/task.ts';
 import {Heap} from '../../runtime/heap.ts';
 import {putRecord} from '../../store/records.ts';
+import type {Store} from '../../store/store.ts';
 import {taskTransition} from '../deciding/taskMachine.ts';
 import {agentOf} from '../fleet/agentPresence.ts';
 import {type AttemptNode, isFinalTask, isPresent, type SessionNode, type TaskNode} from '../fleet/fleet.ts';
@@ -12,6 +14,14 @@ import type {SessionWriter} from '../sessions/sessions.ts';
 import {lateArrivals} from '../syncPoints/syncPointTimeouts.ts';
 import {nowOf, type Term} from '../term/term.ts';
 import type {Conductor} from './conductor.ts';
+
+const HubTimeRecord = z.looseObject({...recordFields, hubTimeMs: z.number().nonnegative()});
+
+/** The last hub time that a lead has stored, 0 before the first. */
+export async function storedHubTime(store: Store): Promise<number> {
+  const stored = await store.get(SYSTEM_KEYS.hubTime);
+  return stored ? parseRecord(HubTimeRecord, stored.key, stored.value).hubTimeMs : 0;
+}
 
 export class Timekeeper {
   private readonly silent = new Set<AttemptNode>();

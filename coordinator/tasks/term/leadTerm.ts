@@ -1,8 +1,6 @@
 /** One term of leadership: puts the parts together, loads what is unfinished, and follows the store until the lead is lost. */
-import * as z from 'zod';
 import type {WorktreePlace} from '../../protocol/model/attempt.ts';
-import {ALL_TENANTS_PREFIX, SYSTEM_KEYS, tenantKeys} from '../../protocol/model/keys.ts';
-import {parseRecord, recordFields} from '../../protocol/model/record.ts';
+import {ALL_TENANTS_PREFIX} from '../../protocol/model/keys.ts';
 import {every} from '../../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
 import {describeError} from '../../runtime/errors.ts';
@@ -30,27 +28,26 @@ import {LearnedStore} from '../placing/learnedStore.ts';
 import {insertMerge} from '../plan/mergeInputs.ts';
 import {TaskAdditions} from '../plan/taskAdditions.ts';
 import {TaskSplits} from '../plan/taskSplits.ts';
-import {spendsOnModel} from '../queue/readyQueue.ts';
 import {ResultCache} from '../reuse/resultCache.ts';
 import {Reuse} from '../reuse/reuse.ts';
 import {isUndoDue} from '../rollback/rollbackScope.ts';
 import {Rollbacks} from '../rollback/rollbacks.ts';
 import {Admission} from '../sessions/admission.ts';
+import {removeCutOff} from '../sessions/cutOff.ts';
 import {Releases} from '../sessions/releases.ts';
 import {Retention} from '../sessions/retention.ts';
 import {SessionEnds} from '../sessions/sessionEnds.ts';
-import {removeTasks, SessionStarts} from '../sessions/sessionStarts.ts';
+import {SessionStarts} from '../sessions/sessionStarts.ts';
 import {SessionWriter} from '../sessions/sessions.ts';
 import {LateUsages} from '../spending/lateUsages.ts';
+import {SpendStop} from '../spending/spendStop.ts';
 import {Conductor} from '../steps/conductor.ts';
 import {coolDown, Dispatcher, type RefusalReason} from '../steps/dispatcher.ts';
-import {Timekeeper} from '../steps/timekeeper.ts';
+import {storedHubTime, Timekeeper} from '../steps/timekeeper.ts';
 import {SubjectTasks} from '../subjects/subjectTasks.ts';
 import type {Held} from './election.ts';
 import {guarded, nowOf, type Term} from './term.ts';
 import {createTerm, type TermOptions} from './termParts.ts';
-
-export const HubTimeRecord = z.looseObject({...recordFields, hubTimeMs: z.number().nonnegative()});
 
 export class LeadTerm implements Disposable {
   readonly term: Term;
@@ -73,6 +70,7 @@ export class LeadTerm implements Disposable {
   private readonly events: StoreEvents;
   private readonly retention: Retention;
   private readonly lateUsages: LateUsages;
+  private readonly spendStop: SpendStop;
   private readonly releases: Releases;
   private readonly learned: LearnedStore;
   private readonly calibrations: Calibrations;
@@ -114,7 +112,7 @@ export class LeadTerm implements Disposable {
     const reuse = new Reuse(term, this.cache, task => this.conductor.evaluate(task));
     const ends = new SessionEnds(term, this.sessions, session => this.sessionEnded(session));
     this.conductor = new Conductor(term, {
-      spent: session => this.spent(session),
+      spent: session => this.spendStop.spent(session),
       assigned: attempt => this.dispatcher.assign(attempt),
       ended: (attempt, record) => {
         this.dispatcher.ended(attempt, record);
@@ -145,19 +143,20 @@ export class LeadTerm implements Disposable {
       workedOff: session => ends.workedOff(session),
       ended: session => this.sessionEnded(session),
     });
+    this.spendStop = new SpendStop(term, this.conductor, this.sessions);
     this.timekeeper = new Timekeeper(term, this.conductor, this.sessions);
     this.loader = new Loader(term, this.approvals);
     this.events = new StoreEvents(term, this.approvals, {
       attemptChanged: attempt => {
         this.conductor.evaluate(attempt.task);
-        this.spent(attempt.task.session);
+        this.spendStop.spent(attempt.task.session);
       },
       agentChanged: agent => this.agentChanged(agent),
       accountChanged: () => this.conductor.schedule(),
       spentLate: (tenant, attemptId) => this.lateUsages.note(tenant, attemptId),
     });
     this.lateUsages = new LateUsages(term, this.conductor.steps, this.sessions, session =>
-      this.spent(session),
+      this.spendStop.spent(session),
     );
     const admission = new Admission(term);
     this.starts = new SessionStarts(term, admission, session => this.adopt(session));
@@ -192,9 +191,7 @@ export class LeadTerm implements Disposable {
 
   /** Resolves when everything unfinished is loaded and being worked on. */
   static async open(options: TermOptions, held: Held, onEnd: (reason: string) => void): Promise<LeadTerm> {
-    const stored = await options.store.get(SYSTEM_KEYS.hubTime);
-    const hubTimeMs = stored ? parseRecord(HubTimeRecord, stored.key, stored.value).hubTimeMs : 0;
-    const opened = new LeadTerm(options, held, hubTimeMs, onEnd);
+    const opened = new LeadTerm(options, held, await storedHubTime(options.store), onEnd);
     try {
       await opened.begin(held.revision);
     } catch (error) {
@@ -230,11 +227,7 @@ export class LeadTerm implements Disposable {
       every(clock, settings.retentionMs, () => guarded(this.term, 'a sweep', () => this.sweep())),
     );
     this.owned.add(every(clock, settings.learnedFlushMs, () => void this.learned.save()));
-    for (const {tenant, id} of halfStarted) {
-      logger.info('the start of a session was cut off; its tasks are removed', {session: id});
-      await removeTasks(this.term, tenantKeys(tenant), id);
-    }
-    await this.removeStrays();
+    await removeCutOff(this.term, halfStarted, this.loader.strays);
     for (const session of [...this.term.fleet.sessions.values()]) {
       try {
         this.adopt(session);
@@ -248,17 +241,6 @@ export class LeadTerm implements Disposable {
       this.releases.agentChanged(agent);
       this.calibrations.agentChanged(agent);
     }
-  }
-
-  private async removeStrays(): Promise<void> {
-    const {strays} = this.loader;
-    if (strays.length > 0)
-      this.term.logger.info('an addition of tasks was cut off; they are removed', {tasks: strays.length});
-    while (strays.length > 0)
-      await this.term.committer.run(
-        [],
-        strays.splice(0, 100).map(key => ({kind: 'delete', key})),
-      );
   }
 
   private tick(): void {
@@ -348,38 +330,6 @@ export class LeadTerm implements Disposable {
   private rejected(attempt: AttemptNode, how: NonNullable<AttemptNode['rejected']>): void {
     attempt.rejected = how;
     this.conductor.evaluate(attempt.task);
-  }
-
-  /** Call when an attempt may have spent something. */
-  private spent(session: SessionNode): void {
-    if (this.term.budgets.isStopped(session)) this.stopSpending(session);
-  }
-
-  private stopSpending(session: SessionNode): void {
-    if (this.term.budgets.isSessionSpent(session) && session.record.state === 'running') {
-      const spent = session.spentUsd.toFixed(2);
-      const failure = `the session's budget of $${session.record.budgetUsd} is spent ($${spent}): raise it to go on`;
-      this.sessions
-        .update(
-          session,
-          () =>
-            session.record.state === 'running'
-              ? {state: 'paused', pauseReason: 'budget', failure}
-              : undefined,
-          {
-            action: 'session.budgetSpent',
-            principal: this.term.principal,
-            detail: {spentUsd: session.spentUsd},
-          },
-        )
-        .catch((error: unknown) =>
-          this.term.logger.debug('a session was not paused', {session: session.id, error}),
-        );
-    }
-    for (const agent of this.term.fleet.agents.values())
-      for (const attempt of agent.attempts)
-        if (spendsOnModel(attempt.task) && agent.tenant === session.tenant)
-          this.conductor.evaluate(attempt.task);
   }
 
   private agentChanged(agent: AgentNode): void {
