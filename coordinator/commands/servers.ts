@@ -1,4 +1,5 @@
 /** `mcpx servers`: the MCP servers behind the hub: which there are and what they offer, adding, importing and removing them. */
+
 import path from 'node:path';
 import {type Command, InvalidArgumentError} from 'commander';
 import type {McpxClient} from '../client/mcpxClient.ts';
@@ -8,6 +9,7 @@ import {silentLogger} from '../observability/logger.ts';
 import type {MCPServerInfo} from '../protocol/commands/server.ts';
 import {isProtocolError} from '../protocol/errors.ts';
 import {ServerDefinition} from '../protocol/model/server.ts';
+import {counted} from '../runtime/counted.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import {answer, type JsonOption, jsonOption} from './answer.ts';
 import {type CommandIo, EXIT} from './io.ts';
@@ -120,10 +122,8 @@ function serverLine({
   const facts = [
     state === 'needsLogin' ? 'needs a login' : state,
     ...(era ? [era === 'legacy' ? 'protocol 2025' : 'protocol 2026'] : []),
-    `${toolCount} ${toolCount === 1 ? 'tool' : 'tools'}`,
-    ...(counts.processes > 0
-      ? [`${counts.processes} ${counts.processes === 1 ? 'process' : 'processes'}`]
-      : []),
+    counted(toolCount, 'tool'),
+    ...(counts.processes > 0 ? [counted(counts.processes, 'process', 'processes')] : []),
   ];
   const fault = lastError === undefined ? '' : `      ${printable(lastError)}\n`;
   return `${name}  ${facts.join(', ')}  ${printable(place)}${more}\n${fault}`;

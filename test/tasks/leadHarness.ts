@@ -26,7 +26,7 @@ import type {Store} from '../../coordinator/store/store.ts';
 import {Lead} from '../../coordinator/tasks/lead.ts';
 import type {LeadDuty} from '../../coordinator/tasks/leadDuty.ts';
 import type {LeadSettings} from '../../coordinator/tasks/settings.ts';
-import type {AuditEntry, Graft, PlanStore, ResultArtifacts} from '../../coordinator/tasks/term.ts';
+import type {AuditEntry, Graft, PlanStore, ResultArtifacts} from '../../coordinator/tasks/term/term.ts';
 import {FakeFleet, keys} from './fakeFleet.ts';
 
 export const client: Principal = {id: 'client:test', tenant: DEFAULT_TENANT, role: 'client'};

@@ -2,6 +2,7 @@
  * The agent's share of shared memory: read here while the agent is cut off, written to disk first and then to the hub, which takes every
  * write once. What a session's replica holds is sessionReplica.ts.
  */
+
 import {KeyedLock} from '../../artifacts/keyedLock.ts';
 import type {Logger} from '../../observability/logger.ts';
 import type {
@@ -16,6 +17,7 @@ import {compilePattern} from '../../protocol/keyPattern.ts';
 import type {WriteOutcome} from '../../protocol/model/memory.ts';
 import {RECORD_VERSION} from '../../protocol/model/record.ts';
 import {mergeClocks} from '../../protocol/vectorClock.ts';
+import {rejectOnAbort} from '../../runtime/abort.ts';
 import {type Clock, every} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
@@ -216,17 +218,15 @@ export class MemoryReplica implements Disposable {
       [...this.sessions.values()].some(({pending}) => pending.some(({fence}) => fence.attempt === attemptId));
     if (!ofAttempt()) return;
     const done = deferred<void>();
-    const stop = (): void => done.reject(signal.reason);
+    const abortion = rejectOnAbort(done, signal);
     const watching = this.onOutcome(() => {
       if (!ofAttempt()) done.resolve();
     });
-    signal.addEventListener('abort', stop, {once: true});
     try {
-      if (signal.aborted) stop();
       await done.promise;
     } finally {
       watching.dispose();
-      signal.removeEventListener('abort', stop);
+      abortion.dispose();
     }
   }
 

@@ -1,4 +1,5 @@
 /** What became of tasks, read from the rows of their session. Pure but for the wait. */
+
 import type {Row} from '../../protocol/commands/watch.ts';
 import type {AttemptRecord} from '../../protocol/model/attempt.ts';
 import {
@@ -8,6 +9,7 @@ import {
   type TaskResult,
 } from '../../protocol/model/task.ts';
 import type {Usage} from '../../protocol/usage.ts';
+import {rejectOnAbort} from '../../runtime/abort.ts';
 import {deferred} from '../../runtime/deferred.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import type {McpxClient} from '../mcpxClient.ts';
@@ -78,15 +80,13 @@ export async function whenFinal(
     if (!watch.rows.has(`session/${sessionId}`)) gone();
     else if (taskIds.every(isFinal)) over.resolve();
   });
-  const abort = (): void => over.reject(signal?.reason);
-  signal?.addEventListener('abort', abort, {once: true});
-  if (signal?.aborted) abort();
+  const abortion = rejectOnAbort(over, signal);
   try {
     await over.promise;
     const rows = [...watch.rows.values()];
     return taskIds.flatMap(id => resultOf(rows, sessionId, id) ?? []);
   } finally {
-    signal?.removeEventListener('abort', abort);
+    abortion.dispose();
     watch.dispose();
   }
 }
