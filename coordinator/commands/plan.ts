@@ -1,5 +1,4 @@
 /** `mcpx plan check|schema|graph`: plans without running them. */
-
 import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {Command} from 'commander';

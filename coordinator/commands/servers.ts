@@ -1,5 +1,4 @@
 /** `mcpx servers`: the MCP servers behind the hub: which there are and what they offer, adding, importing and removing them. */
-
 import path from 'node:path';
 import {type Command, InvalidArgumentError} from 'commander';
 import type {McpxClient} from '../client/mcpxClient.ts';

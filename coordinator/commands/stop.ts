@@ -1,5 +1,4 @@
 /** `mcpx stop --all`: the emergency brake for the whole fleet. */
-
 import type {Command} from 'commander';
 import {silentLogger} from '../observability/logger.ts';
 import {counted} from '../runtime/counted.ts';

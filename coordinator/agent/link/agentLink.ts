@@ -1,5 +1,4 @@
 /** The agent's standing with the hub: registers on every new connection, keeps the heartbeat, and sends what must arrive until it has. */
-
 import type {CallHandler, Peer} from '../../bridge/peer.ts';
 import type {Connection, ConnectionState} from '../../client/connection.ts';
 import type {Logger} from '../../observability/logger.ts';

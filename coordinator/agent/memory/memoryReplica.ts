@@ -2,7 +2,6 @@
  * The agent's share of shared memory: read here while the agent is cut off, written to disk first and then to the hub, which takes every
  * write once. What a session's replica holds is sessionReplica.ts.
  */
-
 import {KeyedLock} from '../../artifacts/keyedLock.ts';
 import type {Logger} from '../../observability/logger.ts';
 import type {

@@ -1,5 +1,4 @@
 /** Requests of running attempts that wait for a person, kept alive over lost connections until they are answered or withdrawn. */
-
 import type {ApprovalAnswer} from '../../protocol/approval.ts';
 import type {ParamsInput} from '../../protocol/commands/table.ts';
 import {rejectOnAbort} from '../../runtime/abort.ts';

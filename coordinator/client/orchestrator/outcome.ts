@@ -1,5 +1,4 @@
 /** What became of tasks, read from the rows of their session. Pure but for the wait. */
-
 import type {Row} from '../../protocol/commands/watch.ts';
 import type {AttemptRecord} from '../../protocol/model/attempt.ts';
 import {

@@ -1,5 +1,4 @@
 /** Waits for what a view is to show. */
-
 import type {Row, ViewSelector} from '../../protocol/commands/watch.ts';
 import {rejectOnAbort} from '../../runtime/abort.ts';
 import {deferred} from '../../runtime/deferred.ts';

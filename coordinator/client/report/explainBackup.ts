@@ -1,5 +1,4 @@
 /** Why a second attempt of a task began beside its first, and what became of it, in sentences. Pure. */
-
 import type {AttemptRecord} from '../../protocol/model/attempt.ts';
 import type {SessionRecord} from '../../protocol/model/session.ts';
 import {counted} from '../../runtime/counted.ts';

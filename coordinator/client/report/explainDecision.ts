@@ -1,5 +1,4 @@
 /** Why an agent got an attempt, in sentences, from what its record keeps of the decision. Pure. */
-
 import type {PlacementDecision} from '../../protocol/model/attempt.ts';
 import {counted} from '../../runtime/counted.ts';
 

@@ -1,5 +1,4 @@
 /** A run in a process of its own that outlives us: what it needs is written down, then it is started. */
-
 import path from 'node:path';
 import {counted} from '../../runtime/counted.ts';
 import {answer, type JsonOption} from '../answer.ts';

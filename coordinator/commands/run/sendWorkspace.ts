@@ -1,5 +1,4 @@
 /** Sends the commit that a run starts from, and tells the person what of their work goes along. */
-
 import type {PinnedRepository} from '../../client/repository/pinRepository.ts';
 import {
   type SentWorkspace,

@@ -1,11 +1,11 @@
 /** Where a browser comes back to after a login: one address on loopback, for one state. */
 import {once} from 'node:events';
 import {createServer, type ServerResponse} from 'node:http';
-import type {AddressInfo} from 'node:net';
 import type {Clock} from '../../runtime/clock.ts';
 import {deferred} from '../../runtime/deferred.ts';
 import type {Disposable} from '../../runtime/disposable.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
+import {listenOnLoopback} from '../../runtime/listen.ts';
 
 export interface Return {
   readonly code: string;
@@ -53,9 +53,9 @@ export async function listenForReturn(port: number, clock: Clock): Promise<Retur
     const iss = query.get('iss') ?? undefined;
     back.resolve({code, iss, show: text => page(response, 200, text)});
   });
+  let bound: number;
   try {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
+    bound = await listenOnLoopback(server, port);
   } catch (cause) {
     throw new CoordinatorError('config', `port ${port} cannot be used on 127.0.0.1`, {
       cause,
@@ -63,7 +63,7 @@ export async function listenForReturn(port: number, clock: Clock): Promise<Retur
     });
   }
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${PATH}`,
+    url: `http://127.0.0.1:${bound}${PATH}`,
     comesBack: state => {
       expected = state;
       patience = clock.schedule(PATIENCE_MS, () =>
