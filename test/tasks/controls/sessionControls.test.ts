@@ -1,8 +1,6 @@
 /** What people do to running and ended sessions, and what budgets and deadlines do. */
 import assert from 'node:assert/strict';
-import type {SessionControl} from '../../../coordinator/protocol/commands/session.ts';
 import {isProtocolError} from '../../../coordinator/protocol/errors.ts';
-import type {SessionRecord} from '../../../coordinator/protocol/model/session.ts';
 import {seededRandom} from '../../../coordinator/runtime/random.ts';
 import {done, failing, keys} from '../fakeFleet.ts';
 import {FaultyStore} from '../faultyStore.ts';
@@ -18,10 +16,6 @@ describe('Session controls', () => {
     harness = await Harness.open();
   });
   afterEach(() => harness.close());
-
-  async function control(action: SessionControl['action']): Promise<SessionRecord> {
-    return (await harness.lead.controlSession({sessionId: 's-1', action}, client)).session;
-  }
 
   it('cancels: running attempts are fenced off and stopped, the rest never starts', async () => {
     const agent = await harness.fleet.add({id: 'a-1', work: hang});
@@ -59,7 +53,7 @@ describe('Session controls', () => {
     const agent = await harness.fleet.add({id: 'a-1', work: hang});
     await harness.start(planOf([{id: 'one'}, {id: 'two'}]));
     await harness.fleet.until(() => agent.assigned.length === 1);
-    assert.equal((await control({kind: 'pause'})).state, 'paused');
+    assert.equal((await harness.control({kind: 'pause'})).state, 'paused');
     const [assign] = agent.assigned;
     assert.ok(assign);
     assert.equal(await agent.report(assign, done), true);
@@ -67,10 +61,10 @@ describe('Session controls', () => {
     await harness.lead.stop();
     harness.lead = harness.newLead();
     harness.lead.start();
-    assert.equal((await control({kind: 'pause'})).state, 'paused');
+    assert.equal((await harness.control({kind: 'pause'})).state, 'paused');
     assert.equal(agent.assigned.length, 1);
     agent.work = () => done;
-    assert.equal((await control({kind: 'resume'})).state, 'running');
+    assert.equal((await harness.control({kind: 'resume'})).state, 'running');
     assert.equal((await harness.untilEnded()).state, 'succeeded');
   });
 
@@ -85,11 +79,11 @@ describe('Session controls', () => {
     );
     assert.equal((await harness.untilEnded()).state, 'failed');
     healthy = true;
-    assert.equal((await control({kind: 'resume'})).state, 'running');
+    assert.equal((await harness.control({kind: 'resume'})).state, 'running');
     const ended = await harness.untilEnded();
     assert.deepEqual([ended.state, ended.counts.succeeded, ended.failure], ['succeeded', 3, undefined]);
     assert.equal(agent.assigned.filter(assign => assign.taskId === 'good').length, 1);
-    await assert.rejects(control({kind: 'resume'}), error => isProtocolError(error, 'conflict'));
+    await assert.rejects(harness.control({kind: 'resume'}), error => isProtocolError(error, 'conflict'));
   });
 
   it('takes up a cancelled session as a whole', async () => {
@@ -99,7 +93,7 @@ describe('Session controls', () => {
     await harness.lead.endSession({sessionId: 's-1', mode: 'cancel'}, client);
     await harness.untilEnded();
     agent.work = () => done;
-    await control({kind: 'resume'});
+    await harness.control({kind: 'resume'});
     assert.equal((await harness.untilEnded()).state, 'succeeded');
     assert.equal((await harness.task('one')).attempts, 2);
   });
@@ -117,7 +111,7 @@ describe('Session controls', () => {
     await harness.start(planOf([{id: 'slow'}, {id: 'bad', retry: once}, {id: 'after', dependsOn: ['bad']}]));
     await harness.untilTask('after', task => task.state === 'cancelled');
     healthy = true;
-    await control({kind: 'retryTask', taskId: 'bad'});
+    await harness.control({kind: 'retryTask', taskId: 'bad'});
     await harness.untilTask('after', task => task.state === 'succeeded');
     const slow = agent.assigned.find(assign => assign.taskId === 'slow');
     assert.ok(slow);
@@ -146,7 +140,7 @@ describe('Session controls', () => {
     await harness.fleet.add({id: 'a-1', work: ({taskId}) => (taskId === 'good' ? done : failing('exit'))});
     await harness.start(planOf([{id: 'good'}, {id: 'bad', retry: once}]));
     assert.equal((await harness.untilEnded()).state, 'failed');
-    await assert.rejects(control({kind: 'retryTask', taskId: 'good'}), error =>
+    await assert.rejects(harness.control({kind: 'retryTask', taskId: 'good'}), error =>
       isProtocolError(error, 'conflict'),
     );
     assert.equal((await harness.session()).state, 'failed');
@@ -156,7 +150,7 @@ describe('Session controls', () => {
     const agent = await harness.fleet.add({id: 'a-1', slots: 2, work: hang});
     await harness.start(planOf([{id: 'one'}, {id: 'two', dependsOn: ['one']}, {id: 'three'}]));
     await harness.fleet.until(() => agent.assigned.length === 2);
-    await control({kind: 'cancelTask', taskId: 'one'});
+    await harness.control({kind: 'cancelTask', taskId: 'one'});
     assert.equal((await harness.task('one')).state, 'cancelled');
     await harness.untilTask('two', task => task.state === 'cancelled');
     const three = agent.assigned.find(assign => assign.taskId === 'three');
@@ -165,15 +159,15 @@ describe('Session controls', () => {
     const ended = await harness.untilEnded();
     assert.equal(ended.state, 'failed');
     assert.match(ended.failure ?? '', /cancelled: one/);
-    await assert.rejects(control({kind: 'cancelTask', taskId: 'one'}), error =>
+    await assert.rejects(harness.control({kind: 'cancelTask', taskId: 'one'}), error =>
       isProtocolError(error, 'conflict'),
     );
   });
 
   it('answers for sessions and tasks that do not exist', async () => {
-    await assert.rejects(control({kind: 'pause'}), error => isProtocolError(error, 'notFound'));
+    await assert.rejects(harness.control({kind: 'pause'}), error => isProtocolError(error, 'notFound'));
     await harness.start(planOf([{id: 'one'}]));
-    await assert.rejects(control({kind: 'retryTask', taskId: 'two'}), error =>
+    await assert.rejects(harness.control({kind: 'retryTask', taskId: 'two'}), error =>
       isProtocolError(error, 'notFound'),
     );
   });

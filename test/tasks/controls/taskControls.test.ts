@@ -1,9 +1,7 @@
 /** What people do to single tasks: retry with a note, reassign; over changes of the lead too. Gates are gateControls.test.ts. */
 import assert from 'node:assert/strict';
 import type {SessionControl} from '../../../coordinator/protocol/commands/session.ts';
-import {type ErrorName, isProtocolError} from '../../../coordinator/protocol/errors.ts';
 import type {GateEvidence, QualityGateConfig} from '../../../coordinator/protocol/gate.ts';
-import type {SessionRecord} from '../../../coordinator/protocol/model/session.ts';
 import {deferred} from '../../../coordinator/runtime/deferred.ts';
 import {done, failing, passed} from '../fakeFleet.ts';
 import {client, Harness, planOf} from '../leadHarness.ts';
@@ -26,28 +24,6 @@ describe('Controls of one task', () => {
   });
   afterEach(() => harness.close());
 
-  async function control(action: SessionControl['action']): Promise<SessionRecord> {
-    return (await harness.lead.controlSession({sessionId: 's-1', action}, client)).session;
-  }
-
-  function refused(action: SessionControl['action'], kind: ErrorName, message: RegExp): Promise<void> {
-    return assert.rejects(control(action), (error: Error) => {
-      assert.match(error.message, message);
-      return isProtocolError(error, kind);
-    });
-  }
-
-  async function changeLead(): Promise<void> {
-    await harness.lead.stop();
-    harness.lead = harness.newLead();
-    harness.lead.start();
-  }
-
-  const audited = (action: string): unknown[] =>
-    harness.audited
-      .filter(entry => entry.action === action)
-      .map(({principal, detail}) => [principal, detail]);
-
   describe('retry', () => {
     it('gives the note to every attempt from then on, and shows it', async () => {
       let healthy = false;
@@ -58,11 +34,11 @@ describe('Controls of one task', () => {
       await harness.start(planOf([{id: 'bad', retry: once}]));
       await harness.untilEnded();
       healthy = true;
-      await control({kind: 'retryTask', taskId: 'bad', note: 'Use the old API.'});
+      await harness.control({kind: 'retryTask', taskId: 'bad', note: 'Use the old API.'});
       await harness.untilTask('bad', task => task.attempts === 2 && task.state === 'failed');
       await harness.untilEnded();
-      await changeLead();
-      await control({kind: 'retryTask', taskId: 'bad'});
+      await harness.changeLead();
+      await harness.control({kind: 'retryTask', taskId: 'bad'});
       assert.equal((await harness.untilEnded()).state, 'succeeded');
       assert.deepEqual(
         agent.assigned.map(({note, previous}) => [note, previous?.message]),
@@ -74,7 +50,7 @@ describe('Controls of one task', () => {
       );
       const {note} = await harness.task('bad');
       assert.deepEqual([note?.text, note?.by], ['Use the old API.', client.id]);
-      assert.deepEqual(audited('session.retryTask')[0], [
+      assert.deepEqual(harness.auditedAs('session.retryTask')[0], [
         client.id,
         {kind: 'retryTask', taskId: 'bad', note: 'Use the old API.'},
       ]);
@@ -88,7 +64,7 @@ describe('Controls of one task', () => {
       });
       await harness.start(planOf([{id: 'bad', retry: slow}]));
       await harness.untilTask('bad', task => task.waitingFor?.kind === 'backoff');
-      await control({kind: 'retryTask', taskId: 'bad', note: 'Now.'});
+      await harness.control({kind: 'retryTask', taskId: 'bad', note: 'Now.'});
       await harness.untilEnded();
       assert.equal(agent.assigned[1]?.note, 'Now.');
     });
@@ -101,7 +77,7 @@ describe('Controls of one task', () => {
       });
       await harness.start(planOf([{id: 'good'}, {id: 'slow'}]));
       await harness.untilTask('good', task => task.state === 'succeeded');
-      await refused(
+      await harness.refuses(
         {kind: 'retryTask', taskId: 'good', note: 'again'},
         'conflict',
         /is succeeded: there is nothing to retry/,
@@ -115,9 +91,13 @@ describe('Controls of one task', () => {
       const first = await harness.fleet.add({id: 'a-1', work: hang});
       await harness.start(planOf([{id: 'one', retry: once, maxLosses: 0, onLost: 'fail'}]));
       await harness.fleet.until(() => first.assigned.length === 1);
-      await refused({kind: 'reassignTask', taskId: 'one'}, 'conflict', /no other connected agent fits/);
+      await harness.refuses(
+        {kind: 'reassignTask', taskId: 'one'},
+        'conflict',
+        /no other connected agent fits/,
+      );
       const second = await harness.fleet.add({id: 'a-2'});
-      await control({kind: 'reassignTask', taskId: 'one'});
+      await harness.control({kind: 'reassignTask', taskId: 'one'});
       const ended = await harness.untilEnded();
       assert.equal(ended.state, 'succeeded');
       assert.deepEqual([first.assigned.length, second.assigned.length], [1, 1]);
@@ -131,7 +111,7 @@ describe('Controls of one task', () => {
           ['a-2', 'succeeded'],
         ],
       );
-      assert.deepEqual(audited('session.reassignTask').at(-1), [
+      assert.deepEqual(harness.auditedAs('session.reassignTask').at(-1), [
         client.id,
         {kind: 'reassignTask', taskId: 'one'},
       ]);
@@ -144,12 +124,12 @@ describe('Controls of one task', () => {
       await harness.fleet.until(() => first.assigned.length === 1 && second.assigned.length === 1);
       const [moving, staying] = [first.assigned[0], second.assigned[0]];
       assert.ok(moving && staying);
-      await control({kind: 'reassignTask', taskId: moving.taskId, agentId: 'a-2'});
+      await harness.control({kind: 'reassignTask', taskId: moving.taskId, agentId: 'a-2'});
       const waiting = await harness.untilTask(moving.taskId, task =>
         /free slot of agent a-2, where a person wants it/.test(task.waitingFor?.message ?? ''),
       );
       assert.deepEqual([waiting.state, waiting.waitingFor?.kind], ['ready', 'agent']);
-      await changeLead();
+      await harness.changeLead();
       await harness.untilTask(moving.taskId, task => task.waitingFor !== undefined);
       second.work = () => done;
       await second.report(staying, done);
@@ -167,7 +147,7 @@ describe('Controls of one task', () => {
       await harness.fleet.until(() => first.assigned.length === 1);
       const second = await harness.fleet.add({id: 'a-2'});
       second.refuses = 'noSlot';
-      await control({kind: 'reassignTask', taskId: 'one', agentId: 'a-2'});
+      await harness.control({kind: 'reassignTask', taskId: 'one', agentId: 'a-2'});
       await harness.untilTask('one', task => task.attempts === 3);
       second.refuses = undefined;
       assert.equal((await harness.untilEnded()).state, 'succeeded');
@@ -179,7 +159,7 @@ describe('Controls of one task', () => {
       await harness.start(planOf([{id: 'one'}]));
       await harness.fleet.until(() => first.assigned.length === 1);
       const second = await harness.fleet.add({id: 'a-2', work: hang});
-      await control({kind: 'reassignTask', taskId: 'one', agentId: 'a-2'});
+      await harness.control({kind: 'reassignTask', taskId: 'one', agentId: 'a-2'});
       await harness.untilTask('one', task => task.state === 'running' && task.wished === undefined);
       first.work = () => done;
       await second.vanish();
@@ -197,14 +177,14 @@ describe('Controls of one task', () => {
       await harness.fleet.agents.get('a-2')?.register({draining: true});
       await harness.start(planOf([{id: 'one', retry: slow}]));
       await harness.untilTask('one', task => task.waitingFor?.kind === 'backoff');
-      await refused({kind: 'reassignTask', taskId: 'one'}, 'conflict', /no agent has task one/);
-      await refused(
+      await harness.refuses({kind: 'reassignTask', taskId: 'one'}, 'conflict', /no agent has task one/);
+      await harness.refuses(
         {kind: 'reassignTask', taskId: 'one', agentId: 'a-2'},
         'conflict',
         /needs one that takes new work/,
       );
       await other.register();
-      await control({kind: 'reassignTask', taskId: 'one', agentId: 'a-2'});
+      await harness.control({kind: 'reassignTask', taskId: 'one', agentId: 'a-2'});
       assert.equal((await harness.untilEnded()).state, 'succeeded');
       assert.equal((await harness.attempts('one')).at(-1)?.agentId, 'a-2');
     });
@@ -226,15 +206,15 @@ describe('Controls of one task', () => {
         taskId,
         agentId,
       });
-      await refused(to('a-9'), 'notFound', /there is no agent a-9/);
-      await refused(
+      await harness.refuses(to('a-9'), 'notFound', /there is no agent a-9/);
+      await harness.refuses(
         to('a-2'),
         'conflict',
         /agent a-2 cannot take task one: it needs one that has the tag "gpu"/,
       );
-      await refused(to('a-3'), 'conflict', /it is not connected/);
-      await refused(to('a-2', 'two'), 'conflict', /waits for the tasks that it depends on/);
-      await refused(to('a-1', 'nine'), 'notFound', /has no task "nine"/);
+      await harness.refuses(to('a-3'), 'conflict', /it is not connected/);
+      await harness.refuses(to('a-2', 'two'), 'conflict', /waits for the tasks that it depends on/);
+      await harness.refuses(to('a-1', 'nine'), 'notFound', /has no task "nine"/);
       assert.deepEqual(agent.cancelled, []);
       assert.equal((await harness.attempts('one')).length, 1);
     });
@@ -245,7 +225,11 @@ describe('Controls of one task', () => {
       await harness.fleet.add({id: 'a-2', gate: () => verdict.promise});
       await harness.start(planOf([{id: 'one', gates: [gate('slow')]}]));
       await harness.untilTask('one', task => task.state === 'verifying');
-      await refused({kind: 'reassignTask', taskId: 'one'}, 'conflict', /is done and is being checked/);
+      await harness.refuses(
+        {kind: 'reassignTask', taskId: 'one'},
+        'conflict',
+        /is done and is being checked/,
+      );
       verdict.resolve(passed(gate('slow')));
       assert.equal((await harness.untilEnded()).state, 'succeeded');
     });

@@ -1,10 +1,7 @@
 /** What people do about gates: rerun them where the work was done, or waive them; over changes of the lead too. */
 import assert from 'node:assert/strict';
-import type {SessionControl} from '../../../coordinator/protocol/commands/session.ts';
-import {type ErrorName, isProtocolError} from '../../../coordinator/protocol/errors.ts';
 import type {GateEvidence, QualityGateConfig} from '../../../coordinator/protocol/gate.ts';
 import {RefRecord} from '../../../coordinator/protocol/model/facts.ts';
-import type {SessionRecord} from '../../../coordinator/protocol/model/session.ts';
 import type {TaskSpecification} from '../../../coordinator/protocol/plan/plan.ts';
 import {deferred} from '../../../coordinator/runtime/deferred.ts';
 import {readRecord} from '../../../coordinator/store/records.ts';
@@ -39,28 +36,6 @@ describe('Controls of gates', () => {
   });
   afterEach(() => harness.close());
 
-  async function control(action: SessionControl['action']): Promise<SessionRecord> {
-    return (await harness.lead.controlSession({sessionId: 's-1', action}, client)).session;
-  }
-
-  function refused(action: SessionControl['action'], kind: ErrorName, message: RegExp): Promise<void> {
-    return assert.rejects(control(action), (error: Error) => {
-      assert.match(error.message, message);
-      return isProtocolError(error, kind);
-    });
-  }
-
-  async function changeLead(): Promise<void> {
-    await harness.lead.stop();
-    harness.lead = harness.newLead();
-    harness.lead.start();
-  }
-
-  const audited = (action: string): unknown[] =>
-    harness.audited
-      .filter(entry => entry.action === action)
-      .map(({principal, detail}) => [principal, detail]);
-
   describe('rerun of gates', () => {
     const plan = (more: Partial<TaskSpecification> = {}) =>
       planOf([
@@ -84,11 +59,11 @@ describe('Controls of gates', () => {
       });
       await harness.start(plan());
       assert.equal((await harness.untilEnded()).state, 'failed');
-      await control({kind: 'rerunGates', taskId: 'one'});
+      await harness.control({kind: 'rerunGates', taskId: 'one'});
       await harness.untilTask('one', task => task.attempts === 2 && task.state === 'failed');
       assert.equal((await harness.untilEnded()).state, 'failed');
       healthy = true;
-      assert.equal((await control({kind: 'rerunGates', taskId: 'one'})).state, 'running');
+      assert.equal((await harness.control({kind: 'rerunGates', taskId: 'one'})).state, 'running');
       const ended = await harness.untilEnded();
       assert.deepEqual([ended.state, ended.counts.succeeded, ended.failure], ['succeeded', 2, undefined]);
       assert.deepEqual(
@@ -108,7 +83,7 @@ describe('Controls of gates', () => {
       );
       const ref = await readRecord(harness.store, RefRecord, keys.ref('s-1', 'one'));
       assert.equal(ref?.value.attemptId, 's-1.one.3');
-      assert.equal(audited('session.rerunGates').length, 2);
+      assert.equal(harness.auditedAs('session.rerunGates').length, 2);
     });
 
     it('is not turned into a run of the work by a lost agent or a change of the lead', async () => {
@@ -124,11 +99,11 @@ describe('Controls of gates', () => {
       await harness.untilEnded();
       await agent.register({draining: true});
       await other.register();
-      await control({kind: 'rerunGates', taskId: 'one'});
+      await harness.control({kind: 'rerunGates', taskId: 'one'});
       await harness.untilTask('one', task => /takes new work/.test(task.waitingFor?.message ?? ''));
-      await changeLead();
+      await harness.changeLead();
       // Asked for again, since the answer was lost.
-      await control({kind: 'rerunGates', taskId: 'one'});
+      await harness.control({kind: 'rerunGates', taskId: 'one'});
       healthy = true;
       agent.refuses = 'stopped';
       agent.incarnation = 'a-1-second';
@@ -150,7 +125,7 @@ describe('Controls of gates', () => {
       await harness.untilEnded();
       agent.hasWorktrees = false;
       const before = await harness.task('one');
-      await refused(
+      await harness.refuses(
         {kind: 'rerunGates', taskId: 'one'},
         'notFound',
         /agent a-1 does not have the worktree of attempt s-1\.one\.1 any more.*retry task one/,
@@ -160,7 +135,7 @@ describe('Controls of gates', () => {
         const status = harness.lead.status();
         assert.equal(status.kind === 'leading' && status.agentsOnline, 0);
       });
-      await refused({kind: 'rerunGates', taskId: 'one'}, 'agentDisconnected', /is not connected/);
+      await harness.refuses({kind: 'rerunGates', taskId: 'one'}, 'agentDisconnected', /is not connected/);
       assert.deepEqual(await harness.task('one'), before);
       assert.deepEqual(
         [(await harness.session()).state, (await harness.task('two')).state],
@@ -172,8 +147,12 @@ describe('Controls of gates', () => {
       await harness.fleet.add({id: 'a-1', work: () => failing('exit')});
       await harness.start(plan({retry: once}));
       await harness.untilEnded();
-      await refused({kind: 'rerunGates', taskId: 'one'}, 'conflict', /did not fail by a gate \(exit\)/);
-      await refused({kind: 'rerunGates', taskId: 'two'}, 'conflict', /is cancelled/);
+      await harness.refuses(
+        {kind: 'rerunGates', taskId: 'one'},
+        'conflict',
+        /did not fail by a gate \(exit\)/,
+      );
+      await harness.refuses({kind: 'rerunGates', taskId: 'two'}, 'conflict', /is cancelled/);
     });
 
     it('begins anew with a gate that is stuck', async () => {
@@ -188,7 +167,7 @@ describe('Controls of gates', () => {
       });
       await harness.start(plan());
       await eventually(async () => assert.equal(asked, 2));
-      await control({kind: 'rerunGates', taskId: 'one'});
+      await harness.control({kind: 'rerunGates', taskId: 'one'});
       assert.equal((await harness.untilEnded()).state, 'succeeded');
       assert.equal((await harness.task('one')).attempts, 1);
       stuck.resolve(red(gate('tests')));
@@ -205,18 +184,18 @@ describe('Controls of gates', () => {
         ]),
       );
       assert.equal((await harness.untilEnded()).state, 'failed');
-      await refused(
+      await harness.refuses(
         {kind: 'waiveGate', taskId: 'one', gate: 'lint', reason: 'flaky'},
         'conflict',
         /behind gate "lint" .* have not passed either: tests/,
       );
-      await refused(
+      await harness.refuses(
         {kind: 'waiveGate', taskId: 'one', gate: 'nine', reason: 'flaky'},
         'conflict',
         /has no gate "nine"; its gates are lint, tests/,
       );
       const action = {kind: 'waiveGate', taskId: 'one', reason: 'the linter is wrong'} as const;
-      assert.equal((await control(action)).state, 'running');
+      assert.equal((await harness.control(action)).state, 'running');
       const ended = await harness.untilEnded();
       assert.deepEqual([ended.state, ended.counts.succeeded, ended.failure], ['succeeded', 2, undefined]);
       const task = await harness.task('one');
@@ -234,7 +213,7 @@ describe('Controls of gates', () => {
           ['tests', false, '', 'the linter is wrong', client.id],
         ],
       );
-      assert.deepEqual(audited('session.waiveGate'), [[client.id, action]]);
+      assert.deepEqual(harness.auditedAs('session.waiveGate'), [[client.id, action]]);
       const ref = await readRecord(harness.store, RefRecord, keys.ref('s-1', 'one'));
       assert.deepEqual([ref?.value.commit, ref?.value.attemptId], [commit, 's-1.one.1']);
       assert.deepEqual(
@@ -254,10 +233,10 @@ describe('Controls of gates', () => {
         planOf([{id: 'slow'}, {id: 'one', gates: [gate('lint')]}, {id: 'two', dependsOn: ['one']}]),
       );
       await harness.untilTask('two', task => task.state === 'cancelled');
-      await control({kind: 'waiveGate', taskId: 'one', gate: 'lint', reason: 'flaky'});
+      await harness.control({kind: 'waiveGate', taskId: 'one', gate: 'lint', reason: 'flaky'});
       await harness.untilTask('two', task => task.state === 'succeeded');
       // Asked for again, since the answer was lost.
-      await control({kind: 'waiveGate', taskId: 'one', gate: 'lint', reason: 'flaky'});
+      await harness.control({kind: 'waiveGate', taskId: 'one', gate: 'lint', reason: 'flaky'});
       const slow = agent.assigned.find(({taskId}) => taskId === 'slow');
       assert.ok(slow);
       await agent.report(slow, done);
@@ -268,7 +247,7 @@ describe('Controls of gates', () => {
       await harness.fleet.add({id: 'a-1', gate: red});
       await harness.start(planOf([{id: 'one'}], {gates: [gate('build')]}));
       assert.equal((await harness.untilEnded()).state, 'failed');
-      await control({kind: 'waiveGate', taskId: '_result', reason: 'known'});
+      await harness.control({kind: 'waiveGate', taskId: '_result', reason: 'known'});
       assert.equal((await harness.untilEnded()).state, 'succeeded');
     });
 
@@ -287,11 +266,11 @@ describe('Controls of gates', () => {
       await harness.start(planOf([{id: 'one', gates: [gate('first'), gate('slow'), gate('last')]}]));
       const saw = (name: string) => eventually(async () => assert.ok(asked.includes(name), name));
       await saw('slow');
-      await control({kind: 'waiveGate', taskId: 'one', gate: 'slow', reason: 'it hangs'});
+      await harness.control({kind: 'waiveGate', taskId: 'one', gate: 'slow', reason: 'it hangs'});
       await saw('last');
-      await changeLead();
+      await harness.changeLead();
       hold = false;
-      await control({kind: 'rerunGates', taskId: 'one'});
+      await harness.control({kind: 'rerunGates', taskId: 'one'});
       assert.equal((await harness.untilEnded()).state, 'succeeded');
       const task = await harness.task('one');
       assert.deepEqual(
@@ -310,7 +289,7 @@ describe('Controls of gates', () => {
       const agent = await harness.fleet.add({id: 'a-1', work: hang});
       await harness.start(planOf([{id: 'one', gates: [gate('lint')]}]));
       await harness.fleet.until(() => agent.assigned.length === 1);
-      await refused(
+      await harness.refuses(
         {kind: 'waiveGate', taskId: 'one', reason: 'impatient'},
         'conflict',
         /no gate of it runs, and none has failed/,
