@@ -102,10 +102,14 @@ export class DirectCalls {
 
   private progressed(params: unknown): boolean {
     if (!isJsonObject(params)) return false;
-    const {progressToken, ...progress} = params;
+    const {progressToken, progress, total, message} = params;
     if (typeof progressToken !== 'number' || progressToken < FIRST_ID) return false;
-    if (typeof progress['progress'] === 'number')
-      this.waiting.get(progressToken)?.onprogress?.(progress as unknown as Progress);
+    if (typeof progress === 'number')
+      this.waiting.get(progressToken)?.onprogress?.({
+        progress,
+        ...(typeof total === 'number' && {total}),
+        ...(typeof message === 'string' && {message}),
+      });
     return true;
   }
 
