@@ -12,6 +12,7 @@ import {
 } from '@modelcontextprotocol/client';
 import type {Logger} from '../observability/logger.ts';
 import type {ServerEndpoint, StdioEndpoint} from '../protocol/model/server.ts';
+import {aborted} from '../runtime/abort.ts';
 import {atMost, type Clock} from '../runtime/clock.ts';
 import {CoordinatorError, describeError, isCoordinatorError} from '../runtime/errors.ts';
 import {VERSION} from '../version.ts';
@@ -184,11 +185,4 @@ function environmentOf({env}: StdioEndpoint, {baseEnv, maxHeapMb}: OpenLegOption
       .filter(Boolean)
       .join(' ');
   return all;
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), {once: true});
-  });
 }
