@@ -149,9 +149,24 @@ describe('logins at MCP servers', function () {
   });
 
   it('end by the command', async () => {
-    await verb(['logout', 'shop']);
+    assert.match((await verb(['list'])).stdout, /shop {2}ready,.* logged in/);
+    const {stdout, exit} = await verb(['logout', 'shop']);
+    assert.equal(exit, 0);
+    assert.equal(stdout, 'The hub is no longer logged in at shop. Its tokens are revoked.\n');
     await becomes('needsLogin');
     await assert.rejects(verb(['logout', 'shop']), error => isProtocolError(error, 'notFound'));
+  });
+
+  it('end with the server, and say what could not be revoked', async () => {
+    await verb(['login', 'shop', '--no-browser'], page => fetch(page));
+    await becomes('ready');
+    guarded.revokeFault = 503;
+    const {stdout, exit} = await verb(['remove', 'shop']);
+    assert.equal(exit, 0);
+    assert.match(stdout, /^shop is no longer behind the hub\. Nor is the hub logged in there\. /);
+    assert.ok(stdout.includes(`could not be revoked at ${guarded.issuer}: it answers HTTP 503.`), stdout);
+    const {servers} = await client.request('mcpx.server.list', {});
+    assert.deepEqual(servers, []);
   });
 
   it('are told of in no list, log or answer with what is secret', () => {

@@ -1,7 +1,7 @@
 /** `mcpx servers login` and `logout`: a person lets the hub into a server that wants OAuth, by a browser that comes back to this machine. */
 import type {Command} from 'commander';
 import {silentLogger} from '../../observability/logger.ts';
-import type {ServerLoginResult} from '../../protocol/commands/server.ts';
+import type {Revocation, ServerLoginResult} from '../../protocol/commands/server.ts';
 import {systemClock} from '../../runtime/clock.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import {answer, type JsonOption} from '../answer.ts';
@@ -40,9 +40,10 @@ export function addLoginVerbs(
     )
     .option('--no-browser', 'print the address only')
     .action(async (name: string, options: LoginOptions) => done(await login(name, options, io)));
-  verb('logout <name>', 'Forgets the login at a server; whoever uses it by that is cut off.').action(
-    async (name: string, options: Options) => done(await logout(name, options, io)),
-  );
+  verb(
+    'logout <name>',
+    'Forgets the login at a server, and has its tokens revoked; whoever uses it by that is cut off.',
+  ).action(async (name: string, options: Options) => done(await logout(name, options, io)));
 }
 
 async function login(name: string, options: LoginOptions, io: CommandIo): Promise<number> {
@@ -88,10 +89,20 @@ function facts({issuer, scope, renewable}: Extract<ServerLoginResult, {step: 'fi
   return `, by ${printable(issuer)}${granted}${renewable ? '' : '; it is not renewed, and has to be done again when it ends'}`;
 }
 
+/** What became of the tokens of a login that the hub has forgotten. */
+export function revocationText(revocation: Revocation): string {
+  if (revocation.kind === 'revoked') return 'Its tokens are revoked.';
+  const issuer = printable(revocation.issuer);
+  return revocation.kind === 'notOffered'
+    ? `${issuer} does not offer to revoke its tokens: they are forgotten here, and good until they end by themselves.`
+    : `Its tokens are forgotten here, and could not be revoked at ${issuer}: ${printable(revocation.reason)}. End them there, where it lists what has access.`;
+}
+
 function logout(name: string, options: Options, io: CommandIo): Promise<number> {
   return withClient(options, io, silentLogger, async client => {
-    await client.request('mcpx.server.logout', {name});
-    answer(io, options, {name}, `The hub is no longer logged in at ${name}.\n`);
+    const {revocation} = await client.request('mcpx.server.logout', {name}, {timeoutMs: STEP_MS});
+    const text = `The hub is no longer logged in at ${name}. ${revocationText(revocation)}\n`;
+    answer(io, options, {name, revocation}, text);
     return EXIT.ok;
   });
 }
