@@ -1,9 +1,10 @@
 /** Where a browser comes back to after a login: one address on loopback, for one state. */
 import {once} from 'node:events';
 import {createServer, type ServerResponse} from 'node:http';
+import {rejectOnAbort} from '../../runtime/abort.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import {deferred} from '../../runtime/deferred.ts';
-import type {Disposable} from '../../runtime/disposable.ts';
+import {type Disposable, DisposableStore, toDisposable} from '../../runtime/disposable.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import {listenOnLoopback} from '../../runtime/listen.ts';
 
@@ -16,8 +17,8 @@ export interface Return {
 
 export interface ReturnListener {
   readonly url: string;
-  /** Rejects with `unauthorized` when the person, or the authorization server, refused, and with `timeout`. Other states are turned away. */
-  comesBack(state: string): Promise<Return>;
+  /** Rejects with `unauthorized` when the person, or the authorization server, refused, with `timeout`, and with the signal's reason. Other states are turned away. */
+  comesBack(state: string, signal?: AbortSignal): Promise<Return>;
   dispose(): void;
 }
 
@@ -31,7 +32,7 @@ export async function listenForReturn(port: number, clock: Clock): Promise<Retur
   // Nobody may wait for it.
   back.promise.catch(() => undefined);
   let expected: string | undefined;
-  let patience: Disposable | undefined;
+  const owned = new DisposableStore();
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
     const {searchParams: query} = url;
@@ -45,7 +46,9 @@ export async function listenForReturn(port: number, clock: Clock): Promise<Retur
       void page(response, 200, 'The login was refused. This page can be closed.');
       const reason = /^[a-z_]{1,64}$/.exec(error ?? '')?.[0] ?? 'without a reason';
       back.reject(
-        new CoordinatorError('unauthorized', `the authorization server refused the login: ${reason}`),
+        new CoordinatorError('unauthorized', `the authorization server refused the login: ${reason}`, {
+          hint: 'Begin it anew, and agree on the page of the authorization server.',
+        }),
       );
       return;
     }
@@ -64,19 +67,22 @@ export async function listenForReturn(port: number, clock: Clock): Promise<Retur
   }
   return {
     url: `http://127.0.0.1:${bound}${PATH}`,
-    comesBack: state => {
+    comesBack: (state, signal) => {
       expected = state;
-      patience = clock.schedule(PATIENCE_MS, () =>
-        back.reject(
-          new CoordinatorError('timeout', 'no browser came back from the login within ten minutes', {
-            hint: 'Begin it anew; a browser on another machine reaches this one where --port is forwarded (ssh -L).',
-          }),
+      owned.add(
+        clock.schedule(PATIENCE_MS, () =>
+          back.reject(
+            new CoordinatorError('timeout', 'no browser came back from the login within ten minutes', {
+              hint: 'Begin it anew.',
+            }),
+          ),
         ),
       );
+      owned.add(rejectOnAbort(back, signal));
       return back.promise;
     },
     dispose: () => {
-      patience?.dispose();
+      owned.dispose();
       server.close();
       server.closeIdleConnections();
     },
