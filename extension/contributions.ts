@@ -68,6 +68,8 @@ export const COMMANDS = [
   'importServers',
   'removeServer',
   'refreshServer',
+  'logInServer',
+  'logOutServer',
   'allowTool',
   'denyTool',
   'copyToolName',

@@ -7,14 +7,11 @@ import {Protocol, type RequestHandlerExtra} from '@modelcontextprotocol/sdk/shar
 import type {Transport} from '@modelcontextprotocol/sdk/shared/transport.js';
 import {
   EmptyResultSchema,
-  InitializeRequestSchema,
   InitializeResultSchema,
   type JSONRPCRequest,
-  LATEST_PROTOCOL_VERSION,
   type Notification,
   type Request,
   type Result as SdkResult,
-  SUPPORTED_PROTOCOL_VERSIONS,
 } from '@modelcontextprotocol/sdk/types.js';
 import type {Logger} from '../observability/logger.ts';
 import {
@@ -28,20 +25,14 @@ import {
 } from '../protocol/commands/table.ts';
 import {decodeContext, encodeContext, type MCPXContext} from '../protocol/envelope.ts';
 import {ProtocolError} from '../protocol/errors.ts';
-import {
-  type ExtensionSettings,
-  extensionCapabilities,
-  negotiateProtocol,
-  ownExtension,
-  type ProtocolVersion,
-  supportsFeature,
-} from '../protocol/negotiation.ts';
+import {type ExtensionSettings, ownExtension, type ProtocolVersion} from '../protocol/negotiation.ts';
 import {DEFAULT_REQUEST_TIMEOUT_MS} from '../protocol/version.ts';
 import {type Clock, systemClock} from '../runtime/clock.ts';
 import {deferred} from '../runtime/deferred.ts';
 import {DirectCalls, type DirectTransport, type Served} from './directCalls.ts';
 import type {FrameKind} from './frame.ts';
-import {callError, paramsError, parseParams, wireError} from './wireErrors.ts';
+import {Handshake} from './handshake.ts';
+import {callError, parseParams, wireError} from './wireErrors.ts';
 
 export interface PeerOptions {
   readonly implementation: {readonly name: string; readonly version: string};
@@ -99,8 +90,6 @@ type Extra = RequestHandlerExtra<Request, Notification>;
 
 const INITIALIZED = 'notifications/initialized';
 
-const PLAIN_MCP: ProtocolVersion = {kind: 'mcp'};
-
 /** The SDK's protocol without its rules for methods: the table has ours. */
 class OpenProtocol extends Protocol<Request, Notification, SdkResult> {
   constructor() {
@@ -118,23 +107,22 @@ class OpenProtocol extends Protocol<Request, Notification, SdkResult> {
 
 export class Peer {
   private readonly protocol = new OpenProtocol();
-  private negotiated: ProtocolVersion = PLAIN_MCP;
-  private initialized = false;
+  private readonly handshake: Handshake;
   private handler: CallHandler | undefined;
   private direct: DirectCalls | undefined;
   private transport: PeerTransport | undefined;
-  private readonly own: ExtensionSettings;
   private readonly closed = deferred<void>();
 
   constructor(private readonly peerOptions: PeerOptions) {
-    this.own = peerOptions.extension ?? ownExtension();
+    const {implementation, extension = ownExtension()} = peerOptions;
+    this.handshake = new Handshake(implementation, extension);
     this.protocol.fallbackRequestHandler = (request, extra) => this.onRequest(request, extra);
     this.protocol.fallbackNotificationHandler = notification => this.onCallNotification(notification);
   }
 
   /** What both sides speak, after `initialize`. */
   get version(): ProtocolVersion {
-    return this.negotiated;
+    return this.handshake.version;
   }
 
   /** Resolves when the connection has closed, from either side. */
@@ -173,30 +161,20 @@ export class Peer {
   async initialize(
     options: {readonly timeoutMs?: number; readonly signal?: AbortSignal} = {},
   ): Promise<ProtocolVersion> {
-    const request = {
-      method: 'initialize',
-      params: {
-        protocolVersion: LATEST_PROTOCOL_VERSION,
-        capabilities: extensionCapabilities(this.own),
-        clientInfo: this.peerOptions.implementation,
-      },
-    };
     const result = await this.call(
       'initialize',
       signal =>
-        this.protocol.request(request, InitializeResultSchema, {
+        this.protocol.request(this.handshake.request(), InitializeResultSchema, {
           timeout: options.timeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
           signal,
         }),
       options.signal,
     );
-    if (!SUPPORTED_PROTOCOL_VERSIONS.includes(result.protocolVersion))
-      throw new ProtocolError('incompatible', `the peer speaks MCP ${result.protocolVersion}`);
-    this.negotiated = this.accepted(result.capabilities);
-    if (this.hasBatches) this.transport?.acceptBatches?.();
+    this.handshake.accept(result);
+    if (this.handshake.hasBatches) this.transport?.acceptBatches?.();
     await this.protocol.notification({method: INITIALIZED});
-    if (this.hasBatches) this.transport?.sendBatches?.();
-    return this.negotiated;
+    if (this.handshake.hasBatches) this.transport?.sendBatches?.();
+    return this.version;
   }
 
   /** Resolves when the peer answers at all. */
@@ -312,7 +290,7 @@ export class Peer {
   }
 
   private acceptsDirect(kind: FrameKind, method: string): boolean {
-    if (this.negotiated.kind !== 'mcpx' || !isMethod(method)) return false;
+    if (this.version.kind !== 'mcpx' || !isMethod(method)) return false;
     return isNotification(method) === (kind === 'notification');
   }
 
@@ -325,7 +303,7 @@ export class Peer {
   private async onCallNotification(notification: Notification): Promise<void> {
     const {method} = notification;
     // Before that, the peer may not know yet what was agreed on.
-    if (method === INITIALIZED && this.hasBatches) this.transport?.sendBatches?.();
+    if (method === INITIALIZED && this.handshake.hasBatches) this.transport?.sendBatches?.();
     if (!isMethod(method)) return;
     const call = this.incoming(method, notification.params, {signal: NEVER_ABORTED}, () => undefined);
     if (!isNotification(call.method)) throw new ProtocolError('invalidRequest', `${method} is a request`);
@@ -338,7 +316,7 @@ export class Peer {
     served: Served,
     progress: (report: ProgressReport) => void,
   ): IncomingCall {
-    if (!isMethod(method) || this.negotiated.kind !== 'mcpx')
+    if (!isMethod(method) || this.version.kind !== 'mcpx')
       throw new ProtocolError('methodNotFound', `method ${method.slice(0, 128)} is not known here`);
     const spec = METHODS[method];
     if ('later' in spec)
@@ -362,35 +340,9 @@ export class Peer {
   }
 
   private onInitialize(request: JSONRPCRequest): SdkResult {
-    const parsed = InitializeRequestSchema.safeParse(request);
-    if (!parsed.success) throw paramsError('initialize', parsed.error);
-    if (this.initialized) throw new ProtocolError('invalidRequest', 'initialize was sent before');
-    const {protocolVersion, capabilities} = parsed.data.params;
-    this.negotiated = this.accepted(capabilities);
-    this.initialized = true;
-    if (this.hasBatches) this.transport?.acceptBatches?.();
-    const known = SUPPORTED_PROTOCOL_VERSIONS.includes(protocolVersion);
-    return {
-      protocolVersion: known ? protocolVersion : LATEST_PROTOCOL_VERSION,
-      capabilities: this.negotiated.kind === 'mcpx' ? extensionCapabilities(this.own) : {},
-      serverInfo: this.peerOptions.implementation,
-    };
-  }
-
-  private get hasBatches(): boolean {
-    return supportsFeature(this.negotiated, 'frames.batch');
-  }
-
-  private accepted(capabilities: unknown): ProtocolVersion {
-    const version = negotiateProtocol(capabilities, this.own);
-    if (version.kind === 'incompatible') {
-      const {theirs, ours} = version;
-      throw new ProtocolError('incompatible', `MCPX ${theirs} and ${ours} do not understand each other`, {
-        theirs,
-        ours,
-      });
-    }
-    return version;
+    const result = this.handshake.answer(request);
+    if (this.handshake.hasBatches) this.transport?.acceptBatches?.();
+    return result;
   }
 }
 

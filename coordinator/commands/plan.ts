@@ -6,6 +6,7 @@ import {formatDiagnostic, type PlanDiagnostic} from '../protocol/plan/diagnostic
 import {planJsonSchema} from '../protocol/plan/jsonSchema.ts';
 import {type PlanParse, parsePlanBytes} from '../protocol/plan/parse.ts';
 import type {Plan} from '../protocol/plan/plan.ts';
+import {counted} from '../runtime/counted.ts';
 import {systemErrorCode} from '../runtime/errors.ts';
 import {type JsonOption, jsonOption} from './answer.ts';
 import {EXIT} from './io.ts';
@@ -160,8 +161,4 @@ function describe({name, tasks}: Plan): string {
     ...(commands > 0 ? [counted(commands, 'command')] : []),
   ];
   return `"${name}" is in order: ${counted(tasks.length, 'task')} (${parts.join(', ')})`;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

@@ -5,16 +5,17 @@ import type {McpxClient} from '../client/mcpxClient.ts';
 import {expandEndpoint} from '../discovery/servers/expandVariables.ts';
 import {folderOf, readServers} from '../handlers/serverFiles.ts';
 import {silentLogger} from '../observability/logger.ts';
-import type {MCPServerInfo} from '../protocol/commands/server.ts';
+import type {MCPList, MCPServerInfo} from '../protocol/commands/server.ts';
 import {isProtocolError} from '../protocol/errors.ts';
 import {ServerDefinition} from '../protocol/model/server.ts';
+import {counted} from '../runtime/counted.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import {answer, type JsonOption, jsonOption} from './answer.ts';
 import {type CommandIo, EXIT} from './io.ts';
 import {type ConnectOptions, findTarget, withClient} from './local/connect.ts';
 import {connectOptions} from './local/options.ts';
 import {printable} from './report/terminalText.ts';
-import {addLoginVerbs} from './servers/loginVerbs.ts';
+import {addLoginVerbs, revocationText} from './servers/loginVerbs.ts';
 
 type Options = ConnectOptions & JsonOption;
 
@@ -121,6 +122,8 @@ function serverLine({
   era,
   lastError,
   capabilities,
+  failedLists,
+  login,
   ...counts
 }: MCPServerInfo): string {
   const {endpoint, replicas} = definition;
@@ -130,14 +133,27 @@ function serverLine({
   const facts = [
     state === 'needsLogin' ? 'needs a login' : state,
     ...(era ? [era === 'legacy' ? 'protocol 2025' : 'protocol 2026'] : []),
-    `${toolCount} ${toolCount === 1 ? 'tool' : 'tools'}`,
-    ...(counts.processes > 0
-      ? [`${counts.processes} ${counts.processes === 1 ? 'process' : 'processes'}`]
-      : []),
+    counted(toolCount, 'tool'),
+    ...(login ? ['logged in'] : []),
+    ...(counts.processes > 0 ? [counted(counts.processes, 'process', 'processes')] : []),
   ];
   const fault = lastError === undefined ? '' : `      ${printable(lastError)}\n`;
-  return `${name}  ${facts.join(', ')}  ${printable(place)}${more}\n${fault}`;
+  return `${name}  ${facts.join(', ')}  ${printable(place)}${more}\n${fault}${listFaults({failedLists})}`;
 }
+
+/** What else it offers can be used. */
+function listFaults({failedLists = []}: Pick<MCPServerInfo, 'failedLists'>): string {
+  return failedLists
+    .map(({list, reason}) => `      it does not list its ${LIST_WORDS[list]}: ${printable(reason)}\n`)
+    .join('');
+}
+
+const LIST_WORDS: Readonly<Record<MCPList, string>> = {
+  tools: 'tools',
+  resources: 'resources',
+  resourceTemplates: 'templates of resources',
+  prompts: 'prompts',
+};
 
 function tools(name: string | undefined, options: Options, io: CommandIo): Promise<number> {
   return withClient(options, io, silentLogger, async client => {
@@ -190,13 +206,15 @@ async function add(
       {definition: definition.data, check, replace},
       {timeoutMs: REGISTER_MS},
     );
-    answer(io, options, {server}, `${name} is behind the hub${offers(server)}.\n${loginHint(server)}`);
+    answer(io, options, {server}, registeredText(server));
     return EXIT.ok;
   });
 }
 
 /** A server may have to be downloaded before it answers. */
 const REGISTER_MS = 180_000;
+/** An authorization server may be asked to end a login. */
+const REMOVE_MS = 60_000;
 
 async function importFile(file: string, options: ImportOptions, io: CommandIo): Promise<number> {
   const full = path.resolve(io.cwd, file);
@@ -215,7 +233,7 @@ async function importFile(file: string, options: ImportOptions, io: CommandIo): 
       }),
     );
     const text = [
-      ...registered.map(server => `${server.name} is behind the hub${offers(server)}.\n${loginHint(server)}`),
+      ...registered.map(registeredText),
       ...refusals.map(({server, reason}) => `${printable(server)} is refused: ${printable(reason)}\n`),
     ];
     answer(io, options, {registered, refused: refusals}, text.join(''));
@@ -253,8 +271,14 @@ async function register(
 
 function remove(name: string, options: Options, io: CommandIo): Promise<number> {
   return withClient(options, io, silentLogger, async client => {
-    await client.request('mcpx.server.remove', {name});
-    answer(io, options, {name}, `${name} is no longer behind the hub.\n`);
+    const {revocation} = await client.request('mcpx.server.remove', {name}, {timeoutMs: REMOVE_MS});
+    const login = revocation ? ` Nor is the hub logged in there. ${revocationText(revocation)}` : '';
+    answer(
+      io,
+      options,
+      {name, ...(revocation && {revocation})},
+      `${name} is no longer behind the hub.${login}\n`,
+    );
     return EXIT.ok;
   });
 }
@@ -272,6 +296,10 @@ async function isHere(options: Options, io: CommandIo): Promise<boolean> {
   const target = await findTarget(options, io);
   const host = target && new URL(target.url.split(',')[0] ?? '').hostname;
   return host === undefined || ['127.0.0.1', 'localhost', '[::1]'].includes(host);
+}
+
+function registeredText(server: MCPServerInfo): string {
+  return `${server.name} is behind the hub${offers(server)}.\n${listFaults(server)}${loginHint(server)}`;
 }
 
 function offers({capabilities}: MCPServerInfo): string {

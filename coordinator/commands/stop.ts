@@ -1,6 +1,7 @@
 /** `mcpx stop --all`: the emergency brake for the whole fleet. */
 import type {Command} from 'commander';
 import {silentLogger} from '../observability/logger.ts';
+import {counted} from '../runtime/counted.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
 import {answer, type JsonOption, jsonOption} from './answer.ts';
 import {type CommandIo, EXIT} from './io.ts';
@@ -46,7 +47,7 @@ function stopAll(options: StopOptions, io: CommandIo): Promise<number> {
     );
     const confirmed = stopped.agents.every(agent => agent.confirmed);
     const lines = [
-      `${stopped.sessions.length} session${stopped.sessions.length === 1 ? '' : 's'} cancelled`,
+      `${counted(stopped.sessions.length, 'session')} cancelled`,
       ...stopped.agents.map(agent =>
         agent.confirmed
           ? `${agent.agentId}: confirmed, ${agent.killed} attempts ended`

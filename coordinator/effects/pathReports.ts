@@ -4,9 +4,10 @@ import type {ChangedPaths} from '../protocol/model/attempt.ts';
 import type {Clock} from '../runtime/clock.ts';
 import type {Disposable} from '../runtime/disposable.ts';
 import {canonicalJson} from '../runtime/json.ts';
-import {exists, found, putRecord, unchanged} from '../store/records.ts';
+import {exists} from '../store/records.ts';
 import type {Fences} from './fences.ts';
 import type {LiveAttempts} from './liveAttempts.ts';
+import {rewriteAttempt} from './rewriteAttempt.ts';
 
 export interface PathReportsOptions {
   readonly fences: Fences;
@@ -81,25 +82,11 @@ export class PathReports implements Disposable {
   }
 
   private async store(attemptId: string, paths: ChangedPaths): Promise<void> {
-    const {keys, attempts, settings, store} = this.options.fences;
-    const key = keys.attempt(attemptId);
-    let attempt = await attempts.read(key);
-    for (let tries = settings.maxTries; tries > 0 && attempt; tries--) {
-      const {report, state, paths: before} = attempt.value;
-      if (report || state === 'ended' || (before && canonicalJson(before) === canonicalJson(paths))) return;
-      const value = {...attempt.value, paths};
-      const result = await store.txn({
-        compare: [unchanged(attempt), exists(keys.live(attemptId))],
-        then: [putRecord(key, value)],
-        else: [{kind: 'get', key}],
-      });
-      if (result.succeeded) {
-        attempts.wrote(attempt, value, result.revision);
-        return;
-      }
-      const now = found(result.responses[0]);
-      if (!now || now.modRevision === attempt.modRevision) return;
-      attempt = attempts.take(now);
-    }
+    const {fences} = this.options;
+    await rewriteAttempt(fences, attemptId, before => {
+      const {report, state, paths: known} = before;
+      if (report || state === 'ended' || (known && canonicalJson(known) === canonicalJson(paths))) return;
+      return {value: {...before, paths}, compare: [exists(fences.keys.live(attemptId))]};
+    });
   }
 }

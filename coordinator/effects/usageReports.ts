@@ -9,11 +9,12 @@ import {mergeUsage, sameUsage, type Usage} from '../protocol/usage.ts';
 import type {Clock} from '../runtime/clock.ts';
 import type {Disposable} from '../runtime/disposable.ts';
 import type {Principal} from '../security/principal.ts';
-import {exists, found, putRecord, unchanged} from '../store/records.ts';
+import {exists} from '../store/records.ts';
 import type {Fences} from './fences.ts';
 import {KeyedQueue} from './keyedQueue.ts';
 import {storeLateUsage} from './lateUsage.ts';
 import type {LiveAttempts} from './liveAttempts.ts';
+import {rewriteAttempt} from './rewriteAttempt.ts';
 
 export interface UsageReportsOptions {
   readonly fences: Fences;
@@ -120,28 +121,16 @@ export class UsageReports implements Disposable {
 
   private async store({attemptId, usage, principal}: Report): Promise<void> {
     const {fences} = this.options;
-    const {keys, attempts, settings, store} = fences;
-    const key = keys.attempt(attemptId);
-    let attempt = await attempts.read(key);
-    for (let tries = settings.maxTries; tries > 0 && attempt; tries--) {
+    let isLate = false;
+    await rewriteAttempt(fences, attemptId, before => {
       // A report has the last word on what an attempt spent.
-      if (attempt.value.agentId !== principal.agentId || attempt.value.report) return;
-      if (attempt.value.state === 'ended') return storeLateUsage(fences, attemptId, usage, principal);
-      const value = {...attempt.value, usage: mergeUsage(attempt.value.usage, usage)};
-      if (sameUsage(value.usage, attempt.value.usage)) return;
-      const result = await store.txn({
-        compare: [unchanged(attempt), exists(keys.live(attemptId))],
-        then: [putRecord(key, value)],
-        else: [{kind: 'get', key}],
-      });
-      if (result.succeeded) {
-        attempts.wrote(attempt, value, result.revision);
-        return;
-      }
-      const now = found(result.responses[0]);
-      if (!now || now.modRevision === attempt.modRevision) return;
-      attempt = attempts.take(now);
-    }
+      if (before.agentId !== principal.agentId || before.report) return;
+      isLate = before.state === 'ended';
+      const value = {...before, usage: mergeUsage(before.usage, usage)};
+      if (isLate || sameUsage(value.usage, before.usage)) return;
+      return {value, compare: [exists(fences.keys.live(attemptId))]};
+    });
+    if (isLate) await storeLateUsage(fences, attemptId, usage, principal);
   }
 }
 

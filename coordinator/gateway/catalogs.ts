@@ -8,8 +8,18 @@ import type {Logger} from '../observability/logger.ts';
 import {atMost, type Clock} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
-import {describeError, isCoordinatorError} from '../runtime/errors.ts';
-import {type Catalog, type ListKind, readCatalog, rereadCatalog} from './catalog.ts';
+import {CoordinatorError, describeError, isCoordinatorError} from '../runtime/errors.ts';
+import {
+  type Catalog,
+  type CatalogReading,
+  type CatalogRequest,
+  kindOf,
+  LIST_KINDS,
+  type ListFault,
+  type ListKind,
+  readCatalog,
+  wholeFault,
+} from './catalog.ts';
 import type {GatewaySettings} from './gatewaySettings.ts';
 import type {Legs, OpenedLeg} from './legs.ts';
 
@@ -23,6 +33,10 @@ export interface CatalogChange {
 interface Shown {
   readonly capabilities: ClientCapabilities;
   catalog: Catalog | undefined;
+  /** Of lists that could not be read; the catalog has what was known of them. */
+  faults: readonly ListFault[];
+  /** How often in a row some list could not be read. */
+  failures: number;
   /** Where changes come from; undefined while there is none. */
   opened: OpenedLeg | undefined;
   loading: Promise<void> | undefined;
@@ -44,8 +58,6 @@ export interface CatalogsOptions {
 /** Kinds of clients that are kept apart; the one that asked least lately is read anew when it asks again. */
 const MAX_PROFILES = 8;
 const LOOK_AGAIN_MS = 60_000;
-const KINDS: readonly ListKind[] = ['tools', 'resources', 'prompts'];
-
 export class Catalogs implements Disposable {
   private readonly shown = new Map<string, Shown>();
   private readonly own = new Map<string, Catalog>();
@@ -90,7 +102,12 @@ export class Catalogs implements Disposable {
 
   /** What is known by now, of any client. */
   get known(): Catalog | undefined {
-    return [...this.shown.values()].find(({catalog}) => catalog)?.catalog;
+    return this.someShown?.catalog;
+  }
+
+  /** Of the same: what could not be listed, and is asked for again. */
+  get faults(): readonly ListFault[] {
+    return this.someShown?.faults ?? [];
   }
 
   /** Reads what a server offers to clients that can do this; rejects when it cannot be reached. */
@@ -105,11 +122,15 @@ export class Catalogs implements Disposable {
   }
 
   dispose(): void {
-    this.stopped.abort();
+    this.stopped.abort(new CoordinatorError('closed', 'the server is being taken away'));
     this.owned.dispose();
     this.changes.dispose();
     this.shown.clear();
     this.own.clear();
+  }
+
+  private get someShown(): Shown | undefined {
+    return [...this.shown.values()].find(({catalog}) => catalog);
   }
 
   private entry(capabilities: ClientCapabilities): Shown {
@@ -124,6 +145,8 @@ export class Catalogs implements Disposable {
     const shown: Shown = {
       capabilities,
       catalog: undefined,
+      faults: [],
+      failures: 0,
       opened: undefined,
       loading: undefined,
       late: false,
@@ -153,7 +176,7 @@ export class Catalogs implements Disposable {
       .catch((thrown: unknown) => {
         const error = legs.explained(thrown);
         this.needsLogin = isCoordinatorError(error, 'unauthorized');
-        const reason = legs.withoutSecrets(describeError(error));
+        const reason = this.explain(error);
         // It is tried again and again: what is new is said.
         if (reason !== this.lastError) logger.warn('an MCP server does not tell what it offers', {reason});
         this.lastError = reason;
@@ -170,66 +193,131 @@ export class Catalogs implements Disposable {
   private async readShown(shown: Shown): Promise<void> {
     const {legs, logger, clock} = this.options;
     const opened = await legs.forLists(shown.capabilities);
-    const attempt = new AbortController();
-    opened.leg.onEnded(() => attempt.abort(new Error('its connection ended')));
-    const signal = AbortSignal.any([attempt.signal, this.stopped.signal]);
-    const timer = clock.schedule(this.options.settings.startTimeoutMs, () =>
-      attempt.abort(new Error('it did not list what it offers in time')),
-    );
     try {
       await opened.leg.listen().catch((error: unknown) => logger.debug('it tells no changes', {error}));
       const before = shown.catalog;
-      const catalog = await readCatalog(opened.leg.as(shown.capabilities), signal, logger);
+      const reading = await this.ask(opened, shown.capabilities, LIST_KINDS, shown);
+      const fault = wholeFault(opened.leg, reading);
+      if (fault) throw fault.error;
       const fresh = opened.leg.open;
       shown.opened = fresh ? opened : undefined;
-      shown.catalog = before && sameCatalog(before, catalog) ? before : catalog;
+      const isOther = this.take(shown, reading);
       this.lastError = undefined;
       this.needsLogin = false;
-      if (shown.catalog !== before && (before || shown.late)) this.tell(shown, KINDS);
+      if (isOther && (before || shown.late)) this.tell(shown, LIST_KINDS);
       shown.late = false;
       shown.readAt = clock.now();
+      this.retryLists(shown);
     } catch (error) {
       void opened.leg.close('it does not tell what it offers');
       if (!legs.perClient || opened.leg.open) opened.replica.failed(error);
       throw error;
     } finally {
-      timer.dispose();
       opened.leg.settle();
     }
   }
 
-  /** What a server that tells no changes offers is read again now and then, beside whoever asks. */
+  /** As long as a server may take that is asked for what it offers. */
+  private async ask(
+    {leg}: OpenedLeg,
+    capabilities: ClientCapabilities,
+    kinds: readonly ListKind[],
+    known: Partial<CatalogReading>,
+  ): Promise<CatalogReading> {
+    const {clock, settings, logger} = this.options;
+    const attempt = new AbortController();
+    const ending = leg.onEnded(() => attempt.abort(new CoordinatorError('closed', 'its connection ended')));
+    const timer = clock.schedule(settings.startTimeoutMs, () =>
+      attempt.abort(new CoordinatorError('timeout', 'it did not list what it offers in time')),
+    );
+    const request: CatalogRequest = {
+      ...{leg: leg.as(capabilities), kinds, logger},
+      known: () => known,
+      signal: AbortSignal.any([attempt.signal, this.stopped.signal]),
+      explain: error => this.explain(error),
+    };
+    try {
+      return await readCatalog(request);
+    } finally {
+      timer.dispose();
+      ending.dispose();
+    }
+  }
+
+  /** For people. */
+  private explain(error: unknown): string {
+    const {legs} = this.options;
+    return legs.withoutSecrets(describeError(legs.explained(error)));
+  }
+
+  /** True when it offers something else than before. */
+  private take(shown: Shown, {catalog, faults}: CatalogReading): boolean {
+    // They are tried again and again: what is new is said.
+    for (const {list, reason} of faults)
+      if (!shown.faults.some(known => known.list === list && known.reason === reason))
+        this.options.logger.warn('an MCP server does not list what it says that it has', {list, reason});
+    shown.faults = faults;
+    if (faults.length === 0) shown.failures = 0;
+    const isOther = !shown.catalog || !sameCatalog(shown.catalog, catalog);
+    if (isOther) shown.catalog = catalog;
+    return isOther;
+  }
+
+  /** What a server that tells no changes offers is read again now and then, and what could not be read, beside whoever asks. */
   private lookAgain(shown: Shown): void {
-    const {opened, catalog, readAt} = shown;
-    const {clock, logger} = this.options;
-    if (!opened || !catalog || shown.loading || clock.now() - readAt < LOOK_AGAIN_MS) return;
+    const {opened, readAt, faults} = shown;
+    const {clock} = this.options;
+    if (faults.length > 0) this.retryLists(shown);
+    if (!opened || shown.loading || clock.now() - readAt < LOOK_AGAIN_MS) return;
     const {tools, prompts, resources} = opened.leg.capabilities;
     if ([tools, prompts, resources].every(part => !part || part.listChanged)) return;
     shown.readAt = clock.now();
-    shown.loading = readCatalog(opened.leg.as(shown.capabilities), this.stopped.signal, logger)
-      .then(read => {
-        if (sameCatalog(catalog, read)) return;
-        shown.catalog = read;
-        this.tell(shown, KINDS);
+    this.readAgain(shown, LIST_KINDS);
+  }
+
+  private readAgain(shown: Shown, kinds: readonly ListKind[]): void {
+    const {opened} = shown;
+    if (!opened?.leg.open || shown.loading) return;
+    const {logger} = this.options;
+    shown.loading = this.ask(opened, shown.capabilities, kinds, shown)
+      .then(reading => {
+        if (this.take(shown, reading)) this.tell(shown, kinds);
       })
       .catch((error: unknown) => logger.debug('a list could not be read again', {error}))
       .finally(() => {
         shown.loading = undefined;
+        this.retryLists(shown);
       });
   }
 
   /** Once, when the server may be tried again; as long as somebody asked for it lately. */
   private retryLater(shown: Shown): void {
-    const {legs, clock, settings} = this.options;
+    const {legs} = this.options;
+    this.retry(shown, Math.max(50, legs.pauseMs), () => {
+      if (!shown.opened?.leg.open) void this.load(shown)?.catch(() => undefined);
+    });
+  }
+
+  /** As `retryLater`, for lists that were not given on a connection that gives others. */
+  private retryLists(shown: Shown): void {
+    if (shown.faults.length === 0 || this.retrying.has(shown)) return;
+    this.retry(shown, this.options.legs.pauseAfter(++shown.failures), () => {
+      if (shown.loading) this.retryLists(shown);
+      else this.readAgain(shown, [...new Set(shown.faults.map(({list}) => kindOf(list)))]);
+    });
+  }
+
+  private retry(shown: Shown, delayMs: number, again: () => void): void {
+    const {clock, settings} = this.options;
     if (this.owned.isDisposed || clock.now() - shown.usedAt > settings.idleMs) return;
     if (this.retrying.has(shown)) return;
     this.retrying.add(shown);
     const timer = clock.schedule(
-      Math.max(50, legs.pauseMs),
+      delayMs,
       () => {
         this.retrying.delete(shown);
         this.owned.delete(timer);
-        if (!shown.opened?.leg.open) void this.load(shown)?.catch(() => undefined);
+        again();
       },
       {background: true},
     );
@@ -247,7 +335,7 @@ export class Catalogs implements Disposable {
     leg.onEnded(({byItself}) => {
       if (owner.clientKey !== undefined) {
         // A fresh connection begins with what everybody sees.
-        if (this.own.delete(owner.clientKey)) this.tellClient(owner.clientKey, KINDS);
+        if (this.own.delete(owner.clientKey)) this.tellClient(owner.clientKey, LIST_KINDS);
         return;
       }
       for (const shown of this.shown.values()) {
@@ -258,35 +346,25 @@ export class Catalogs implements Disposable {
     });
   }
 
-  private async changed({leg, owner}: OpenedLeg, kind: ListKind): Promise<void> {
-    const {logger} = this.options;
-    const {clientKey} = owner;
+  private async changed(opened: OpenedLeg, kind: ListKind): Promise<void> {
+    const {leg, owner} = opened;
+    const {clientKey, capabilities} = owner;
     if (clientKey !== undefined) {
-      const before =
-        this.own.get(clientKey) ?? (await this.of({clientKey, capabilities: owner.capabilities}));
-      if (!before) return;
-      const catalog = await rereadCatalog(
-        before,
-        kind,
-        leg.as(owner.capabilities),
-        this.stopped.signal,
-        logger,
-      );
+      const catalog = this.own.get(clientKey) ?? (await this.of({clientKey, capabilities}));
+      if (!catalog) return;
+      const reading = await this.ask(opened, capabilities, [kind], {catalog});
+      const [fault] = reading.faults;
+      if (fault) throw fault.error;
       if (!leg.open) return;
-      this.own.set(clientKey, catalog);
+      this.own.set(clientKey, reading.catalog);
       this.tellClient(clientKey, [kind]);
       return;
     }
     for (const shown of this.shown.values()) {
       if (shown.opened?.leg !== leg || !shown.catalog) continue;
-      shown.catalog = await rereadCatalog(
-        shown.catalog,
-        kind,
-        leg.as(shown.capabilities),
-        this.stopped.signal,
-        logger,
-      );
+      this.take(shown, await this.ask(opened, shown.capabilities, [kind], shown));
       this.tell(shown, [kind]);
+      this.retryLists(shown);
     }
   }
 

@@ -63,7 +63,7 @@ export class GatewaySurface implements Surface {
   ): Promise<CallToolResult | InputRequiredResult | undefined> {
     const view = await this.view(call);
     const origin = view.tool(params.name);
-    if (!origin) return this.unknown(params.name);
+    if (!origin) return this.unknown(params.name, 'tools');
     const {annotations} = origin.item;
     const result = await this.ask(origin.server, call, {
       method: 'tools/call',
@@ -130,7 +130,7 @@ export class GatewaySurface implements Surface {
   ): Promise<GetPromptResult | InputRequiredResult | undefined> {
     const view = await this.view(call);
     const origin = view.prompt(params.name);
-    if (!origin) return this.unknown(params.name);
+    if (!origin) return this.unknown(params.name, 'prompts');
     const result = await this.ask(origin.server, call, {
       method: 'prompts/get',
       params: {name: origin.name, ...(params.arguments && {arguments: params.arguments})},
@@ -233,17 +233,18 @@ export class GatewaySurface implements Surface {
     });
   }
 
-  /** Where its server is known and down, that is the answer; else it is for others to know. */
-  private unknown(name: string): undefined {
-    const down = this.options.gateway.all.find(
-      upstream =>
-        name.startsWith(`${prefixOf(upstream)}${SEPARATOR}`) && upstream.catalogs.known === undefined,
-    );
-    if (!down) return undefined;
-    throw new ProtocolError(
-      ProtocolErrorCode.InternalError,
-      `${name}: ${down.catalogs.lastError ?? `the server ${down.name} has not told what it offers yet`}`,
-    );
+  /** Where its server is known and does not say whether it has it, that is the answer; else it is for others to know. */
+  private unknown(name: string, list: 'tools' | 'prompts'): undefined {
+    for (const upstream of this.options.gateway.all) {
+      if (!name.startsWith(`${prefixOf(upstream)}${SEPARATOR}`)) continue;
+      const {known, lastError, faults} = upstream.catalogs;
+      const unread = faults.find(fault => fault.list === list);
+      if (known && !unread) continue;
+      const why = known
+        ? `the server ${upstream.name} does not list its ${list}: ${unread?.reason}`
+        : (lastError ?? `the server ${upstream.name} has not told what it offers yet`);
+      throw new ProtocolError(ProtocolErrorCode.InternalError, `${name}: ${why}`);
+    }
   }
 }
 

@@ -24,6 +24,7 @@ import {deferred} from '../runtime/deferred.ts';
 import type {Disposable} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
 import {describeError, systemErrorCode} from '../runtime/errors.ts';
+import type {DirectCalls} from './directCalls.ts';
 
 /** A call of a client that is under way here. */
 export interface AttendedCall {
@@ -34,6 +35,8 @@ export interface AttendedCall {
 
 export interface LegOptions {
   readonly client: Client;
+  /** Where it has a way for calls of tools that costs less. */
+  readonly direct: DirectCalls | undefined;
   /** One client's own: whatever it says is for that client. Undefined: if the server keeps state. */
   readonly exclusive: boolean | undefined;
   readonly logger: Logger;
@@ -102,7 +105,10 @@ export class Leg {
     this.receiveNotifications();
     client.fallbackRequestHandler = (request, ctx) =>
       this.ask(request.method, {...request.params}, ctx.mcpReq.signal);
-    client.onclose = () => this.ended(options.ending() ?? 'the connection was closed', true);
+    client.onclose = () => {
+      this.ended(options.ending() ?? 'the connection was closed', true);
+      options.direct?.close();
+    };
     client.onerror = error =>
       options.logger.debug('trouble with an MCP server', {error: options.hide(describeError(error))});
   }
@@ -186,7 +192,9 @@ export class Leg {
 
   /** Rejects with the server's own `ProtocolError`, or the SDK's `SdkError`. */
   request(method: string, params: Record<string, unknown>, options: RequestOptions = {}): Promise<LegResult> {
-    return this.options.client.request({method, params}, Passed, {
+    const {client, direct} = this.options;
+    if (direct && method === 'tools/call') return direct.call(params, options);
+    return client.request({method, params}, Passed, {
       timeout: NO_TIMEOUT_MS,
       allowInputRequired: this.era === 'modern',
       ...options,

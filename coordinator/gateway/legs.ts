@@ -3,6 +3,7 @@
  * at a time as long as there are enough. Idle ones are ended; what ends by itself is opened again by whoever needs it next.
  */
 import type {ClientCapabilities} from '@modelcontextprotocol/client';
+import {backoffMs} from '../bridge/backoff.ts';
 import {expandEndpoint, type Variables} from '../discovery/servers/expandVariables.ts';
 import type {Logger} from '../observability/logger.ts';
 import type {ServerDefinition, ServerEndpoint} from '../protocol/model/server.ts';
@@ -93,6 +94,12 @@ export class Legs {
   /** Milliseconds until some replica may be tried; 0: now. */
   get pauseMs(): number {
     return Math.min(...this.replicas.map(({pauseMs}) => pauseMs));
+  }
+
+  /** Milliseconds until something is asked again that has failed so often in a row. */
+  pauseAfter(failures: number): number {
+    const {settings, random} = this.options;
+    return backoffMs(settings.backoff, failures, random);
   }
 
   /** Clients for which connections may be the same, as far as what they can do goes. */

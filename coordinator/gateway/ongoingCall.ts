@@ -11,6 +11,7 @@ import {
   ProtocolErrorCode,
 } from '@modelcontextprotocol/client';
 import type {SurfaceCall} from '../mcp/surface.ts';
+import {aborted} from '../runtime/abort.ts';
 import type {Clock} from '../runtime/clock.ts';
 import {type Deferred, deferred} from '../runtime/deferred.ts';
 import {type Disposable, noDisposable} from '../runtime/disposable.ts';
@@ -72,7 +73,7 @@ export class OngoingCall implements AttendedCall {
     try {
       return await Promise.race([
         this.outcome.then(result => ({kind: 'done', result}) as const),
-        this.stoppedEarly(),
+        aborted(this.signal),
         this.needed(),
       ]);
     } finally {
@@ -187,14 +188,6 @@ export class OngoingCall implements AttendedCall {
     await this.asked.promise;
     const inputRequests = [...this.questions].map(([key, {method, params}]) => [key, {method, params}]);
     return {kind: 'ask', inputRequests: Object.fromEntries(inputRequests)};
-  }
-
-  private stoppedEarly(): Promise<never> {
-    return new Promise((_resolve, reject) => {
-      const {signal} = this.stopped;
-      if (signal.aborted) reject(signal.reason);
-      signal.addEventListener('abort', () => reject(signal.reason), {once: true});
-    });
   }
 
   private restart(): void {

@@ -1,7 +1,10 @@
 /** Connects to a server: process or address, the older or the newer protocol, found out once and remembered. */
 import {
+  CLIENT_CAPABILITIES_META_KEY,
+  CLIENT_INFO_META_KEY,
   Client,
   type ClientCapabilities,
+  PROTOCOL_VERSION_META_KEY,
   type PriorDiscovery,
   SSEClientTransport,
   StreamableHTTPClientTransport,
@@ -9,9 +12,11 @@ import {
 } from '@modelcontextprotocol/client';
 import type {Logger} from '../observability/logger.ts';
 import type {ServerEndpoint, StdioEndpoint} from '../protocol/model/server.ts';
+import {aborted} from '../runtime/abort.ts';
 import {atMost, type Clock} from '../runtime/clock.ts';
 import {CoordinatorError, describeError, isCoordinatorError} from '../runtime/errors.ts';
 import {VERSION} from '../version.ts';
+import {DirectCalls} from './directCalls.ts';
 import {Leg} from './leg.ts';
 import {type EndpointAuthorization, withoutSecretsOf} from './oauth/authorization.ts';
 import {ProcessTransport} from './processTransport.ts';
@@ -38,6 +43,7 @@ export interface OpenLegOptions {
 }
 
 const MODERN = '2026-07-28';
+const IMPLEMENTATION = {name: 'mcpx', version: VERSION};
 /** A server that has not answered the first question by then is asked in the older way. */
 const PROBE_SHARE = 0.5;
 
@@ -58,16 +64,13 @@ export async function openLeg(options: OpenLegOptions): Promise<Leg> {
 
 async function connect(options: OpenLegOptions, prior: PriorDiscovery | undefined): Promise<Leg> {
   const {capabilities, era, startTimeoutMs, signal, clock, logger} = options;
-  const client = new Client(
-    {name: 'mcpx', version: VERSION},
-    {
-      capabilities,
-      versionNegotiation: {
-        mode: era === 'modern' ? {pin: MODERN} : 'auto',
-        probe: {timeoutMs: startTimeoutMs * PROBE_SHARE},
-      },
+  const client = new Client(IMPLEMENTATION, {
+    capabilities,
+    versionNegotiation: {
+      mode: era === 'modern' ? {pin: MODERN} : 'auto',
+      probe: {timeoutMs: startTimeoutMs * PROBE_SHARE},
     },
-  );
+  });
   const wire = wireOf(options);
   const end = async (): Promise<void> => {
     await wire.leave().catch(() => undefined);
@@ -84,6 +87,7 @@ async function connect(options: OpenLegOptions, prior: PriorDiscovery | undefine
     ]);
     return new Leg({
       client,
+      direct: wire.process && directCalls(wire.process, client, capabilities),
       exclusive: options.exclusive,
       logger,
       hide: text => withoutSecretsOf(options.authorization, text),
@@ -106,6 +110,20 @@ async function connect(options: OpenLegOptions, prior: PriorDiscovery | undefine
   } finally {
     timer.dispose();
   }
+}
+
+function directCalls(wire: ProcessTransport, client: Client, capabilities: ClientCapabilities): DirectCalls {
+  const era = client.getProtocolEra() === 'modern' ? 'modern' : 'legacy';
+  const direct = new DirectCalls(message => wire.send(message), {
+    era,
+    envelope: {
+      [PROTOCOL_VERSION_META_KEY]: client.getNegotiatedProtocolVersion(),
+      [CLIENT_INFO_META_KEY]: IMPLEMENTATION,
+      [CLIENT_CAPABILITIES_META_KEY]: capabilities,
+    },
+  });
+  wire.intercept = message => direct.receive(message);
+  return direct;
 }
 
 interface Wire {
@@ -167,11 +185,4 @@ function environmentOf({env}: StdioEndpoint, {baseEnv, maxHeapMb}: OpenLegOption
       .filter(Boolean)
       .join(' ');
   return all;
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), {once: true});
-  });
 }

@@ -2,6 +2,7 @@
  * Arguments of tools that travel as HTTP headers too (`x-mcp-header` in a tool's schema, 2026-07-28): which declarations a client must refuse. A
  * tool with one of them is shown to nobody. Sending the headers is the SDK's.
  */
+import {isJsonObject} from '../runtime/json.ts';
 
 const KEY = 'x-mcp-header';
 /** RFC 9110, 5.6.2. */
@@ -34,12 +35,12 @@ export function headerFault(inputSchema: unknown): string | undefined {
 /** `known`: names of headers so far, in lower case. `fixed`: there are only names of properties on the way here. */
 function visit(schema: unknown, path: string, fixed: boolean, known: Set<string>): string | undefined {
   if (Array.isArray(schema)) return first(schema, entry => visit(entry, path, fixed, known));
-  if (!isRecord(schema)) return undefined;
+  if (!isJsonObject(schema)) return undefined;
   const fault = KEY in schema ? declarationFault(schema, path, fixed, known) : undefined;
   if (fault !== undefined) return fault;
   return first(Object.entries(schema), ([keyword, below]) => {
     if (keyword === 'properties' || MAPS_OF_SCHEMAS.has(keyword))
-      return isRecord(below)
+      return isJsonObject(below)
         ? first(Object.entries(below), ([name, child]) =>
             visit(child, `${path}/${name}`, fixed && keyword === 'properties', known),
           )
@@ -68,8 +69,4 @@ function first<T>(entries: readonly T[], look: (entry: T) => string | undefined)
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return value !== null && typeof value === 'object' && !Array.isArray(value);
 }

@@ -8,6 +8,7 @@ import {
 } from '@modelcontextprotocol/client';
 import {atMost, type Clock} from '../runtime/clock.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
+import {LineSplitter} from './lineSplitter.ts';
 import type {LaunchRequest, ProcessLauncher, ServerProcess} from './serverProcess.ts';
 
 const STDERR_TAIL = 2000;
@@ -26,7 +27,10 @@ export class ProcessTransport implements Transport {
   onclose?: (() => void) | undefined;
   onerror?: ((error: Error) => void) | undefined;
   onmessage?: ((message: JSONRPCMessage) => void) | undefined;
+  /** Looks at each message before anybody else does, and says whether it was for it. */
+  intercept?: ((message: unknown) => boolean) | undefined;
   private server: ServerProcess | undefined;
+  private readonly lines = new LineSplitter(MAX_MESSAGE_BYTES);
   private readonly buffer = new ReadBuffer({maxBufferSize: MAX_MESSAGE_BYTES});
   private tail = '';
   private how: string | undefined;
@@ -119,18 +123,25 @@ export class ProcessTransport implements Transport {
   private told(): void {
     if (this.closed) return;
     this.closed = true;
+    this.lines.clear();
     this.buffer.clear();
     this.onclose?.();
   }
 
   private receive(chunk: Buffer): void {
+    let lines: Buffer[];
     try {
-      this.buffer.append(chunk);
+      lines = this.lines.split(chunk);
     } catch (error) {
       this.onerror?.(error instanceof Error ? error : new Error(String(error)));
       void this.close();
       return;
     }
+    for (const line of lines) if (!this.intercept?.(parsed(line))) this.read(line);
+  }
+
+  private read(line: Buffer): void {
+    this.buffer.append(line);
     for (;;) {
       try {
         const message = this.buffer.readMessage();
@@ -140,6 +151,14 @@ export class ProcessTransport implements Transport {
         this.onerror?.(error instanceof Error ? error : new Error(String(error)));
       }
     }
+  }
+}
+
+function parsed(line: Buffer): unknown {
+  try {
+    return JSON.parse(line.toString());
+  } catch {
+    return undefined;
   }
 }
 

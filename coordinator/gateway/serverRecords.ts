@@ -10,7 +10,9 @@ import type {Disposable} from '../runtime/disposable.ts';
 import type {AuditLog} from '../security/audit.ts';
 import type {Principal} from '../security/principal.ts';
 import {absent, putRecord, readRecord, unchanged} from '../store/records.ts';
-import type {Op, Store} from '../store/store.ts';
+import type {Compare, Op, Store} from '../store/store.ts';
+import {readableCredentials} from './oauth/credentialRecords.ts';
+import type {EndedLogin} from './oauth/revocation.ts';
 
 export interface ServerRecordsOptions {
   readonly store: Store;
@@ -24,6 +26,12 @@ export interface PutServer {
   readonly definition: ServerDefinition;
   readonly source?: ServerRecord['source'];
   readonly replace: boolean;
+}
+
+export interface ServerPut {
+  readonly record: ServerRecord;
+  /** Of the login at the address that it had before. */
+  readonly ended: EndedLogin | undefined;
 }
 
 const MAX_SERVERS = 500;
@@ -54,7 +62,7 @@ export class ServerRecords implements Disposable {
   }
 
   /** Errors: `conflict` (the name is taken), `overloaded`, `tooLarge`. */
-  async put({definition, source, replace}: PutServer, principal: Principal): Promise<ServerRecord> {
+  async put({definition, source, replace}: PutServer, principal: Principal): Promise<ServerPut> {
     const {store, audit, clock} = this.options;
     const key = this.keys.server(definition.name);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
@@ -75,18 +83,17 @@ export class ServerRecords implements Disposable {
         discoveredAt: clock.wallNow(),
       };
       // A file that is read again says the same.
-      if (before && sameServer(before.value, value)) return before.value;
+      if (before && sameServer(before.value, value)) return {record: before.value, ended: undefined};
+      const leaving = before && !sameDoor(before.value, value) ? before.value.definition : undefined;
+      const ending = leaving && (await this.ending(leaving));
       const {succeeded} = await audit.auditedTxn(
         {
-          compare: [before ? unchanged(before) : absent(key)],
-          then: [
-            putRecord(key, value),
-            ...(before && !sameDoor(before.value, value) ? this.withoutLogin(definition.name) : []),
-          ],
+          compare: [before ? unchanged(before) : absent(key), ...(ending?.compare ?? [])],
+          then: [putRecord(key, value), ...(ending?.then ?? [])],
         },
         this.decision('server.register', definition.name, principal, definition.endpoint.type),
       );
-      if (succeeded) return value;
+      if (succeeded) return {record: value, ended: ending?.ended};
     }
     throw new ProtocolError('overloaded', `several people change the MCP server ${definition.name} at once`);
   }
@@ -120,18 +127,19 @@ export class ServerRecords implements Disposable {
     throw new ProtocolError('overloaded', `several people change the MCP server ${name} at once`);
   }
 
-  /** Errors: `notFound`, `overloaded`. */
-  async remove(name: string, principal: Principal): Promise<void> {
+  /** The login there, which ends with it; undefined: there was none. Errors: `notFound`, `overloaded`. */
+  async remove(name: string, principal: Principal): Promise<EndedLogin | undefined> {
     const {store, audit} = this.options;
     const key = this.keys.server(name);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const before = await readRecord(store, ServerRecord, key);
       if (!before) throw new ProtocolError('notFound', `there is no MCP server ${name}`);
+      const {compare, then, ended} = await this.ending(before.value.definition);
       const {succeeded} = await audit.auditedTxn(
-        {compare: [unchanged(before)], then: [{kind: 'delete', key}, ...this.withoutLogin(name)]},
+        {compare: [unchanged(before), ...compare], then: [{kind: 'delete', key}, ...then]},
         this.decision('server.remove', name, principal),
       );
-      if (succeeded) return;
+      if (succeeded) return ended;
     }
     throw new ProtocolError('overloaded', `several people change the MCP server ${name} at once`);
   }
@@ -140,9 +148,15 @@ export class ServerRecords implements Disposable {
     this.watched.dispose();
   }
 
-  /** What a login has brought is for the server that it was at. */
-  private withoutLogin(name: string): Op[] {
-    return [{kind: 'delete', key: this.keys.serverCredential(name)}];
+  /** What a login has brought is for the server that it was at: it goes as it is then, and whoever revokes it is told what it was. */
+  private async ending(
+    definition: ServerDefinition,
+  ): Promise<{compare: Compare[]; then: Op[]; ended: EndedLogin | undefined}> {
+    const key = this.keys.serverCredential(definition.name);
+    const kv = await this.options.store.get(key);
+    if (!kv) return {compare: [absent(key)], then: [], ended: undefined};
+    const ended = {definition, credentials: readableCredentials(kv)};
+    return {compare: [unchanged(kv)], then: [{kind: 'delete', key}], ended};
   }
 
   private decision(action: string, name: string, principal: Principal, type?: string) {

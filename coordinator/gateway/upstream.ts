@@ -241,7 +241,7 @@ export class Upstream {
         ...Object.fromEntries(own),
         [CLIENT_CAPABILITIES_META_KEY]: caller.capabilities,
         // A client of the older protocol hears what its level lets through.
-        [LOG_LEVEL_META_KEY]: meta[LOG_LEVEL_META_KEY] ?? (caller.era === 'legacy' ? 'debug' : undefined),
+        [LOG_LEVEL_META_KEY]: caller.logLevel ?? (caller.era === 'legacy' ? 'debug' : undefined),
       },
     };
   }

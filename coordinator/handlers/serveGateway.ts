@@ -1,12 +1,13 @@
 /** MCP servers behind the hub: records followed by the gateway, commands about them, and the surface that their clients see. */
-import {MCPServiceDiscovery} from '../discovery/servers/mcpServiceDiscovery.ts';
+import {type Introspection, MCPServiceDiscovery} from '../discovery/servers/mcpServiceDiscovery.ts';
 import {rankServers} from '../discovery/servers/rankServers.ts';
 import type {LiveAttempt, LiveAttempts} from '../effects/liveAttempts.ts';
 import {EVERYTHING, type Gateway} from '../gateway/gateway.ts';
 import {GatewaySurface} from '../gateway/gatewaySurface.ts';
 import {CredentialRecords} from '../gateway/oauth/credentialRecords.ts';
 import {Logins} from '../gateway/oauth/logins.ts';
-import {capabilitiesOf, serverInfo} from '../gateway/serverInfo.ts';
+import {revokeLogin} from '../gateway/oauth/revocation.ts';
+import {capabilitiesOf, failedListsOf, serverInfo} from '../gateway/serverInfo.ts';
 import {ServerRecords, type ServerRecordsOptions} from '../gateway/serverRecords.ts';
 import type {MCPServerInfo} from '../protocol/commands/server.ts';
 import {ProtocolError} from '../protocol/errors.ts';
@@ -64,11 +65,11 @@ export function makeGatewayServices(ground: GatewayServicesGround): GatewayServi
         introspect: definition => introspect(gateway, definition),
         registry: {
           listServers: async () => infos(gateway, records, surface),
-          async register(definition, capabilities) {
-            const record = await records.put({definition, source, replace}, principal);
+          async register(definition, seen) {
+            const {record, ended} = await records.put({definition, source, replace}, principal);
+            if (ended) void revokeLogin(ended, gateway.options);
             gateway.apply(records.all().map(({definition: other}) => other));
-            const info = serverInfo(record, gateway.get(definition.name), () => undefined);
-            return capabilities ? {...info, capabilities: [...capabilities]} : info;
+            return {...serverInfo(record, gateway.get(definition.name), () => undefined), ...seen};
           },
         },
       }),
@@ -88,8 +89,8 @@ export function serveGateway({hub}: Services, services: GatewayServices): void {
     }
   });
   hub.handle('mcpx.server.remove', async ({name}, {principal}) => {
-    await records.remove(name, principal);
-    return {};
+    const ended = await records.remove(name, principal);
+    return ended ? {revocation: await revokeLogin(ended, gateway.options)} : {};
   });
   hub.handle('mcpx.server.access', async ({name, access}, {principal}) => {
     await records.allow(name, access, principal);
@@ -124,6 +125,7 @@ export async function followServers(
   apply();
   const reader = new ServerFiles({
     ...{...ground, files, coordinator, records},
+    onLoginEnded: ended => void revokeLogin(ended, gateway.options),
     register: (definition, source, principal) =>
       services.discovery(principal, {replace: true, source}).registerMCPServer(definition, {check: false}),
   });
@@ -145,14 +147,18 @@ function workOf(attempts: readonly Pick<LiveAttempt, 'attemptId'>[]) {
 
 function infos(gateway: Gateway, records: ServerRecords, surface: GatewaySurface): MCPServerInfo[] {
   const shown = surface.shownNames();
-  return records.all().map(record => serverInfo(record, gateway.get(record.definition.name), shown));
+  return records.all().map(record => {
+    const {name} = record.definition;
+    return serverInfo(record, gateway.get(name), shown, gateway.options.credentials.known(name));
+  });
 }
 
-async function introspect(gateway: Gateway, definition: ServerDefinition) {
+async function introspect(gateway: Gateway, definition: ServerDefinition): Promise<Introspection> {
   const upstream = gateway.probe(definition);
   try {
     const catalog = await upstream.catalogs.read(EVERYTHING);
-    return catalog ? capabilitiesOf(catalog) : [];
+    const failedLists = failedListsOf(upstream.catalogs.faults, definition);
+    return {capabilities: catalog ? capabilitiesOf(catalog) : [], ...(failedLists && {failedLists})};
   } finally {
     await upstream.stop();
   }

@@ -3,6 +3,7 @@ import {expandEndpoint} from '../discovery/servers/expandVariables.ts';
 import type {Gateway} from '../gateway/gateway.ts';
 import type {CredentialRecords} from '../gateway/oauth/credentialRecords.ts';
 import type {Logins} from '../gateway/oauth/logins.ts';
+import {revokeLogin} from '../gateway/oauth/revocation.ts';
 import type {ServerRecords} from '../gateway/serverRecords.ts';
 import {ProtocolError} from '../protocol/errors.ts';
 import type {HttpEndpoint} from '../protocol/model/server.ts';
@@ -46,10 +47,11 @@ export function serveLogins({hub}: Pick<Services, 'hub'>, services: LoginService
     };
   });
   hub.handle('mcpx.server.logout', async ({name}, {principal}) => {
-    if (!records.all().some(({definition}) => definition.name === name))
-      throw new ProtocolError('notFound', `there is no MCP server ${name}`);
-    await credentials.remove(name, principal);
-    return {};
+    const record = records.all().find(({definition}) => definition.name === name);
+    if (!record) throw new ProtocolError('notFound', `there is no MCP server ${name}`);
+    const {definition} = record;
+    const ended = {definition, credentials: await credentials.remove(name, principal)};
+    return {revocation: await revokeLogin(ended, gateway.options)};
   });
 }
 

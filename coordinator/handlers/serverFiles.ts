@@ -1,6 +1,7 @@
 /** Files of MCP servers that a coordinator was started with: imported at its start and whenever they change. */
 import {readFile, stat} from 'node:fs/promises';
 import path from 'node:path';
+import type {EndedLogin} from '../gateway/oauth/revocation.ts';
 import type {ServerRecords} from '../gateway/serverRecords.ts';
 import type {Logger} from '../observability/logger.ts';
 import {isProtocolError} from '../protocol/errors.ts';
@@ -20,6 +21,8 @@ export interface ServerFilesOptions {
     source: {file: string; coordinator: string},
     principal: Principal,
   ) => Promise<unknown>;
+  /** With the server that it was at, which the file names no more. */
+  readonly onLoginEnded: (ended: EndedLogin) => void;
   readonly tenant: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -95,10 +98,14 @@ export class ServerFiles implements Disposable {
         });
       });
     }
-    for (const name of before)
-      await records.remove(name, principal).catch((error: unknown) => {
+    for (const name of before) {
+      try {
+        const ended = await records.remove(name, principal);
+        if (ended) this.options.onLoginEnded(ended);
+      } catch (error) {
         if (!isProtocolError(error, 'notFound')) throw error;
-      });
+      }
+    }
   }
 }
 

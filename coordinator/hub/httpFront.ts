@@ -1,12 +1,12 @@
 /** The HTTP(S) server of a hub: limits, the door, health, the authority's certificate and added routes. WebSocket upgrades go to the hub. */
 import * as http from 'node:http';
 import * as https from 'node:https';
-import type {AddressInfo} from 'node:net';
 import type {Duplex} from 'node:stream';
 import type {Logger} from '../observability/logger.ts';
 import {deferred} from '../runtime/deferred.ts';
 import {Emitter} from '../runtime/emitter.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
+import {listenOn} from '../runtime/listen.ts';
 import {checkListenAddress} from '../security/listenPolicy.ts';
 import type {Principal} from '../security/principal.ts';
 import type {Doorkeeper, Refusal} from './doorkeeper.ts';
@@ -91,21 +91,17 @@ export class HttpFront {
   /** `port` 0 takes a free one. Throws `config` where TLS is needed, and when the address cannot be had. */
   async listen(host: string, port: number): Promise<{host: string; port: number}> {
     checkListenAddress(host, this.options.tls !== undefined);
-    const listening = deferred<void>();
-    this.server.once('error', listening.reject);
-    this.server.listen({host, port}, () => listening.resolve());
+    let bound: number;
     try {
-      await listening.promise;
+      bound = await listenOn(this.server, port, host);
     } catch (error) {
       throw new CoordinatorError('config', `cannot listen on ${host}:${port}`, {
         cause: error,
         hint: 'choose another port with --port, or stop whatever uses this one',
       });
     }
-    this.server.off('error', listening.reject);
     this.server.on('error', error => this.options.logger.error('the server failed', {error}));
-    const address = this.server.address() as AddressInfo;
-    return {host, port: address.port};
+    return {host, port: bound};
   }
 
   /** New connections get the new certificate; those that are open keep theirs. */

@@ -29,6 +29,21 @@ export function answerFault(request: IncomingMessage, response: ServerResponse, 
     .end(body);
 }
 
+/** A JSON-RPC message as the whole answer. */
+export function answerWhole(
+  response: ServerResponse,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response
+    .writeHead(200, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(message),
+      ...headers,
+    })
+    .end(message);
+}
+
 export interface AnswerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -37,7 +52,7 @@ export interface AnswerOptions {
   readonly maxBufferedBytes: number;
 }
 
-const STREAM_HEADERS = {
+export const STREAM_HEADERS = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',

@@ -1,9 +1,13 @@
 /** One session of the 2025-11-25 era: its server and transport, the events that it keeps, and when it was last used. */
-import {WebStandardStreamableHTTPServerTransport} from '@modelcontextprotocol/server';
+import type {IncomingMessage} from 'node:http';
+import {type RequestId, WebStandardStreamableHTTPServerTransport} from '@modelcontextprotocol/server';
 import type {Clock} from '../runtime/clock.ts';
+import {isJsonObject} from '../runtime/json.ts';
 import type {Principal} from '../security/principal.ts';
+import {BegunCall} from './begunCall.ts';
 import {Activity} from './clients.ts';
 import {isOfStandingStream, type KeptBytes, KeptEvents} from './keptEvents.ts';
+import {plainLegacyCall} from './plainCall.ts';
 import type {SurfaceCaller} from './surface.ts';
 import {SurfaceServer, type SurfaceServerOptions} from './surfaceServer.ts';
 
@@ -20,12 +24,14 @@ export class LegacySession {
   private readonly events: KeptEvents;
   private readonly transport: WebStandardStreamableHTTPServerTransport;
   private readonly surfaceServer: SurfaceServer;
+  /** Those that the SDK does not know of. */
+  private readonly begun = new Map<RequestId, BegunCall>();
   private open = true;
 
   constructor(
     readonly id: string,
     readonly principal: Principal,
-    options: LegacySessionOptions,
+    private readonly options: LegacySessionOptions,
     /** What `initialize` says that the client can. */
     declared: unknown,
     onEnd: () => void,
@@ -44,6 +50,7 @@ export class LegacySession {
     server.oninitialized = () => this.surfaceServer.announceChanges();
     server.onclose = () => {
       this.open = false;
+      for (const call of this.begun.values()) call.stop();
       this.events.clear();
       this.surfaceServer.dispose();
       onEnd();
@@ -65,6 +72,31 @@ export class LegacySession {
 
   get takesBatches(): boolean {
     return this.surfaceServer.server.getNegotiatedProtocolVersion() === BATCH_REVISION;
+  }
+
+  /** Begins what is plainly a call of a tool. Undefined: not begun, it is for `handle`. */
+  begin(request: IncomingMessage, body: unknown): BegunCall | undefined {
+    const {server} = this.surfaceServer;
+    const plain = this.open
+      ? plainLegacyCall(request, body, server.getNegotiatedProtocolVersion())
+      : undefined;
+    if (!plain || this.begun.has(plain.id)) return undefined;
+    const call = BegunCall.begin(plain, this.caller, this.options);
+    if (call) this.begun.set(plain.id, call);
+    return call;
+  }
+
+  /** It has been answered, or `handle` goes on with it. */
+  leave(call: BegunCall, handedOver: boolean): void {
+    this.begun.delete(call.plain.id);
+    if (handedOver) this.surfaceServer.expect(call);
+  }
+
+  /** Stops what a client cancels that the SDK does not know of. */
+  heed(body: unknown): void {
+    if (this.begun.size === 0 || !isJsonObject(body) || body['method'] !== 'notifications/cancelled') return;
+    const {params} = body;
+    if (isJsonObject(params)) this.begun.get(params['requestId'] as RequestId)?.stop();
   }
 
   handle(request: Request, parsedBody?: unknown): Promise<Response> {

@@ -4,6 +4,7 @@
  */
 import type {IncomingMessage, ServerResponse} from 'node:http';
 import {
+  type CallToolResult,
   classifyInboundRequest,
   isInitializeRequest,
   PROTOCOL_VERSION_META_KEY,
@@ -16,7 +17,8 @@ import type {Clock} from '../runtime/clock.ts';
 import type {Disposable} from '../runtime/disposable.ts';
 import type {Random} from '../runtime/random.ts';
 import type {Principal} from '../security/principal.ts';
-import {Answer, answerFault, type McpFault} from './answer.ts';
+import {Answer, answerFault, answerWhole, type McpFault, STREAM_HEADERS} from './answer.ts';
+import type {BegunCall} from './begunCall.ts';
 import type {LegacySession} from './legacySession.ts';
 import {LegacySessions} from './legacySessions.ts';
 import {isListen, ModernClients} from './modernClients.ts';
@@ -128,21 +130,25 @@ export class McpEndpoint implements Disposable {
     principal: Principal,
     body: unknown,
   ): Promise<void> {
-    const gone = new AbortController();
-    response.once('close', () => {
-      if (!response.writableFinished) gone.abort();
-    });
-    const asked = webRequest(request, gone.signal);
     if (isListen(body)) {
-      const stream = this.answer(response).write(this.modern.listen(asked, body, principal), false);
-      this.unawaited(request, response, stream);
+      const answered = this.modern.listen(asWebRequest(request, response), body, principal);
+      this.unawaited(request, response, this.answer(response).write(answered, false));
       return;
     }
     const activity = this.modern.activityOf(principal);
     activity.begin();
+    let begun: BegunCall | undefined;
     try {
-      await this.answer(response).write(this.modern.serve(asked, body, principal), true);
+      begun = this.beginsCalls ? await this.modern.begin(request, body, principal) : undefined;
+      if (begun) {
+        const call = begun;
+        whenGone(response, () => call.stop());
+        if (await this.answersSoon(call, response, result => this.modern.answerTo(call, result))) return;
+      }
+      const answered = this.modern.serve(asWebRequest(request, response), body, principal, begun);
+      await this.answer(response).write(answered, true);
     } finally {
+      if (begun?.isAttended === false) begun.stop();
       activity.end();
     }
   }
@@ -163,7 +169,10 @@ export class McpEndpoint implements Disposable {
         message: 'a body is one message, not a batch of them',
       };
     if (session) {
-      await this.inSession(session, request, response, body);
+      session.heed(body);
+      const begun = this.beginsCalls ? session.begin(request, body) : undefined;
+      if (begun) await this.begunInSession(session, begun, request, response, body);
+      else await this.inSession(session, request, response, body);
       return undefined;
     }
     if (!isInitializeRequest(body))
@@ -193,6 +202,45 @@ export class McpEndpoint implements Disposable {
       this.unawaited(request, response, this.inSession(session, request, response));
     else await this.inSession(session, request, response);
     return undefined;
+  }
+
+  private async begunInSession(
+    session: LegacySession,
+    begun: BegunCall,
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: unknown,
+  ): Promise<void> {
+    session.activity.begin();
+    try {
+      const headers = {[SESSION_HEADER]: session.id};
+      const answered = await this.answersSoon(begun, response, result => messageOf(begun, result), headers);
+      session.leave(begun, !answered);
+      if (!answered) await this.inSession(session, request, response, body);
+    } finally {
+      if (!begun.isAttended) begun.stop();
+      session.activity.end();
+    }
+  }
+
+  /** False: it takes longer than that, or takes more than that, and is for the SDK. */
+  private async answersSoon(
+    begun: BegunCall,
+    response: ServerResponse,
+    encode: (result: CallToolResult) => string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<boolean> {
+    const result = await begun.soon(this.options.settings.soonMs);
+    if (!result && !begun.isStopped) return false;
+    if (response.destroyed) return true;
+    if (result) answerWhole(response, encode(result), headers);
+    // What is cancelled has no answer.
+    else response.writeHead(200, STREAM_HEADERS).end();
+    return true;
+  }
+
+  private get beginsCalls(): boolean {
+    return this.options.settings.soonMs > 0;
   }
 
   private async inSession(
@@ -227,6 +275,23 @@ export class McpEndpoint implements Disposable {
     const {clock, logger, settings} = this.options;
     return new Answer(response, {clock, logger, ...settings});
   }
+}
+
+function asWebRequest(request: IncomingMessage, response: ServerResponse): Request {
+  const gone = new AbortController();
+  whenGone(response, () => gone.abort());
+  return webRequest(request, gone.signal);
+}
+
+function whenGone(response: ServerResponse, then: () => void): void {
+  response.once('close', () => {
+    if (!response.writableFinished) then();
+  });
+}
+
+/** As the SDK answers in the older era. */
+function messageOf({plain}: BegunCall, result: CallToolResult): string {
+  return JSON.stringify({result, jsonrpc: '2.0', id: plain.id});
 }
 
 /** The SDK's own decision, which it makes once more where this is modern: not asked about the plain case, that of every request in work. */

@@ -28,6 +28,11 @@ export const McpSettings = z.object({
   maxKeptEventBytesInAll: bytes(64 * 1024 ** 2, 'size of the events that all sessions keep'),
   maxBufferedBytes: bytes(16 * 1024 ** 2, 'unread output of one stream before it is cut as too slow'),
   pageSize: count(1000, 'entries of one page of a list'),
+  soonMs: z
+    .number()
+    .nonnegative()
+    .default(100)
+    .describe('a call of a tool that ends within this is answered in one piece; 0: none is'),
   streamAfterMs: ms(5000, 'a call that takes longer is answered by a stream, which is kept alive'),
   keepAliveMs: ms(15_000, 'time between signs of life on a silent stream'),
   clientRequestTimeoutMs: ms(600_000, 'time that a client, or the person at it, has to answer a question'),

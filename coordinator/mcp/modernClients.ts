@@ -2,8 +2,10 @@
  * The 2026-07-28 era, which has no sessions: a server for each request, streams of `subscriptions/listen`, and what stands for a client, which is
  * all that a principal asks.
  */
+import type {IncomingMessage} from 'node:http';
 import {
   type AuthInfo,
+  type CallToolResult,
   CLIENT_CAPABILITIES_META_KEY,
   type ClientCapabilities,
   createMcpHandler,
@@ -12,6 +14,7 @@ import {
   type McpRequestContext,
   type McpServer,
   ProtocolErrorCode,
+  SERVER_INFO_META_KEY,
   type Server,
   type ServerOptions,
   type Tool,
@@ -20,9 +23,11 @@ import {type Clock, every} from '../runtime/clock.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import type {Principal} from '../security/principal.ts';
 import {principalKey} from './admission.ts';
+import {BegunCall} from './begunCall.ts';
 import {ChangeBus} from './changeBus.ts';
 import {Activity, Tally} from './clients.ts';
 import {hasParamHeaders, serverThatKnows} from './paramHeaders.ts';
+import {plainCallIn, plainModernCall} from './plainCall.ts';
 import type {SurfaceCaller} from './surface.ts';
 import {SurfaceServer, type SurfaceServerOptions} from './surfaceServer.ts';
 
@@ -30,13 +35,17 @@ export interface ModernClientsOptions extends SurfaceServerOptions {
   readonly clock: Clock;
 }
 
+const REVISION = '2026-07-28';
 const LISTEN = 'subscriptions/listen';
+const MAX_ENVELOPES = 1024;
 
 export class ModernClients implements Disposable {
   private readonly handler: McpHttpHandler;
   private readonly clients = new Map<string, Activity>();
   private readonly listening = new Map<McpHttpHandler, Principal>();
   private readonly listens = new Tally();
+  /** Of calls, as the SDK has found them well-formed, the oldest first. */
+  private readonly envelopes = new Set<string>();
   private readonly owned = new DisposableStore();
 
   constructor(private readonly options: ModernClientsOptions) {
@@ -64,11 +73,35 @@ export class ModernClients implements Disposable {
     return activity;
   }
 
-  /** The request's signal aborts when its client has gone. */
-  serve(request: Request, body: unknown, principal: Principal): Promise<Response> {
+  /** Begins what is plainly a call of a tool. Undefined: not begun, it is for `serve` alone. */
+  async begin(request: IncomingMessage, body: unknown, principal: Principal): Promise<BegunCall | undefined> {
+    const plain = plainModernCall(request, body, REVISION);
+    if (!plain || !this.envelopes.has(plain.envelope)) return undefined;
+    const caller = this.caller(body, principal);
+    try {
+      if (await this.toolWithHeaders(caller, plain.params.name)) return undefined;
+    } catch {
+      return undefined;
+    }
+    return BegunCall.begin(plain, caller, this.options);
+  }
+
+  /** The request's signal aborts when its client has gone. `begun`: it goes on with that. */
+  serve(request: Request, body: unknown, principal: Principal, begun?: BegunCall): Promise<Response> {
     return this.handler.fetch(request, {
-      authInfo: authInfo(this.caller(body, principal), body),
+      authInfo: authInfo({caller: this.caller(body, principal), body, begun}),
       parsedBody: body,
+    });
+  }
+
+  /** As the SDK answers in this era. */
+  answerTo({plain}: BegunCall, result: CallToolResult): string {
+    const {implementation} = this.options;
+    const _meta = {[SERVER_INFO_META_KEY]: implementation};
+    return JSON.stringify({
+      result: {...result, resultType: 'complete', _meta},
+      jsonrpc: '2.0',
+      id: plain.id,
     });
   }
 
@@ -91,7 +124,7 @@ export class ModernClients implements Disposable {
     this.listening.set(handler, principal);
     try {
       const parsedBody = await bus.subscribeTo(body);
-      return await handler.fetch(request, {authInfo: authInfo(caller, body), parsedBody});
+      return await handler.fetch(request, {authInfo: authInfo({caller, body}), parsedBody});
     } finally {
       bus.endUnlessHeard();
     }
@@ -131,15 +164,31 @@ export class ModernClients implements Disposable {
   }
 
   private async serverOf({authInfo: given}: McpRequestContext): Promise<Server | McpServer> {
-    const {caller, body} = (given as AuthInfo & {extra: {[ASKED]: Asked}}).extra[ASKED];
-    const tool = await this.toolWithHeaders(caller, body);
-    const make = tool && ((...given: [Implementation, ServerOptions]) => serverThatKnows(tool, ...given));
-    return new SurfaceServer(this.options, () => caller, caller.capabilities, make).product;
+    const {caller, body, begun} = (given as AuthInfo & {extra: {[ASKED]: Asked}}).extra[ASKED];
+    const isCall = member(body, 'method') === 'tools/call';
+    const tool = isCall && (await this.toolWithHeaders(caller, member(member(body, 'params'), 'name')));
+    const make = tool
+      ? (...given: [Implementation, ServerOptions]) => serverThatKnows(tool, ...given)
+      : undefined;
+    const whoAsks = (): SurfaceCaller => {
+      // It asks for that once it has checked the envelope.
+      this.learn(body);
+      return caller;
+    };
+    const server = new SurfaceServer(this.options, whoAsks, caller.capabilities, make);
+    if (begun) server.expect(begun);
+    return server.product;
   }
 
-  private async toolWithHeaders(caller: SurfaceCaller, body: unknown): Promise<Tool | undefined> {
-    if (member(body, 'method') !== 'tools/call') return undefined;
-    const name = member(member(body, 'params'), 'name');
+  private learn(body: unknown): void {
+    const plain = plainCallIn(body);
+    if (!plain || this.envelopes.has(plain.envelope)) return;
+    this.envelopes.add(plain.envelope);
+    const [oldest] = this.envelopes;
+    if (this.envelopes.size > MAX_ENVELOPES && oldest !== undefined) this.envelopes.delete(oldest);
+  }
+
+  private async toolWithHeaders(caller: SurfaceCaller, name: unknown): Promise<Tool | undefined> {
     const tool = (await this.options.surface.tools(caller)).find(tool => tool.name === name);
     return tool && hasParamHeaders(tool) ? tool : undefined;
   }
@@ -165,14 +214,14 @@ export function isListen(body: unknown): boolean {
 interface Asked {
   readonly caller: SurfaceCaller;
   readonly body: unknown;
+  readonly begun?: BegunCall | undefined;
 }
 
 const ASKED = 'asked';
 
 /** The SDK hands this on to the factory of servers. Whoever asks has been authenticated long before. */
-function authInfo(caller: SurfaceCaller, body: unknown): AuthInfo {
-  const asked: Asked = {caller, body};
-  return {token: '', clientId: caller.principal.id, scopes: [], extra: {[ASKED]: asked}};
+function authInfo(asked: Asked): AuthInfo {
+  return {token: '', clientId: asked.caller.principal.id, scopes: [], extra: {[ASKED]: asked}};
 }
 
 /** The SDK refuses an envelope that is malformed. */

@@ -23,21 +23,26 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
   return {...fault(400, 'the body is nested too deep'), code: ProtocolErrorCode.InvalidRequest};
 }
 
-async function readText(request: IncomingMessage, maxBytes: number): Promise<string | RequestBody> {
-  const chunks: Buffer[] = [];
-  let received = 0;
-  try {
-    // Left open, for the answer has to go over the same socket.
-    for await (const chunk of request.iterator({destroyOnReturn: false}) as AsyncIterable<Buffer>) {
+/** By its events, since an iterator over a request costs more than most requests. */
+function readText(request: IncomingMessage, maxBytes: number): Promise<string | RequestBody> {
+  return new Promise(resolve => {
+    const chunks: Buffer[] = [];
+    let received = 0;
+    request.on('data', (chunk: Buffer) => {
       received += chunk.length;
-      if (received > maxBytes) return tooLarge(maxBytes);
       chunks.push(chunk);
-    }
-  } catch {
-    return fault(400, 'the body was cut off');
-  }
-  const [first] = chunks;
-  return (chunks.length === 1 && first ? first : Buffer.concat(chunks)).toString();
+      if (received <= maxBytes) return;
+      // Left open, for the answer has to go over the same socket.
+      request.removeAllListeners('data').pause();
+      resolve(tooLarge(maxBytes));
+    });
+    request.once('end', () => {
+      const [first] = chunks;
+      resolve((chunks.length === 1 && first ? first : Buffer.concat(chunks)).toString());
+    });
+    const cut = (): void => resolve(fault(400, 'the body was cut off'));
+    request.once('error', cut).once('close', cut);
+  });
 }
 
 function tooLarge(maxBytes: number): RequestBody {

@@ -39,6 +39,8 @@ export interface SurfaceCaller {
 export interface SurfaceCall extends SurfaceCaller {
   readonly signal: AbortSignal;
   readonly meta?: RequestMeta | undefined;
+  /** The least level of logs that a client of the modern era wants to hear of; without one it wants none. */
+  readonly logLevel?: LoggingLevel | undefined;
   progress(progress: Progress): void;
   log(level: LoggingLevel, data: unknown, logger?: string): void;
   /** Asks the client something in mid-call (sampling, elicitation, roots). Only the legacy era can: otherwise answer `input_required`. */

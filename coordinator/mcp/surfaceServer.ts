@@ -3,12 +3,17 @@
  * transport it is connected to, and how long it lives, are its owner's.
  */
 import {
+  type CallToolResult,
   type CompleteResult,
   type Implementation,
+  type InputRequiredResult,
   isInputRequiredResult,
+  LOG_LEVEL_META_KEY,
+  type LoggingLevel,
   McpServer,
   ProtocolError,
   ProtocolErrorCode,
+  type RequestId,
   ResourceNotFoundError,
   type Result,
   Server,
@@ -20,6 +25,7 @@ import type {Logger} from '../observability/logger.ts';
 import {isProtocolError} from '../protocol/errors.ts';
 import {type Disposable, DisposableStore} from '../runtime/disposable.ts';
 import type {Admission} from './admission.ts';
+import type {BegunCall} from './begunCall.ts';
 import {declaresExtension, serverCapabilities} from './capabilities.ts';
 import {type DispatchCommand, runCommand} from './extensionCalls.ts';
 import type {McpSettings} from './mcpSettings.ts';
@@ -51,6 +57,7 @@ export class SurfaceServer implements Disposable {
   /** What it was made as. */
   readonly product: Server | McpServer;
   private readonly subscriptions = new Map<string, Disposable>();
+  private readonly begun = new Map<RequestId, BegunCall>();
   private readonly owned = new DisposableStore();
   private announces = false;
 
@@ -88,6 +95,11 @@ export class SurfaceServer implements Disposable {
     this.owned.add(surface.onChange(this.caller(), change => this.announce(change)));
   }
 
+  /** Its request is about to be asked here: it is gone on with, not begun anew. */
+  expect(call: BegunCall): void {
+    this.begun.set(call.plain.id, call);
+  }
+
   dispose(): void {
     for (const subscription of this.subscriptions.values()) subscription.dispose();
     this.subscriptions.clear();
@@ -104,16 +116,25 @@ export class SurfaceServer implements Disposable {
         return {tools: entries, ...(nextCursor !== undefined && {nextCursor})};
       }),
     );
-    server.setRequestHandler('tools/call', ({params}, context) =>
-      this.guarded('tools/call', async () => {
+    server.setRequestHandler('tools/call', ({params}, context) => {
+      const begun = this.takeBegun(context.mcpReq.id);
+      const answer = async (): Promise<CallToolResult | InputRequiredResult> => {
         const call = this.call(context);
-        const result = await surface.callTool(params, call);
+        const result = await (begun ? begun.attend(call) : surface.callTool(params, call));
         if (result === undefined) throw invalidParams(`there is no tool ${JSON.stringify(params.name)} here`);
         if (isInputRequiredResult(result) || result.structuredContent === undefined) return result;
         const tool = (await surface.tools(call)).find(({name}) => name === params.name);
         return server.projectCallToolResult(result, tool?.outputSchema);
-      }),
-    );
+      };
+      // What was begun has been admitted.
+      return begun ? this.explained('tools/call', answer) : this.guarded('tools/call', answer);
+    });
+  }
+
+  private takeBegun(id: RequestId): BegunCall | undefined {
+    const call = this.begun.get(id);
+    this.begun.delete(id);
+    return call;
   }
 
   private serveResources(): void {
@@ -221,6 +242,7 @@ export class SurfaceServer implements Disposable {
       ...caller,
       signal: mcpReq.signal,
       meta: mcpReq._meta,
+      logLevel: logLevelIn(mcpReq.envelope),
       progress(progress) {
         if (token === undefined || mcpReq.signal.aborted) return;
         const params = {...progress, progressToken: token};
@@ -241,9 +263,19 @@ export class SurfaceServer implements Disposable {
     return mcpReq.send({method, params}, options);
   }
 
+  private guarded<T extends Result>(method: string, serve: () => Promise<T>): Promise<T> {
+    return this.explained(method, async () => {
+      const leave = this.options.admission.enter(this.caller());
+      try {
+        return await serve();
+      } finally {
+        leave();
+      }
+    });
+  }
+
   /** What a surface throws that is no protocol error is its own affair: the client hears that something failed. */
-  private async guarded<T extends Result>(method: string, serve: () => Promise<T>): Promise<T> {
-    const leave = this.options.admission.enter(this.caller());
+  private async explained<T extends Result>(method: string, serve: () => Promise<T>): Promise<T> {
     try {
       return await serve();
     } catch (error) {
@@ -252,8 +284,6 @@ export class SurfaceServer implements Disposable {
       if (isProtocolError(fault, 'internal'))
         this.options.logger.error('a request of an MCP client failed', {method, error});
       throw fault;
-    } finally {
-      leave();
     }
   }
 }
@@ -268,6 +298,11 @@ function isClientMethod(method: string): method is (typeof CLIENT_METHODS)[numbe
 
 function plainServer(implementation: Implementation, options: ServerOptions): Server {
   return new Server(implementation, options);
+}
+
+/** The SDK's type of it leaves that out. */
+function logLevelIn(envelope: object | undefined): LoggingLevel | undefined {
+  return (envelope as {[LOG_LEVEL_META_KEY]?: LoggingLevel} | undefined)?.[LOG_LEVEL_META_KEY];
 }
 
 function nameOf({name}: {name: string}): string {

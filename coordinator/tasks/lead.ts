@@ -23,15 +23,15 @@ import type {Random} from '../runtime/random.ts';
 import type {Principal} from '../security/principal.ts';
 import type {Store} from '../store/store.ts';
 import type {AgentChannel} from './agentChannel.ts';
-import {resolveDependencies} from './dependencies.ts';
-import {Election, type Held} from './election.ts';
-import {isOnline} from './fleet.ts';
-import {stopFleet} from './fleetStop.ts';
+import {stopFleet} from './controls/fleetStop.ts';
+import {isOnline} from './fleet/fleet.ts';
 import {beginDuties, type LeadDuty} from './leadDuty.ts';
-import {LeadTerm} from './leadTerm.ts';
 import type {ModeDemand} from './modes/modes.ts';
+import {resolveDependencies} from './results/dependencies.ts';
 import {DEFAULT_POLICY, type LeadPolicy, type LeadSettings, leadSettings} from './settings.ts';
-import type {AuditedTxn, PlanStore, ResultArtifacts} from './term.ts';
+import {Election, type Held} from './term/election.ts';
+import {LeadTerm} from './term/leadTerm.ts';
+import type {AuditedTxn, PlanStore, ResultArtifacts} from './term/term.ts';
 
 export interface LeadOptions {
   readonly store: Store;

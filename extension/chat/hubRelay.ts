@@ -3,12 +3,12 @@
  * window's own token; the token itself goes no further than this.
  */
 import {timingSafeEqual} from 'node:crypto';
-import {once} from 'node:events';
 import * as http from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {passToHub} from '../../coordinator/client/passToHub.ts';
 import type {Logger} from '../../coordinator/observability/logger.ts';
 import {CoordinatorError, describeError} from '../../coordinator/runtime/errors.ts';
+import {listenOnLoopback} from '../../coordinator/runtime/listen.ts';
 import type {Random} from '../../coordinator/runtime/random.ts';
 
 /** Read for every request, so that another coordinator, or a renewed token, is followed at once. */
@@ -41,8 +41,7 @@ export class HubRelay {
   static async open(options: HubRelayOptions): Promise<HubRelay> {
     const relay = new HubRelay(options);
     try {
-      relay.server.listen(0, '127.0.0.1');
-      await once(relay.server, 'listening');
+      await listenOnLoopback(relay.server);
     } catch (error) {
       throw new CoordinatorError('unavailable', 'no way to the hub can be opened on this machine', {
         cause: error,

@@ -186,6 +186,18 @@ describe('between the eras', function () {
     });
   }
 
+  it('a modern server is told which logs a modern client wants, if any', async () => {
+    hub = gatewayOf([fixture(MODERN, 'one')]);
+    const [none, info, errors] = [
+      modern('a'),
+      modern('b', {logLevel: 'info'}),
+      modern('c', {logLevel: 'error'}),
+    ];
+    for (const caller of [none, info, errors]) await use(hub, 'one__log', {}, caller);
+    await eventually(async () => assert.equal(info.logged.length, 1));
+    assert.deepEqual([none.logged, errors.logged], [[], []]);
+  });
+
   it('a call without a sign of life is cancelled, and the server told', async () => {
     hub = gatewayOf([fixture(LEGACY, 'one', [], {callTimeoutMs: 300})]);
     const caller = call('a');

@@ -93,6 +93,7 @@ export interface CallerOptions {
   readonly inputResponses?: Readonly<Record<string, unknown>>;
   readonly requestState?: string;
   readonly meta?: Record<string, unknown>;
+  readonly logLevel?: SurfaceCall['logLevel'];
 }
 
 export function callOf(clientKey: string, options: CallerOptions = {}): TestCall {
@@ -107,6 +108,7 @@ export function callOf(clientKey: string, options: CallerOptions = {}): TestCall
     signal: abort.signal,
     abort: () => abort.abort(),
     meta: options.meta,
+    logLevel: options.logLevel,
     progress: progress => void progressed.push(progress),
     log: (level, data, logger) => void logged.push({level, data, logger}),
     request:

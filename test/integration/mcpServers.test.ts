@@ -13,6 +13,7 @@ import {BUNDLE} from '../support/verbProcess.ts';
 import {found} from '../support/waiting.ts';
 
 const LEGACY = fileURLToPath(new URL('../gateway/servers/legacyServer.mjs', import.meta.url));
+const PARTIAL = fileURLToPath(new URL('../gateway/servers/partialServer.mjs', import.meta.url));
 const MODERN = fileURLToPath(new URL('../gateway/servers/modernServer.mjs', import.meta.url));
 const PATIENCE_MS = 60_000;
 
@@ -148,6 +149,16 @@ describe('MCP servers behind a coordinator', function () {
     assert.match(dead.stderr, /dead is refused.*exit code 3.*it cannot begin/);
     assert.match((await verb('tools', 'one')).stdout, /tool +one__echo/);
     assert.match((await verb('list')).stdout, /^one {2}(?:ready|starting)/);
+    const part = await verb('add', 'part', '--', process.execPath, PARTIAL, '--broken', 'prompts');
+    const isSaid = / {6}it does not list its prompts: .*the prompts are lost/;
+    assert.match(part.stdout, /^part is behind the hub, with 3 tools\.\n/);
+    assert.match(part.stdout, isSaid);
+    await found(
+      async () => isSaid.test((await verb('list')).stdout) || undefined,
+      PATIENCE_MS,
+      'the list to say it too',
+    );
+    assert.equal((await verb('remove', 'part')).code, 0);
     assert.equal((await verb('refresh', 'one')).code, 0);
     const other = path.join(folder, 'mcp.json');
     writeFileSync(

@@ -1,8 +1,11 @@
 /** A person logs in and out at an MCP server by the command, for all clients of a coordinator; nothing that is secret leaves it. */
 import assert from 'node:assert/strict';
+import {once} from 'node:events';
 import {mkdirSync} from 'node:fs';
+import {type AddressInfo, connect, createServer} from 'node:net';
 import {Client, StreamableHTTPClientTransport} from '@modelcontextprotocol/client';
 import {Command} from 'commander';
+import {type LoginAtServer, logInAtServer} from '../../coordinator/client/logins/logInAtServer.ts';
 import type {McpxClient} from '../../coordinator/client/mcpxClient.ts';
 import type {CommandIo} from '../../coordinator/commands/io.ts';
 import {addServerCommands} from '../../coordinator/commands/servers.ts';
@@ -12,6 +15,7 @@ import type {Coordinator} from '../../coordinator/coordinatorOptions.ts';
 import {createLogger} from '../../coordinator/observability/logger.ts';
 import {isProtocolError} from '../../coordinator/protocol/errors.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
+import {isCoordinatorError} from '../../coordinator/runtime/errors.ts';
 import {systemRandom} from '../../coordinator/runtime/random.ts';
 import {GuardedServer} from '../gateway/oauth/guardedServer.ts';
 import {Fleet} from '../support/fleet.ts';
@@ -94,6 +98,16 @@ describe('logins at MCP servers', function () {
   const becomes = (state: string) =>
     found(async () => (await stateOf()) === state || undefined, LIMIT_MS, `a shop that is ${state}`);
 
+  /** What the authorization server sends the browser back to. */
+  const backOf = (url: string): URL => {
+    const {searchParams: asked} = new URL(url);
+    const back = new URL(asked.get('redirect_uri') ?? '');
+    back.searchParams.set('state', asked.get('state') ?? '');
+    return back;
+  };
+  const login = (more: Partial<LoginAtServer> & Pick<LoginAtServer, 'goTo'>) =>
+    logInAtServer({client, name: 'shop', clock: systemClock, ...more});
+
   it('are what a server needs that is registered, and that is said', async () => {
     const {stdout} = await verb(['add', 'shop', '--url', guarded.url]);
     assert.match(stdout, /shop is behind the hub.\nSomebody has to log in: mcpx servers login shop/);
@@ -148,10 +162,84 @@ describe('logins at MCP servers', function () {
     }
   });
 
+  it('are finished by a browser that reaches this machine elsewhere', async () => {
+    let own = '';
+    let reached = '';
+    const forwarder = createServer(socket => {
+      const {port} = new URL(own);
+      const onward = connect(Number(port), '127.0.0.1');
+      socket.pipe(onward).pipe(socket);
+      for (const end of [socket, onward]) end.on('error', () => undefined);
+    }).listen(0, '127.0.0.1');
+    await once(forwarder, 'listening');
+    try {
+      let page: Promise<string> | undefined;
+      const {issuer} = await login({
+        reachedAt: async url => {
+          own = url;
+          reached = `http://localhost:${(forwarder.address() as AddressInfo).port}/callback`;
+          return reached.replace('localhost', '127.0.0.1');
+        },
+        goTo: url => {
+          page = fetch(url).then(response => response.text());
+        },
+      });
+      assert.equal(issuer, guarded.issuer);
+      assert.match((await page) ?? '', /logged in at shop/);
+      assert.notEqual(new URL(own).port, new URL(reached).port);
+    } finally {
+      forwarder.close();
+    }
+  });
+
+  it('end with the signal, and nobody listens any more', async () => {
+    const controller = new AbortController();
+    const reason = new Error('thought better of it');
+    let back: URL | undefined;
+    const goTo = (url: string): void => {
+      back = backOf(url);
+      controller.abort(reason);
+    };
+    await assert.rejects(login({goTo, signal: controller.signal}), error => error === reason);
+    assert.ok(back);
+    await assert.rejects(fetch(back), /fetch failed/);
+    const late = {signal: AbortSignal.abort(reason), goTo: () => assert.fail('it goes nowhere')};
+    await assert.rejects(login(late));
+  });
+
+  it('say what to do when they are refused there', async () => {
+    const goTo = async (url: string): Promise<void> => {
+      const back = backOf(url);
+      back.searchParams.set('error', 'access_denied');
+      await fetch(back);
+    };
+    await assert.rejects(login({goTo}), error => {
+      assert.ok(isCoordinatorError(error, 'unauthorized'));
+      assert.match(`${error.message}. ${error.hint}`, /refused the login: access_denied\. Begin it anew/);
+      return true;
+    });
+    await becomes('ready');
+  });
+
   it('end by the command', async () => {
-    await verb(['logout', 'shop']);
+    assert.match((await verb(['list'])).stdout, /shop {2}ready,.* logged in/);
+    const {stdout, exit} = await verb(['logout', 'shop']);
+    assert.equal(exit, 0);
+    assert.equal(stdout, 'The hub is no longer logged in at shop. Its tokens are revoked.\n');
     await becomes('needsLogin');
     await assert.rejects(verb(['logout', 'shop']), error => isProtocolError(error, 'notFound'));
+  });
+
+  it('end with the server, and say what could not be revoked', async () => {
+    await verb(['login', 'shop', '--no-browser'], page => fetch(page));
+    await becomes('ready');
+    guarded.revokeFault = 503;
+    const {stdout, exit} = await verb(['remove', 'shop']);
+    assert.equal(exit, 0);
+    assert.match(stdout, /^shop is no longer behind the hub\. Nor is the hub logged in there\. /);
+    assert.ok(stdout.includes(`could not be revoked at ${guarded.issuer}: it answers HTTP 503.`), stdout);
+    const {servers} = await client.request('mcpx.server.list', {});
+    assert.deepEqual(servers, []);
   });
 
   it('are told of in no list, log or answer with what is secret', () => {

@@ -34,6 +34,7 @@ const TOOLS: readonly Tool[] = [
   'log',
   'fail',
   'broken',
+  'give',
 ].map(name => ({name, description: `${name}s`, inputSchema: INPUT}));
 
 const QUESTION = {
@@ -44,6 +45,8 @@ const QUESTION = {
 
 export class TestSurface implements Surface {
   readonly released: string[] = [];
+  /** Names of the tools that were called. */
+  readonly calls: string[] = [];
   /** Of the tool `wait`, by its text: what a test may end. */
   readonly waiting = new Map<string, Deferred<void>>();
   readonly cancelled: string[] = [];
@@ -79,12 +82,15 @@ export class TestSurface implements Surface {
     call: SurfaceCall,
   ): Promise<CallToolResult | InputRequiredResult | undefined> {
     const said = String(given?.['text'] ?? '');
+    this.calls.push(name);
     switch (name) {
       case 'echo':
       case 'echo2':
         return text(said);
       case 'who':
-        return text(JSON.stringify({id: call.principal.id, era: call.era, key: call.clientKey}));
+        return text(
+          JSON.stringify({id: call.principal.id, era: call.era, key: call.clientKey, level: call.logLevel}),
+        );
       case 'wait':
         return this.wait(said, call);
       case 'count':
@@ -101,6 +107,8 @@ export class TestSurface implements Surface {
         return text('logged');
       case 'fail':
         return {...text('it failed'), isError: true};
+      case 'give':
+        return JSON.parse(said) as CallToolResult;
       case 'broken':
         throw new Error('a secret of the inside');
       default:

@@ -1,11 +1,13 @@
 /** A real embedded store in a temporary folder, a lead on it, and what tests wait for. */
+import assert from 'node:assert/strict';
 import {createHash} from 'node:crypto';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {graftCommit} from '../../coordinator/artifacts/git/graftCommit.ts';
 import {type Logger, silentLogger} from '../../coordinator/observability/logger.ts';
-import type {SessionStart} from '../../coordinator/protocol/commands/session.ts';
+import type {SessionControl, SessionStart} from '../../coordinator/protocol/commands/session.ts';
+import {type ErrorName, isProtocolError} from '../../coordinator/protocol/errors.ts';
 import {DEFAULT_TENANT} from '../../coordinator/protocol/ids.ts';
 import {AttemptRecord} from '../../coordinator/protocol/model/attempt.ts';
 import {
@@ -26,7 +28,7 @@ import type {Store} from '../../coordinator/store/store.ts';
 import {Lead} from '../../coordinator/tasks/lead.ts';
 import type {LeadDuty} from '../../coordinator/tasks/leadDuty.ts';
 import type {LeadSettings} from '../../coordinator/tasks/settings.ts';
-import type {AuditEntry, Graft, PlanStore, ResultArtifacts} from '../../coordinator/tasks/term.ts';
+import type {AuditEntry, Graft, PlanStore, ResultArtifacts} from '../../coordinator/tasks/term/term.ts';
 import {FakeFleet, keys} from './fakeFleet.ts';
 
 export const client: Principal = {id: 'client:test', tenant: DEFAULT_TENANT, role: 'client'};
@@ -147,6 +149,32 @@ export class Harness {
       settings: {...this.settings, ...settings},
       duties,
     });
+  }
+
+  /** Another lead goes on from the store. */
+  async changeLead(): Promise<void> {
+    await this.lead.stop();
+    this.lead = this.newLead();
+    this.lead.start();
+  }
+
+  async control(action: SessionControl['action'], sessionId = 's-1'): Promise<SessionRecord> {
+    return (await this.lead.controlSession({sessionId, action}, client)).session;
+  }
+
+  /** Resolves when the control was refused in such words. */
+  refuses(action: SessionControl['action'], kind: ErrorName, message: RegExp): Promise<void> {
+    return assert.rejects(this.control(action), (error: Error) => {
+      assert.match(error.message, message);
+      return isProtocolError(error, kind);
+    });
+  }
+
+  /** Who did what was audited so, and with which detail. */
+  auditedAs(action: string): unknown[] {
+    return this.audited
+      .filter(entry => entry.action === action)
+      .map(({principal, detail}) => [principal, detail]);
   }
 
   async close(): Promise<void> {

@@ -6,7 +6,13 @@ import {AttemptRecord} from '../../coordinator/protocol/model/attempt.ts';
 import {SessionRecord} from '../../coordinator/protocol/model/session.ts';
 import type {Plan} from '../../coordinator/protocol/plan/plan.ts';
 import {NO_USAGE} from '../../coordinator/protocol/usage.ts';
-import type {AgentNode, AttemptNode, Fleet, SessionNode, TaskNode} from '../../coordinator/tasks/fleet.ts';
+import type {
+  AgentNode,
+  AttemptNode,
+  Fleet,
+  SessionNode,
+  TaskNode,
+} from '../../coordinator/tasks/fleet/fleet.ts';
 import {
   attemptNode,
   linkSession,
@@ -14,7 +20,7 @@ import {
   plannedTasks,
   sessionNode,
   taskNode,
-} from '../../coordinator/tasks/nodes.ts';
+} from '../../coordinator/tasks/fleet/nodes.ts';
 
 export function sessionOf(
   plan: Plan,

@@ -2,34 +2,9 @@
 import assert from 'node:assert/strict';
 import * as z from 'zod';
 import type {FeedEvent} from '../../coordinator/client/feed/topics.ts';
-import {Emitter} from '../../coordinator/runtime/emitter.ts';
 import {PageFeed} from '../../webview/feed/pageFeed.ts';
 import {RowStore} from '../../webview/feed/rowStore.ts';
-import type {PageHost} from '../../webview/host/pageHost.ts';
-import type {FromPage, ToPage} from '../../webview/messages.ts';
-
-class RecordingHost implements PageHost {
-  readonly sent: FromPage[] = [];
-  readonly workerUrl = '';
-  private readonly messages = new Emitter<ToPage>();
-  readonly onMessage = this.messages.event;
-
-  send(message: FromPage): void {
-    this.sent.push(message);
-  }
-
-  tell(message: ToPage): void {
-    this.messages.emit(message);
-  }
-
-  feed(topicId: string, generation: number, seq: number, event: FeedEvent): void {
-    this.tell({kind: 'feed', message: {topicId, generation, seq, event}});
-  }
-
-  get opened(): string[] {
-    return this.sent.flatMap(message => (message.kind === 'open' ? [message.topicId] : []));
-  }
-}
+import {RecordingHost} from './recordingHost.ts';
 
 const rows = (revision: number): FeedEvent => ({kind: 'rows', rows: [], revision});
 const changes = (revision: number): FeedEvent => ({kind: 'changes', revision, upserts: [], deletes: []});

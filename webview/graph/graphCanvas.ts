@@ -74,9 +74,7 @@ export class GraphCanvas extends McpxElement {
         this.redraw();
       }),
     );
-    const observer = new ResizeObserver(() => this.resize());
-    observer.observe(this);
-    this.hold({dispose: () => observer.disconnect()});
+    this.holdSize(() => this.resize());
     this.hold({dispose: () => cancelAnimationFrame(this.frame)});
   }
 

@@ -121,12 +121,10 @@ export class GraphOutline extends McpxElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    const observer = new ResizeObserver(([entry]) => {
-      this.height = entry?.contentRect.height ?? this.height;
+    this.holdSize(size => {
+      this.height = size?.height ?? this.height;
       this.requestUpdate();
     });
-    observer.observe(this);
-    this.hold({dispose: () => observer.disconnect()});
   }
 
   /** What is selected elsewhere becomes the active row. */

@@ -1,12 +1,9 @@
-/** The task graph of a session, live, or of a plan that has not run: canvas, outline and details, fed by topics. */
+/** The task graph of a session, live, or of a plan that has not run: canvas, outline and details. What it is about, and its graph, is shownGraph.ts. */
 
 import {html, nothing, type PropertyValues, type TemplateResult} from 'lit';
 import type {Row} from '../../coordinator/protocol/commands/watch.ts';
-import type {Plan} from '../../coordinator/protocol/plan/plan.ts';
 import {systemClock} from '../../coordinator/runtime/clock.ts';
 import {type Disposable, noDisposable} from '../../coordinator/runtime/disposable.ts';
-import {type Dirty, RowStore} from '../feed/rowStore.ts';
-import type {PageState} from '../messages.ts';
 import {define, McpxElement} from '../shell/element.ts';
 import {plural, t} from '../shell/l10n.ts';
 import type {PageContext} from '../shell/pageContext.ts';
@@ -14,20 +11,17 @@ import {stateIcon} from '../theme/icons.ts';
 import {lookOfSession} from '../theme/stateLook.ts';
 import {shared} from '../theme/tokens.ts';
 import {GraphCanvas} from './graphCanvas.ts';
-import {addedTo, buildGraph, type Graph} from './graphModel.ts';
 import {GraphOutline} from './graphOutline.ts';
 import {legend, toolButton} from './graphParts.ts';
 import {graphStyles} from './graphStyles.ts';
 import {sessionFacts, taskDetail} from './graphTexts.ts';
 import type {Layout} from './layout.ts';
 import {LayoutService} from './layoutService.ts';
-import {LiveTasks} from './liveTasks.ts';
 import {makeScene, type Scene, setLook} from './scene.ts';
 import {markCritical, markSearch, markSelected, nextMatch} from './sceneMarks.ts';
+import {type GraphState, ShownGraph} from './shownGraph.ts';
 import './taskDetails.ts';
 import {type TaskShown, taskShown} from './taskShown.ts';
-
-type GraphState = Extract<PageState, {page: 'graph' | 'draft'}>;
 
 /** The chain of most weight, and everything that shows elapsed time, is computed anew this often. */
 const SLOW_MS = 1000;
@@ -62,25 +56,23 @@ export class GraphPage extends McpxElement {
   /** Inside another page, which has a header of its own. */
   embedded = false;
   private shownOf: string | undefined;
-  private following: Disposable = noDisposable;
-  private live = new LiveTasks('');
-  private rows: RowStore | undefined;
-  private plan: Plan | undefined;
-  private trouble: string | undefined;
-  private graph: Graph | undefined;
+  private readonly shown = new ShownGraph({
+    reshaped: graph => this.layouts?.layOut(graph),
+    changed: taskIds => this.refreshTasks(taskIds),
+    told: () => this.tellSoon(),
+    troubled: () => {
+      this.version += 1;
+    },
+  });
   private scene: Scene | undefined;
   private layouts: LayoutService | undefined;
   private slow: Disposable = noDisposable;
   private telling: Disposable = noDisposable;
-  private shape = '';
-  /** What the graph was built from. */
-  private drawnPlan: Plan | undefined;
-  private added = '';
 
   override connectedCallback(): void {
     super.connectedCallback();
     this.layouts = this.hold(new LayoutService(this.context.workerUrl, layout => this.onLayout(layout)));
-    this.hold({dispose: () => this.following.dispose()});
+    this.hold(this.shown);
     this.hold({
       dispose: () => {
         this.slow.dispose();
@@ -89,13 +81,16 @@ export class GraphPage extends McpxElement {
       },
     });
     this.shownOf = undefined;
-    this.shape = '';
+    this.shown.forgetShape();
     this.outlineOpen = !this.embedded;
     this.refreshSlowly();
   }
 
   override willUpdate(changed: PropertyValues<this>): void {
-    if (changed.has('past') && this.shownOf !== undefined) this.onRows('all');
+    if (changed.has('past')) {
+      this.shown.past = this.past;
+      if (this.shownOf !== undefined) this.shown.refresh();
+    }
     if (!changed.has('state')) return;
     const of = this.state.page === 'graph' ? this.state.sessionId : this.state.uri;
     if (of !== this.shownOf) this.followState(of);
@@ -104,53 +99,10 @@ export class GraphPage extends McpxElement {
   }
 
   private followState(of: string): void {
-    this.following.dispose();
     this.shownOf = of;
-    this.plan = undefined;
-    this.graph = undefined;
     this.scene = undefined;
-    this.rows = undefined;
     this.selected = undefined;
-    this.shape = '';
-    const {feed} = this.context;
-    if (this.state.page === 'draft') {
-      this.live = new LiveTasks('');
-      this.following = feed.followDraft(event => {
-        if (event.kind === 'plan') this.usePlan(event.plan);
-      });
-      return;
-    }
-    const {sessionId} = this.state;
-    this.live = new LiveTasks(sessionId);
-    const rows = new RowStore(feed, {kind: 'session', sessionId}, dirty => this.onRows(dirty));
-    this.rows = rows;
-    const plan = feed.follow({kind: 'plan', sessionId}, event => {
-      if (event.kind === 'plan') this.usePlan(event.plan);
-      else if (event.kind === 'failed') {
-        this.trouble = event.message;
-        this.version += 1;
-      }
-    });
-    this.following = {
-      dispose() {
-        plan.dispose();
-        rows.dispose();
-      },
-    };
-  }
-
-  private usePlan(plan: Plan): void {
-    this.plan = plan;
-    this.trouble = undefined;
-    this.reshape();
-  }
-
-  private onRows(dirty: Dirty): void {
-    if (!this.rows || (this.past && dirty !== 'all')) return;
-    const {changed, reshaped} = this.live.apply(this.past ?? this.rows.rows, dirty);
-    if (reshaped) this.reshape();
-    else this.refreshTasks(changed);
-    this.tellSoon();
+    this.shown.follow(this.state, this.context.feed);
   }
 
   /** The canvas draws every change; words beside it follow a few times a second. */
@@ -162,33 +114,8 @@ export class GraphPage extends McpxElement {
     });
   }
 
-  /** Tasks came or went, or the plan arrived. */
-  private reshape(): void {
-    // Rows before their plan would be drawn as tasks without edges.
-    if (!this.plan) return;
-    const added = addedTo(this.plan, this.live.tasks.values());
-    const key = added.map(({id, mergeFor, about}) => `${id}<${mergeFor ?? about?.taskId ?? ''}`).join(';');
-    if (this.graph && this.plan === this.drawnPlan && key === this.added) {
-      this.refreshTasks(this.graph.indexOf.keys());
-      return;
-    }
-    this.drawnPlan = this.plan;
-    this.added = key;
-    const graph = buildGraph(this.plan, added);
-    const shape = graph.nodes
-      .map(({id, title}, at) => `${id} ${title}<${graph.inputs[at]?.join()}`)
-      .join(';');
-    if (shape === this.shape && this.graph) {
-      this.refreshTasks(graph.indexOf.keys());
-      return;
-    }
-    this.shape = shape;
-    this.graph = graph;
-    this.layouts?.layOut(graph);
-  }
-
   private onLayout(layout: Layout): void {
-    const {graph} = this;
+    const {graph} = this.shown;
     if (!graph || layout.x.length !== graph.nodes.length) return;
     const sameGraph = this.scene?.graph === graph;
     this.scene = makeScene(graph, layout);
@@ -206,16 +133,17 @@ export class GraphPage extends McpxElement {
     for (const taskId of taskIds) {
       const index = scene.graph.indexOf.get(taskId);
       if (index === undefined) continue;
-      if (setLook(scene, index, this.live.lookOf(taskId), taskDetail(this.live, taskId, wallNow)))
+      if (setLook(scene, index, this.shown.live.lookOf(taskId), taskDetail(this.shown.live, taskId, wallNow)))
         canvas?.redrawNode(index);
     }
   }
 
   private refreshSlowly(): void {
     this.slow = systemClock.schedule(SLOW_MS, () => {
-      const busy = [...this.live.tasks.values()].filter(({state}) => BUSY.has(state));
+      const busy = [...this.shown.live.tasks.values()].filter(({state}) => BUSY.has(state));
       this.refreshTasks(busy.map(({id}) => id));
-      if (this.scene && markCritical(this.scene, this.live, systemClock.wallNow())) this.canvas?.redraw();
+      if (this.scene && markCritical(this.scene, this.shown.live, systemClock.wallNow()))
+        this.canvas?.redraw();
       this.version += 1;
       this.refreshSlowly();
     });
@@ -224,7 +152,7 @@ export class GraphPage extends McpxElement {
   private mark(): void {
     const {scene, selected} = this;
     if (!scene) return;
-    markCritical(scene, this.live, systemClock.wallNow());
+    markCritical(scene, this.shown.live, systemClock.wallNow());
     markSearch(scene, this.search);
     this.markSelected(scene, selected);
   }
@@ -310,21 +238,21 @@ export class GraphPage extends McpxElement {
   }
 
   private renderEmpty(): TemplateResult {
-    const trouble = this.trouble ?? this.rows?.failure;
-    const gone = this.rows?.revision !== undefined && !this.live.session;
+    const {trouble, isGone} = this.shown;
     return html`<div class="empty quiet" role="status">
-      ${trouble ?? (gone ? t('This session is not there any more.') : t('Drawing the graph…'))}
+      ${trouble ?? (isGone ? t('This session is not there any more.') : t('Drawing the graph…'))}
     </div>`;
   }
 
   private renderHeader(): TemplateResult {
-    const {session} = this.live;
-    const title = this.state.page === 'draft' ? this.state.title : (session?.name ?? this.plan?.name ?? '');
+    const {session} = this.shown.live;
+    const title =
+      this.state.page === 'draft' ? this.state.title : (session?.name ?? this.shown.plan?.name ?? '');
     return html`<header>
       ${toolButton('outline', t('Outline'), () => this.toggle('outlineOpen'), this.outlineOpen)}
       ${session ? stateIcon(lookOfSession(session.state), t(session.state)) : nothing}
       <h1 class="clip">${title}</h1>
-      <span class="quiet clip facts">${sessionFacts(this.live, this.plan)}</span>
+      <span class="quiet clip facts">${sessionFacts(this.shown.live, this.shown.plan)}</span>
       <span class="grow"></span>
       <vscode-textfield
         type="search"
@@ -370,7 +298,8 @@ export class GraphPage extends McpxElement {
   }
 
   private taskShown(): TaskShown | undefined {
-    const {graph, selected, live, state} = this;
+    const {selected, state} = this;
+    const {graph, live} = this.shown;
     const index = selected === undefined ? undefined : graph?.indexOf.get(selected);
     if (!graph || index === undefined) return undefined;
     const sessionId = state.page === 'graph' ? state.sessionId : undefined;

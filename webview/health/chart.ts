@@ -44,12 +44,10 @@ export class Chart extends McpxElement {
   override connectedCallback(): void {
     super.connectedCallback();
     this.hold(onThemeChange(() => this.make()));
-    const observer = new ResizeObserver(([entry]) => {
-      const width = Math.floor(entry?.contentRect.width ?? 0);
+    this.holdSize(size => {
+      const width = Math.floor(size?.width ?? 0);
       if (width > 0) this.plot?.setSize({width, height: HEIGHT});
     });
-    observer.observe(this);
-    this.hold({dispose: () => observer.disconnect()});
     this.hold({
       dispose: () => {
         this.plot?.destroy();

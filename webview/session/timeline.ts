@@ -98,12 +98,10 @@ export class Timeline extends McpxElement {
       this.redraw();
     };
     this.hold(onThemeChange(repaint));
-    const observer = new ResizeObserver(([entry]) => {
-      this.width = entry?.contentRect.width ?? 0;
+    this.holdSize(size => {
+      this.width = size?.width ?? 0;
       this.redraw();
     });
-    observer.observe(this);
-    this.hold({dispose: () => observer.disconnect()});
     this.hold({dispose: () => cancelAnimationFrame(this.frame)});
   }
 

@@ -13,6 +13,13 @@ export class McpxElement extends LitElement {
     return this.held.add(member);
   }
 
+  /** Tells the element's size, at once and whenever it is another, as long as the element is on the page. */
+  protected holdSize(told: (size: DOMRectReadOnly | undefined) => void): void {
+    const observer = new ResizeObserver(([entry]) => told(entry?.contentRect));
+    observer.observe(this);
+    this.hold({dispose: () => observer.disconnect()});
+  }
+
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.held.dispose();

@@ -161,7 +161,7 @@ export class Checkpointer implements ConversationKeeper {
     this.trailing.dispose();
     try {
       if (!(await this.arrival(calls))) return;
-      const lastSeq = this.attempt.lastSeq;
+      const lastSeq = this.attempt.transcript.lastSeq;
       const covered = this.ledger.calls;
       const lines = this.ledger.take();
       this.unkept.push(...lines);
@@ -262,7 +262,7 @@ export class Checkpointer implements ConversationKeeper {
   private tell(why: string): void {
     if (this.told === why) return;
     this.told = why;
-    this.attempt.note(
+    this.attempt.transcript.note(
       'warn',
       `The conversation could not be kept as it is now, so another machine would go on from earlier: ${why}`,
     );

@@ -80,7 +80,7 @@ async function askForIt(
   } catch (error) {
     if (!isProtocolError(error) || error.kind === 'staleFence') throw error;
     logger.warn('whether there is a conversation to go on with is not known', {attemptId: attempt.id, error});
-    attempt.note('warn', `This attempt begins anew: ${error.message}`);
+    attempt.transcript.note('warn', `This attempt begins anew: ${error.message}`);
     return undefined;
   }
 }

@@ -1,4 +1,6 @@
 /** Takes the values of secrets out of a line of Claude Code's transcript before it leaves the machine. Pure. */
+
+import {isJsonObject} from '../../runtime/json.ts';
 import type {SecretMask} from '../runner/secretMask.ts';
 import type {TranscriptEntry} from './transcriptEntry.ts';
 
@@ -9,9 +11,9 @@ const LEFT_OUT = {type: 'text', text: '(Thinking that held the value of a secret
 export function maskedEntry(entry: TranscriptEntry, mask: SecretMask): TranscriptEntry {
   if (!mask.isNeeded) return entry;
   const {message} = entry;
-  if (!isObject(message) || !Array.isArray(message['content'])) return mask.value(entry);
+  if (!isJsonObject(message) || !Array.isArray(message['content'])) return mask.value(entry);
   const content = message['content'].map((block: unknown) =>
-    isObject(block) && SIGNED.has(block['type'])
+    isJsonObject(block) && SIGNED.has(block['type'])
       ? JSON.stringify(mask.value(block)) === JSON.stringify(block)
         ? block
         : LEFT_OUT
@@ -21,8 +23,4 @@ export function maskedEntry(entry: TranscriptEntry, mask: SecretMask): Transcrip
     ...mask.value({...entry, message: {...message, content: []}}),
     message: {...mask.value({...message, content: []}), content},
   };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

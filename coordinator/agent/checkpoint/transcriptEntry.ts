@@ -1,4 +1,5 @@
 /** What we look at in one line of Claude Code's own transcript. The format is Claude Code's: whatever else is in a line is carried along as it is. Pure. */
+import {isJsonObject} from '../../runtime/json.ts';
 
 /** JSON by nature. `''` names the conversation's own file; others are subagents', such as `subagents/agent-1`. */
 export type TranscriptEntry = {
@@ -47,13 +48,9 @@ export function endsTurn(entry: TranscriptEntry): boolean {
 
 function blocksOf(entry: TranscriptEntry): Readonly<Record<string, unknown>>[] {
   const content = messageOf(entry)?.['content'];
-  return Array.isArray(content) ? content.filter(isObject) : [];
+  return Array.isArray(content) ? content.filter(isJsonObject) : [];
 }
 
 function messageOf({message}: TranscriptEntry): Readonly<Record<string, unknown>> | undefined {
-  return isObject(message) ? message : undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isJsonObject(message) ? message : undefined;
 }

@@ -3,14 +3,13 @@
  * coordinator we are connected to now, with the token that opens that. So the latter, the authority behind TLS and the other coordinators of a
  * cluster are our business alone. What a tool may do is decided by the hub.
  */
-import {once} from 'node:events';
 import * as http from 'node:http';
-import type {AddressInfo} from 'node:net';
 import {passToHub} from '../../client/passToHub.ts';
 import type {Logger} from '../../observability/logger.ts';
 import {isProtocolError} from '../../protocol/errors.ts';
 import {type Clock, delay} from '../../runtime/clock.ts';
 import {describeError, systemErrorCode} from '../../runtime/errors.ts';
+import {closeServer, listenOnLoopback} from '../../runtime/listen.ts';
 import type {Random} from '../../runtime/random.ts';
 import type {McpEndpoint} from '../driver.ts';
 
@@ -51,7 +50,7 @@ export class McpDoor {
 
   /** What Claude Code is told of it, as an HTTP server of MCP. The door opens with the first guest; `token` is what the hub wants to see of this one. */
   async admit(name: string, token: () => Promise<string>): Promise<McpEndpoint> {
-    this.opening ??= this.open();
+    this.opening ??= listenOnLoopback(this.server);
     const port = await this.opening;
     this.dismiss(name);
     const own = this.options.random.hex(32);
@@ -65,16 +64,7 @@ export class McpDoor {
 
   async close(): Promise<void> {
     this.guests.clear();
-    if (!this.server.listening) return;
-    this.server.closeAllConnections();
-    this.server.close();
-    await once(this.server, 'close');
-  }
-
-  private async open(): Promise<number> {
-    this.server.listen(0, '127.0.0.1');
-    await once(this.server, 'listening');
-    return (this.server.address() as AddressInfo).port;
+    await closeServer(this.server);
   }
 
   private async serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {

@@ -5,6 +5,7 @@ import type {Logger} from '../../observability/logger.ts';
 import type {Method, ParamsInput, Result} from '../../protocol/commands/table.ts';
 import {type ErrorName, isProtocolError, ProtocolError} from '../../protocol/errors.ts';
 import type {AgentLoad} from '../../protocol/instance.ts';
+import {rejectOnAbort} from '../../runtime/abort.ts';
 import {type Clock, delay} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {DisposableStore} from '../../runtime/disposable.ts';
@@ -115,12 +116,11 @@ export class AgentLink {
     if (this.upNow) return;
     if (!signal) return this.up.promise;
     const aborted = deferred<void>();
-    const onAbort = (): void => aborted.reject(signal.reason);
-    signal.addEventListener('abort', onAbort, {once: true});
+    const abortion = rejectOnAbort(aborted, signal);
     try {
       await Promise.race([this.up.promise, aborted.promise]);
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      abortion.dispose();
     }
   }
 

@@ -6,7 +6,6 @@
  * GET reads a key, PUT writes its JSON, DELETE removes it; GET of the root lists keys. What becomes of it is memoryReplica.ts. POST to the root asks for
  * tasks, and GET of it with `task` for what became of one: taskDesk.ts.
  */
-import {once} from 'node:events';
 import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import type {Logger} from '../../observability/logger.ts';
@@ -16,6 +15,7 @@ import {KeyPattern} from '../../protocol/keyPattern.ts';
 import {MemoryKey} from '../../protocol/model/facts.ts';
 import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {JsonValue} from '../../runtime/json.ts';
+import {closeServer, listenOnLoopback} from '../../runtime/listen.ts';
 import type {Random} from '../../runtime/random.ts';
 import type {Delegating, TaskDesk} from '../delegation/taskDesk.ts';
 import type {MemoryReplica, MemoryWriter} from './memoryReplica.ts';
@@ -62,8 +62,7 @@ export class MemoryDoor {
   /** Resolves when it is open. Rejects with `unavailable`. */
   async open(): Promise<void> {
     try {
-      this.server.listen(0, '127.0.0.1');
-      await once(this.server, 'listening');
+      await listenOnLoopback(this.server);
     } catch (error) {
       throw new CoordinatorError('unavailable', 'attempts cannot be given a way to shared memory', {
         cause: error,
@@ -72,10 +71,7 @@ export class MemoryDoor {
   }
 
   async close(): Promise<void> {
-    if (!this.server.listening) return;
-    this.server.closeAllConnections();
-    this.server.close();
-    await once(this.server, 'close');
+    await closeServer(this.server);
   }
 
   /** Variables by which the processes of the attempt find the door and may come in. */

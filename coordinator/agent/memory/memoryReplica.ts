@@ -16,6 +16,7 @@ import {compilePattern} from '../../protocol/keyPattern.ts';
 import type {WriteOutcome} from '../../protocol/model/memory.ts';
 import {RECORD_VERSION} from '../../protocol/model/record.ts';
 import {mergeClocks} from '../../protocol/vectorClock.ts';
+import {rejectOnAbort} from '../../runtime/abort.ts';
 import {type Clock, every} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {type Disposable, DisposableStore} from '../../runtime/disposable.ts';
@@ -216,17 +217,15 @@ export class MemoryReplica implements Disposable {
       [...this.sessions.values()].some(({pending}) => pending.some(({fence}) => fence.attempt === attemptId));
     if (!ofAttempt()) return;
     const done = deferred<void>();
-    const stop = (): void => done.reject(signal.reason);
+    const abortion = rejectOnAbort(done, signal);
     const watching = this.onOutcome(() => {
       if (!ofAttempt()) done.resolve();
     });
-    signal.addEventListener('abort', stop, {once: true});
     try {
-      if (signal.aborted) stop();
       await done.promise;
     } finally {
       watching.dispose();
-      signal.removeEventListener('abort', stop);
+      abortion.dispose();
     }
   }
 

@@ -1,11 +1,11 @@
 /** A Messages API on loopback that plays a script, so that the unmodified Claude Code runs a whole plan without a model. */
-import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http';
-import type {AddressInfo} from 'node:net';
+import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
 import * as z from 'zod';
 import type {Logger} from '../../observability/logger.ts';
 import {type Clock, delay} from '../../runtime/clock.ts';
 import {describeError} from '../../runtime/errors.ts';
 import type {JsonValue} from '../../runtime/json.ts';
+import {listenOnLoopback} from '../../runtime/listen.ts';
 import {type Answer, answerOf} from './answer.ts';
 import type {AttemptMarker} from './attemptMarker.ts';
 import {MessagesRequest, readConversation, workingDirectoryOf} from './conversation.ts';
@@ -61,8 +61,7 @@ export async function startRehearsalServer(options: RehearsalOptions): Promise<R
       else response.destroy();
     });
   });
-  await listen(server, options.port ?? 0);
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = `http://127.0.0.1:${await listenOnLoopback(server, options.port)}`;
   return {
     url,
     env: {
@@ -224,16 +223,6 @@ class Stage {
     this.requests.push(request);
     if (this.requests.length > MAX_LOGGED) this.requests.shift();
   }
-}
-
-function listen(server: Server, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }
 
 /** `undefined` when the body passes the limit. */

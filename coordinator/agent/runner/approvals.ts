@@ -1,6 +1,7 @@
 /** Requests of running attempts that wait for a person, kept alive over lost connections until they are answered or withdrawn. */
 import type {ApprovalAnswer} from '../../protocol/approval.ts';
 import type {ParamsInput} from '../../protocol/commands/table.ts';
+import {rejectOnAbort} from '../../runtime/abort.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {newId, type Random} from '../../runtime/random.ts';
 import {type AgentLink, PATIENT_FAULTS} from '../link/agentLink.ts';
@@ -24,8 +25,7 @@ export class Approvals {
     const approvalId = newId(this.random, 'p', 8);
     const answered = deferred<ApprovalAnswer>();
     this.waiting.set(approvalId, answered);
-    const onAbort = (): void => answered.reject(signal.reason);
-    signal.addEventListener('abort', onAbort, {once: true});
+    const abortion = rejectOnAbort(answered, signal);
     const over = new AbortController();
     try {
       // Asked again after each reconnect: an answer that was given meanwhile may have found nobody here.
@@ -36,7 +36,7 @@ export class Approvals {
       );
       return await Promise.race([answered.promise, asking]);
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      abortion.dispose();
       this.waiting.delete(approvalId);
       over.abort();
     }

@@ -1,53 +1,44 @@
-/** One attempt on this agent, from its assignment until the hub needs nothing more of it. The steps of its work are attemptWork.ts. */
+/**
+ * One attempt on this agent, from its assignment until the hub needs nothing more of it. The steps of its work are attemptWork.ts, what it says
+ * meanwhile is attemptTranscript.ts.
+ */
 import type {TaskAssign, TaskComplete} from '../../protocol/commands/attempt.ts';
 import {isProtocolError} from '../../protocol/errors.ts';
-import type {AttemptReport, ChangedPaths} from '../../protocol/model/attempt.ts';
+import type {AttemptReport} from '../../protocol/model/attempt.ts';
 import type {TaskResult} from '../../protocol/model/task.ts';
-import type {TranscriptEvent} from '../../protocol/transcript.ts';
-import {NO_USAGE, type Usage} from '../../protocol/usage.ts';
 import {delay} from '../../runtime/clock.ts';
 import {deferred} from '../../runtime/deferred.ts';
 import {Emitter} from '../../runtime/emitter.ts';
 import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
-import type {ApprovalAnswer, ApprovalRequest, DriverHost, DriverRun} from '../driver.ts';
-import {TranscriptSender} from '../link/transcriptSender.ts';
-import type {TranscriptSpool} from '../link/transcriptSpool.ts';
+import type {ApprovalAnswer, ApprovalRequest, DriverRun} from '../driver.ts';
 import {withPatience} from '../link/withPatience.ts';
 import type {Workspace} from '../workspace/workspace.ts';
 import {ActiveClock} from './activeClock.ts';
-import {CANCELLED, failed} from './attemptReport.ts';
+import {failed} from './attemptReport.ts';
 import * as states from './attemptState.ts';
+import {AttemptTranscript} from './attemptTranscript.ts';
 import {performWork} from './attemptWork.ts';
 import {claimFence} from './claimFence.ts';
-import {clipEvent, clipRequest} from './clipEvent.ts';
+import {clipRequest} from './clipEvent.ts';
 import type {RunnerServices} from './runnerServices.ts';
 import {NO_MASK, type SecretMask} from './secretMask.ts';
+import {reportOfStop, type StopCause, stopReason} from './stopCause.ts';
 
-/** Why the work of an attempt was stopped from outside; the reason of its abort signal. */
-export type StopCause =
-  | {readonly kind: 'cancelled'; readonly reason: string}
-  | {readonly kind: 'timeout'}
-  | {readonly kind: 'deadline'}
-  | {readonly kind: 'stale'}
-  | {readonly kind: 'agentStopped'};
-
-export class Attempt implements DriverHost {
+export class Attempt {
   /** Aborted when the work is to end for whatever cause. */
   readonly work = new AbortController();
   private readonly pointless = new AbortController();
   readonly activeClock: ActiveClock;
+  readonly transcript: AttemptTranscript;
   /** Where it works, once that is ready. */
   place: {readonly workspace: Workspace; readonly env: Readonly<Record<string, string>>} | undefined;
   mask: SecretMask = NO_MASK;
   /** What its work left, once that has succeeded. */
   left: TaskResult | undefined;
   private current: states.AttemptState = states.PREPARING;
-  private readonly transcript: TranscriptSpool;
-  private readonly sender: TranscriptSender;
   private readonly startedAt: number;
   private readonly worked = deferred<void>();
   private readonly over = deferred<void>();
-  private spent: Usage = NO_USAGE;
   private cause: StopCause | undefined;
   /** The hub wants it ended, and drops its fence for that: whatever says so afterwards is no news. */
   private cancelled = false;
@@ -67,12 +58,17 @@ export class Attempt implements DriverHost {
     private readonly services: RunnerServices,
   ) {
     const {attemptId, fence, task} = assign;
-    const {clock, link, logger, settings, spool} = services;
+    const {clock, settings} = services;
     this.startedAt = clock.wallNow();
-    this.transcript = spool.transcript(attemptId, fence);
-    const stale = (): void => this.stop({kind: 'stale'}, true);
-    const {transcript} = this;
-    this.sender = new TranscriptSender({attemptId, spool: transcript, link, clock, logger, settings, stale});
+    this.transcript = new AttemptTranscript(
+      {
+        attemptId,
+        fence,
+        mask: () => this.mask,
+        stale: () => this.stop({kind: 'stale'}, true),
+      },
+      services,
+    );
     this.activeClock = new ActiveClock({
       clock,
       tickMs: settings.clockTickMs,
@@ -120,18 +116,9 @@ export class Attempt implements DriverHost {
     this.gates = Promise.all([this.gates, run]);
   }
 
-  /** Number of its newest transcript event. */
-  get lastSeq(): number {
-    return this.transcript.lastSeq;
-  }
-
-  get usageSoFar(): Usage {
-    return this.spent;
-  }
-
   /** Works, reports, and waits for the release where gates follow. Resolves when the attempt has ended. */
   async run(): Promise<void> {
-    this.stateEvent('preparing');
+    this.transcript.state('preparing');
     if (this.assign.backup) this.services.memory.stage(this.id);
     const report = await this.performed();
     if (report.outcome === 'succeeded') this.left = report.result;
@@ -145,7 +132,7 @@ export class Attempt implements DriverHost {
 
   begin(run: DriverRun): void {
     this.current = states.started(this.current, run);
-    this.stateEvent('running');
+    this.transcript.state('running');
     if (this.work.signal.aborted) run.cancel();
     else this.work.signal.addEventListener('abort', () => run.cancel(), {once: true});
   }
@@ -219,30 +206,8 @@ export class Attempt implements DriverHost {
     }
   }
 
-  note(level: 'info' | 'warn' | 'error', text: string): void {
-    this.event({kind: 'notice', at: this.services.clock.wallNow(), level, text});
-  }
-
-  stateEvent(state: Extract<TranscriptEvent, {kind: 'state'}>['state']): void {
-    this.event({kind: 'state', at: this.services.clock.wallNow(), state});
-  }
-
-  event(event: TranscriptEvent): void {
-    this.transcript.append(clipEvent(this.mask.event(event)));
-    this.sender.wake();
-  }
-
-  usage(usage: Usage): void {
-    this.spent = usage;
-    this.sender.setUsage(usage);
-  }
-
-  changed({names, truncated}: ChangedPaths): void {
-    this.sender.setPaths({names: names.map(name => this.mask.text(name)), truncated});
-  }
-
   rateLimited(limit: {readonly resetAt?: number | undefined; readonly message: string}): void {
-    this.note('warn', limit.message);
+    this.transcript.note('warn', limit.message);
     this.services.rateLimited(limit);
   }
 
@@ -267,7 +232,7 @@ export class Attempt implements DriverHost {
     const stopped = this.work.signal;
     const hold = this.activeClock.hold();
     this.current = states.personAsked(this.current);
-    if (this.current.kind === 'waiting' && this.current.asked === 1) this.stateEvent('waiting');
+    if (this.current.kind === 'waiting' && this.current.asked === 1) this.transcript.state('waiting');
     try {
       return await this.services.approvals.ask(
         {attemptId, fence, request: clipRequest(this.mask.request(request))},
@@ -279,7 +244,7 @@ export class Attempt implements DriverHost {
     } finally {
       hold.dispose();
       this.current = states.personAnswered(this.current);
-      if (this.current.kind === 'running') this.stateEvent('running');
+      if (this.current.kind === 'running') this.transcript.state('running');
     }
   }
 
@@ -298,18 +263,7 @@ export class Attempt implements DriverHost {
 
   /** What a stop from outside makes of the report. */
   stoppedReport(): AttemptReport | undefined {
-    switch (this.cause?.kind) {
-      case 'cancelled':
-        return CANCELLED;
-      case 'timeout': {
-        const seconds = Math.round(this.assign.task.timeoutMs / 1000);
-        return failed('timeout', `did not finish within ${seconds} s of work`);
-      }
-      case 'deadline':
-        return failed('deadline', 'did not finish before its deadline');
-      default:
-        return undefined;
-    }
+    return reportOfStop(this.cause, this.assign.task.timeoutMs);
   }
 
   private async reportUntilTaken(made: AttemptReport): Promise<void> {
@@ -317,7 +271,7 @@ export class Attempt implements DriverHost {
     const report = await this.claimed(made);
     if (!report) return;
     const willBeGated = report.outcome === 'succeeded' && this.assign.task.gates.length > 0;
-    this.stateEvent(willBeGated ? 'verifying' : 'ended');
+    this.transcript.state(willBeGated ? 'verifying' : 'ended');
     this.transcript.finish();
     const completion = this.completion(report);
     counters.attemptEnded(report, completion.activeMs, completion.usage);
@@ -371,7 +325,7 @@ export class Attempt implements DriverHost {
       attemptId,
       fence,
       report: this.mask.report(report),
-      usage: this.spent,
+      usage: this.transcript.usage,
       startedAt: this.startedAt,
       endedAt: this.services.clock.wallNow(),
       activeMs: this.activeClock.activeMs,
@@ -382,7 +336,7 @@ export class Attempt implements DriverHost {
   private drain(): Promise<void> {
     const {memory} = this.services;
     return withPatience(
-      signal => Promise.all([this.sender.drain(), memory.settled(this.id, signal)]),
+      signal => Promise.all([this.transcript.drain(), memory.settled(this.id, signal)]),
       this.services,
     );
   }
@@ -394,7 +348,7 @@ export class Attempt implements DriverHost {
     if (this.current.kind === 'ended') return;
     this.current = states.ended(this.current, how);
     this.activeClock.dispose();
-    this.sender.end();
+    this.transcript.end();
     this.closed.abort(new CoordinatorError('cancelled', 'the attempt is over'));
     const {workspaces, counters, completions, supervisor, memory, memoryDoor, mcpDoor, logger} =
       this.services;
@@ -407,8 +361,7 @@ export class Attempt implements DriverHost {
       logger.warn('an attempt was given up by the hub; its effects are dropped', {attemptId: this.id});
     }
     try {
-      if (how === 'agentStopped') await this.transcript.flush();
-      else await this.transcript.remove();
+      await this.transcript.close({keep: how === 'agentStopped'});
       // A gate may be at work in the folder, and was asked to end.
       if (how === 'released') await this.gates;
       await supervisor.killTree(this.id);
@@ -418,8 +371,4 @@ export class Attempt implements DriverHost {
     }
     this.over.resolve();
   }
-}
-
-function stopReason(cause: StopCause): CoordinatorError {
-  return new CoordinatorError('cancelled', `the attempt was stopped: ${cause.kind}`);
 }

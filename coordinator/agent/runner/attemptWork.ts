@@ -137,7 +137,7 @@ async function converse(
     const text = continuedText(assign, continuation, workspace.path);
     const report = await run(text, keeper).finally(() => keeper.stop());
     if (taken() || report.outcome !== 'failed' || attempt.work.signal.aborted) return report;
-    attempt.note(
+    attempt.transcript.note(
       'warn',
       anewNotice(continuation.from, `Claude Code did not take it up: ${report.failure.message}`),
     );
@@ -174,10 +174,10 @@ async function started(
   const paths = new PathWatch(attempt, workspace, services);
   const host: DriverHost = {
     event: event => {
-      attempt.event(event);
+      attempt.transcript.event(event);
       if (event.kind === 'toolResult' || event.kind === 'output') paths.touched();
     },
-    usage: usage => attempt.usage(usage),
+    usage: usage => attempt.transcript.spends(usage),
     ask: async (request, signal) => {
       // A driver may ask before its start has returned, and so before the attempt counts as running.
       await Promise.resolve();

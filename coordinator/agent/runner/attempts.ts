@@ -6,10 +6,11 @@ import type {Fence} from '../../protocol/ids.ts';
 import {NO_USAGE, type Usage} from '../../protocol/usage.ts';
 import {delay} from '../../runtime/clock.ts';
 import {isCoordinatorError} from '../../runtime/errors.ts';
-import {Attempt, type StopCause} from './attempt.ts';
+import {Attempt} from './attempt.ts';
 import {succeeded} from './attemptReport.ts';
 import {occupiesSlot} from './attemptState.ts';
 import type {RunnerServices} from './runnerServices.ts';
+import type {StopCause} from './stopCause.ts';
 
 type Assigned = ResultInput<'mcpx.orchestrate.task.assign'>;
 type Held = Params<'mcpx.agent.register'>['attempts'][number];
@@ -84,7 +85,7 @@ export class Attempts {
   usage(): {attemptId: string; usage: Usage}[] {
     return this.all()
       .filter(attempt => occupiesSlot(attempt.state))
-      .map(attempt => ({attemptId: attempt.id, usage: attempt.usageSoFar}));
+      .map(attempt => ({attemptId: attempt.id, usage: attempt.transcript.usage}));
   }
 
   /** Resolves to whether its worktree is there now, whole, and stays. */

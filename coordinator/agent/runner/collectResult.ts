@@ -48,7 +48,7 @@ export async function collectResult(
     if (isProtocolError(error, 'staleFence')) throw error;
     const message = `what the attempt changed could not be kept: ${describeError(error)}`;
     if (report.outcome === 'succeeded') return failed('workspace', message);
-    attempt.note('warn', message);
+    attempt.transcript.note('warn', message);
     return report;
   }
 }
@@ -68,7 +68,7 @@ async function keepForPeople(
 ): Promise<void> {
   if (result.kind === 'unchanged') return;
   if (result.kind === 'refused') {
-    attempt.note('warn', `the unfinished work was not kept: ${result.message}`);
+    attempt.transcript.note('warn', `the unfinished work was not kept: ${result.message}`);
     return;
   }
   // The failure is not held up for long by what is only of use to people.
@@ -87,7 +87,10 @@ function patience(attempt: Attempt, {link, logger}: RunnerServices): Patience {
     signal: attempt.givenUp,
     passing: isAwayOrFull,
     waiting: error =>
-      attempt.note('warn', `the result waits here for the coordinator to take it: ${describeError(error)}`),
+      attempt.transcript.note(
+        'warn',
+        `the result waits here for the coordinator to take it: ${describeError(error)}`,
+      ),
   };
 }
 

@@ -29,7 +29,7 @@ export async function divideTask(
     return succeeded(`no file matches ${split.files.join(', ')}`, value);
   }
   const parts = dealt(files, split.shards).map(part => [...part]);
-  attempt.note('info', `${files.length} files, which make ${parts.length} parts`);
+  attempt.transcript.note('info', `${files.length} files, which make ${parts.length} parts`);
   await link.deliver(
     'mcpx.distribute.task.split',
     {attemptId, fence, split: {kind: 'parts', parts}},

@@ -55,7 +55,7 @@ export class OfflineGuard implements Disposable {
     // It may only be starting: the next look tries again.
     if (!done) return;
     const seconds = Math.round(this.maxOfflineMs / 1000);
-    attempt.note(
+    attempt.transcript.note(
       'warn',
       `The hub has been out of reach for ${seconds} s: Claude Code was interrupted so that it stops spending, and goes on when the hub is back.`,
     );
@@ -70,7 +70,7 @@ export class OfflineGuard implements Disposable {
     for (const [attempt, clockHold] of held) {
       clockHold.dispose();
       if (attempt.state.kind !== 'running' || attempt.work.signal.aborted) continue;
-      attempt.note('info', 'The hub is back: the work goes on.');
+      attempt.transcript.note('info', 'The hub is back: the work goes on.');
       void attempt.control(run => run.send(RESUME_TEXT));
     }
   }

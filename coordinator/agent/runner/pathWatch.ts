@@ -19,7 +19,7 @@ export class PathWatch {
   private told = '';
 
   constructor(
-    private readonly attempt: Pick<Attempt, 'id' | 'changed'>,
+    private readonly attempt: Pick<Attempt, 'id' | 'transcript'>,
     private readonly workspace: Pick<Workspace, 'git' | 'changedPaths'>,
     private readonly services: Pick<RunnerServices, 'clock' | 'logger' | 'settings'>,
   ) {
@@ -66,7 +66,7 @@ export class PathWatch {
       const text = JSON.stringify(paths);
       if (paths && text !== this.told && (this.told !== '' || paths.names.length > 0)) {
         this.told = text;
-        this.attempt.changed(paths);
+        this.attempt.transcript.changed(paths);
       }
     } catch (error) {
       if (this.over.signal.aborted) return;

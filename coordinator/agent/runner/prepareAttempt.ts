@@ -61,8 +61,9 @@ export async function prepareAttempt(
       ...(await handOver(workspace, inputs)),
     };
     attempt.place = {workspace, env};
-    for (const warning of prepared.warnings) attempt.note('warn', warning);
-    if (prepared.setupReused) attempt.note('info', 'the outputs of the set-up commands were reused');
+    for (const warning of prepared.warnings) attempt.transcript.note('warn', warning);
+    if (prepared.setupReused)
+      attempt.transcript.note('info', 'the outputs of the set-up commands were reused');
     return {workspace, env, conflicts, continuation, inputs: inputs.results};
   } catch (error) {
     signal.throwIfAborted();
@@ -97,15 +98,15 @@ async function prepareContinuing(
   if (found?.kind === 'continuation') {
     try {
       const prepared = await prepareWorkspace(attempt, setupEnv, inputs, services, found.checkpoint.work);
-      if (!('outcome' in prepared)) attempt.note('info', continuedNotice(found.from));
+      if (!('outcome' in prepared)) attempt.transcript.note('info', continuedNotice(found.from));
       return {prepared, continuation: found};
     } catch (error) {
       attempt.work.signal.throwIfAborted();
       if (isProtocolError(error, 'staleFence') || !found.checkpoint.work) throw error;
       services.logger.warn('unfinished work cannot be restored', {attemptId: attempt.id, error});
-      attempt.note('warn', anewNotice(found.from, describeError(error)));
+      attempt.transcript.note('warn', anewNotice(found.from, describeError(error)));
     }
-  } else if (found) attempt.note('warn', anewNotice(found.from, found.why));
+  } else if (found) attempt.transcript.note('warn', anewNotice(found.from, found.why));
   return {prepared: await prepareWorkspace(attempt, setupEnv, inputs, services)};
 }
 

@@ -1,41 +1,23 @@
 /**
- * All worktrees of an agent: prepared for attempts, found again after a restart, removed when their attempt is over. Where bundles come from and
- * how commands are supervised is injected; which attempts live is for the caller to say.
+ * All worktrees of an agent: prepared for attempts, found again after a restart, removed when their attempt is over. What they start from is
+ * checkout.ts. Where bundles come from and how commands are supervised is injected; which attempts live is for the caller to say.
  */
-import {readFile, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {ArtifactSource} from '../../artifacts/artifactCache.ts';
 import type {ArtifactClient} from '../../artifacts/artifactClient.ts';
 import type {Git} from '../../artifacts/git/gitCommand.ts';
 import type {GitRepository} from '../../artifacts/git/gitRepository.ts';
-import {includedPaths, unpackIncluded} from '../../artifacts/includeArchive.ts';
 import type {Logger} from '../../observability/logger.ts';
 import type {CommitBundle} from '../../protocol/model/session.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import {Emitter} from '../../runtime/emitter.ts';
-import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
+import {CoordinatorError} from '../../runtime/errors.ts';
 import type {Random} from '../../runtime/random.ts';
-import {
-  type AttemptFile,
-  type AttemptFolder,
-  AttemptFolders,
-  type AttemptGit,
-  removeTree,
-} from './attemptFolder.ts';
-import {
-  controlOf,
-  createAttemptRepository,
-  excludeNames,
-  literalPattern,
-  verifyIsolation,
-} from './attemptRepository.ts';
-import {
-  type InputCommit,
-  independentInputs,
-  type MergeConflict,
-  type MergedInputs,
-  mergeInputs,
-} from './mergeInputs.ts';
+import {type AttemptFile, type AttemptFolder, AttemptFolders, type AttemptGit} from './attemptFolder.ts';
+import {createAttemptRepository, verifyIsolation} from './attemptRepository.ts';
+import {Checkout, type CheckoutRequest} from './checkout.ts';
+import {placeIncluded} from './includedFiles.ts';
+import type {MergeConflict} from './mergeInputs.ts';
 import {attemptRef, RepositoryCache} from './repositoryCache.ts';
 import {type RunCommand, SetupCache, type WorkspaceSetup} from './setupCache.ts';
 import {restoreWork, type UnfinishedWork} from './unfinishedWork.ts';
@@ -64,15 +46,7 @@ export interface AttemptIdentity {
   readonly keep?: boolean | undefined;
 }
 
-export interface PrepareRequest extends AttemptIdentity {
-  readonly repositoryId: string;
-  readonly base: string;
-  /** In the order of the plan, which is the order of merging. */
-  readonly inputs: readonly InputCommit[];
-  /** What leads to the base and every input, prerequisites first. */
-  readonly bundles: readonly CommitBundle[];
-  /** `keepMarkers`: the work gets the conflict as a merge in progress, to resolve it. */
-  readonly onConflict: 'fail' | 'keepMarkers';
+export interface PrepareRequest extends AttemptIdentity, CheckoutRequest {
   /** Digest of the archive of included files. */
   readonly include?: string | undefined;
   readonly setup?: WorkspaceSetup | undefined;
@@ -96,6 +70,7 @@ export type PrepareResult =
 export class Workspaces {
   readonly repositories: RepositoryCache;
   private readonly folders: AttemptFolders;
+  private readonly checkout: Checkout;
   private readonly setups: SetupCache;
   /** Prepared or reopened by this process and not released: never removed by a sweep. */
   private readonly open = new Set<string>();
@@ -109,6 +84,7 @@ export class Workspaces {
     const {folder, git, artifacts, clock, random, logger, runCommand} = options;
     this.repositories = new RepositoryCache({folder: path.join(folder, 'repositories'), git, artifacts});
     this.folders = new AttemptFolders(path.join(folder, 'attempts'), random);
+    this.checkout = new Checkout(this.repositories, this.folders, logger);
     this.setups = new SetupCache({
       folder: path.join(folder, 'setups'),
       runCommand,
@@ -128,14 +104,19 @@ export class Workspaces {
     return this.build(attemptId, async folder => {
       const repository = {id: request.repositoryId, base: request.base};
       await folder.save(fileOf(request, repository));
-      const {cache, merged} = await this.checkOutHealing(folder, request, signal);
+      const {cache, merged} = await this.checkout.into(folder, request, signal);
       const [conflict] = merged.conflicts;
       if (conflict && request.onConflict === 'fail') return {kind: 'conflict', conflict};
       const branch = `mcpx/${folder.name}`;
       await cache.setRef(attemptRef(folder.name, 'start'), merged.head, signal);
       await createAttemptRepository(cache, folder, branch, merged, signal);
       const warnings = await verifyIsolation(cache, folder, branch, merged, signal);
-      const included = await this.include(cache, folder, merged.head, request.include, signal);
+      const {artifacts} = this.options;
+      const over = {cache, start: merged.head};
+      const included =
+        request.include === undefined
+          ? []
+          : await placeIncluded(artifacts, request.include, folder, over, signal);
       const setup = await this.setups.apply({
         cache,
         folder,
@@ -277,99 +258,6 @@ export class Workspaces {
         await this.remove(folder, await folder.load());
       }
     }
-  }
-
-  /** A repository that a power cut damaged is fetched anew, unless another attempt works on its objects. */
-  private async checkOutHealing(
-    folder: AttemptFolder,
-    request: PrepareRequest,
-    signal?: AbortSignal,
-  ): Promise<{cache: GitRepository; merged: MergedInputs}> {
-    try {
-      return await this.checkOut(folder, request, signal);
-    } catch (error) {
-      signal?.throwIfAborted();
-      const {repositoryId, attemptId} = request;
-      if (!isCoordinatorError(error, 'git') || (await this.repositories.isSound(repositoryId, signal)))
-        throw error;
-      if (await this.isUsedByOthers(repositoryId, attemptId)) throw error;
-      this.options.logger.error('the cached repository is damaged and is fetched anew', {
-        repositoryId,
-        error,
-      });
-      await this.repositories.drop(repositoryId);
-      await removeTree(folder.worktree);
-      await rm(folder.index, {force: true});
-      await folder.create();
-      return this.checkOut(folder, request, signal);
-    }
-  }
-
-  private async isUsedByOthers(repositoryId: string, attemptId: string): Promise<boolean> {
-    for (const folder of await this.folders.list()) {
-      const file = await folder.load();
-      if (file?.repository?.id === repositoryId && file.attemptId !== attemptId) return true;
-    }
-    return false;
-  }
-
-  private async checkOut(
-    folder: AttemptFolder,
-    request: PrepareRequest,
-    signal?: AbortSignal,
-  ): Promise<{cache: GitRepository; merged: MergedInputs}> {
-    await this.repositories.ensureCommits(request.repositoryId, request.bundles, signal);
-    const cache = await this.repositories.repository(request.repositoryId, request.base);
-    const control = controlOf(cache, folder);
-    const base: InputCommit = {taskId: 'base', commit: request.base};
-    const inputs =
-      request.inputs.length > 0 ? await independentInputs(cache, request.inputs, signal) : [base];
-    const first = inputs[0] ?? base;
-    await control.run(['read-tree', '-m', '-u', first.commit], {signal});
-    const throughConflicts = request.onConflict === 'keepMarkers';
-    const merged = await mergeInputs(control, inputs, {throughConflicts, signal});
-    const stop = merged.conflicts.length > 0 && !throughConflicts;
-    const tree = await cache.text(['rev-parse', '--verify', merged.tree], {signal});
-    if (!stop && inputs.length > 1)
-      await control.run(['read-tree', '-m', '-u', first.commit, tree], {signal});
-    return {cache, merged: {...merged, tree}};
-  }
-
-  private async include(
-    cache: GitRepository,
-    folder: AttemptFolder,
-    start: string,
-    sha256: string | undefined,
-    signal?: AbortSignal,
-  ): Promise<string[]> {
-    if (sha256 === undefined) return [];
-    const archive = await this.options.artifacts.use(sha256, file => readFile(file), signal);
-    const paths = includedPaths(archive);
-    const args = [
-      '--literal-pathspecs',
-      'ls-tree',
-      '-r',
-      '-z',
-      '--name-only',
-      '--full-tree',
-      start,
-      '--',
-      ...paths,
-    ];
-    const tracked = paths.length > 0 ? await cache.text(args, {signal}) : '';
-    if (tracked !== '') {
-      const names = tracked.split('\0').filter(name => name !== '');
-      throw new CoordinatorError(
-        'config',
-        `workspace.include names files that are tracked: ${names.slice(0, 10).join(', ')}`,
-        {
-          hint: 'every worktree has them already; take them out of workspace.include',
-        },
-      );
-    }
-    await excludeNames(folder, paths.map(literalPattern));
-    await unpackIncluded(archive, folder.worktree);
-    return paths;
   }
 
   private async remove(folder: AttemptFolder, file: AttemptFile | undefined): Promise<void> {

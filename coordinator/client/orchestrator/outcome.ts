@@ -8,6 +8,7 @@ import {
   type TaskResult,
 } from '../../protocol/model/task.ts';
 import type {Usage} from '../../protocol/usage.ts';
+import {rejectOnAbort} from '../../runtime/abort.ts';
 import {deferred} from '../../runtime/deferred.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import type {McpxClient} from '../mcpxClient.ts';
@@ -78,15 +79,13 @@ export async function whenFinal(
     if (!watch.rows.has(`session/${sessionId}`)) gone();
     else if (taskIds.every(isFinal)) over.resolve();
   });
-  const abort = (): void => over.reject(signal?.reason);
-  signal?.addEventListener('abort', abort, {once: true});
-  if (signal?.aborted) abort();
+  const abortion = rejectOnAbort(over, signal);
   try {
     await over.promise;
     const rows = [...watch.rows.values()];
     return taskIds.flatMap(id => resultOf(rows, sessionId, id) ?? []);
   } finally {
-    signal?.removeEventListener('abort', abort);
+    abortion.dispose();
     watch.dispose();
   }
 }

@@ -1,5 +1,6 @@
 /** Waits for what a view is to show. */
 import type {Row, ViewSelector} from '../../protocol/commands/watch.ts';
+import {rejectOnAbort} from '../../runtime/abort.ts';
 import {deferred} from '../../runtime/deferred.ts';
 import type {McpxClient} from '../mcpxClient.ts';
 
@@ -14,13 +15,11 @@ export async function untilView(
   const watch = client.watch(selector, update => {
     if (update.kind !== 'failed' && test([...watch.rows.values()])) over.resolve();
   });
-  const abort = (): void => over.reject(signal?.reason);
-  signal?.addEventListener('abort', abort, {once: true});
-  if (signal?.aborted) abort();
+  const abortion = rejectOnAbort(over, signal);
   try {
     await over.promise;
   } finally {
-    signal?.removeEventListener('abort', abort);
+    abortion.dispose();
     watch.dispose();
   }
 }

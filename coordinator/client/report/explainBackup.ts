@@ -1,6 +1,7 @@
 /** Why a second attempt of a task began beside its first, and what became of it, in sentences. Pure. */
 import type {AttemptRecord} from '../../protocol/model/attempt.ts';
 import type {SessionRecord} from '../../protocol/model/session.ts';
+import {counted} from '../../runtime/counted.ts';
 import {duration} from './explainDecision.ts';
 
 /** Empty for an attempt that is no backup. */
@@ -30,5 +31,5 @@ export function explainBackup(attempt: AttemptRecord): string[] {
 export function speculationText({speculation}: Pick<SessionRecord, 'speculation'>): string {
   if (!speculation) return '';
   const {begun, won, spentUsd} = speculation;
-  return `speculation $${spentUsd.toFixed(2)}: ${begun} ${begun === 1 ? 'backup' : 'backups'}, ${won} won`;
+  return `speculation $${spentUsd.toFixed(2)}: ${counted(begun, 'backup')}, ${won} won`;
 }

@@ -1,5 +1,6 @@
 /** Why an agent got an attempt, in sentences, from what its record keeps of the decision. Pure. */
 import type {PlacementDecision} from '../../protocol/model/attempt.ts';
+import {counted} from '../../runtime/counted.ts';
 
 type Features = PlacementDecision['features'];
 
@@ -79,8 +80,4 @@ export function duration(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 120) return `${seconds} s`;
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

@@ -1,5 +1,6 @@
 /** A run in a process of its own that outlives us: what it needs is written down, then it is started. */
 import path from 'node:path';
+import {counted} from '../../runtime/counted.ts';
 import {answer, type JsonOption} from '../answer.ts';
 import type {CommandIo} from '../io.ts';
 import {ensurePrivateDirectory, userDirectories} from '../local/directories.ts';
@@ -35,6 +36,6 @@ export async function startInBackground(
 
 export function tellBackground(run: BackgroundRun, options: JsonOption, io: CommandIo): void {
   const {session, pid, log, agents} = run;
-  const text = `Session ${session} runs in the background: process ${pid}, ${agents} agent${agents === 1 ? '' : 's'} here, log ${log}\n`;
+  const text = `Session ${session} runs in the background: process ${pid}, ${counted(agents, 'agent')} here, log ${log}\n`;
   answer(io, options, run, text);
 }

@@ -5,6 +5,7 @@ import {
   sendWorkspace as send,
   type WorkspaceRequest,
 } from '../../client/repository/sendWorkspace.ts';
+import {counted} from '../../runtime/counted.ts';
 import type {CommandIo} from '../io.ts';
 
 /** Undefined for a plan without a repository. */
@@ -22,13 +23,11 @@ function tellDirt(pin: PinnedRepository['pin'], included: boolean, io: CommandIo
   if (pin.dirty.length === 0) return;
   const some = pin.dirty.slice(0, 3).join(', ') + (pin.dirty.length > 3 ? ', …' : '');
   if (included) {
-    io.stderr(
-      `Taking uncommitted work along: ${pin.dirty.length} file${pin.dirty.length === 1 ? '' : 's'} (${some}).\n`,
-    );
+    io.stderr(`Taking uncommitted work along: ${counted(pin.dirty.length, 'file')} (${some}).\n`);
     for (const folder of pin.skipped) io.stderr(`Left out: ${folder} is a git repository of its own.\n`);
   } else {
     io.stderr(
-      `Uncommitted work stays behind: ${pin.dirty.length} file${pin.dirty.length === 1 ? '' : 's'} (${some}). --uncommitted takes it along.\n`,
+      `Uncommitted work stays behind: ${counted(pin.dirty.length, 'file')} (${some}). --uncommitted takes it along.\n`,
     );
   }
 }

@@ -2,26 +2,26 @@
  * Which MCP servers there are and which fit: registration after validation and introspection, and requirements -> filter -> score -> rank over
  * what is known. Where records are kept and how servers are reached its ports say.
  */
-import type {MCPCapability, MCPRequirements, MCPServerInfo} from '../../protocol/commands/server.ts';
+import type {MCPRequirements, MCPServerInfo} from '../../protocol/commands/server.ts';
 import {ServerDefinition} from '../../protocol/model/server.ts';
 import {CoordinatorError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {Variables} from './expandVariables.ts';
 import {rankServers} from './rankServers.ts';
 import {validateServer} from './validateServer.ts';
 
+/** What a server was seen to offer, and which lists it did not give. */
+export type Introspection = Pick<MCPServerInfo, 'capabilities' | 'failedLists'>;
+
 export interface MCPRegistry {
   listServers(): Promise<readonly MCPServerInfo[]>;
   /** Throws `conflict` for a name that is taken, unless it is to be replaced. */
-  register(
-    definition: ServerDefinition,
-    capabilities: readonly MCPCapability[] | undefined,
-  ): Promise<MCPServerInfo>;
+  register(definition: ServerDefinition, seen: Introspection | undefined): Promise<MCPServerInfo>;
 }
 
 export interface MCPServiceDiscoveryParts {
   readonly registry: MCPRegistry;
   /** Connects, lists, and leaves; rejects with why it cannot. */
-  readonly introspect: (definition: ServerDefinition) => Promise<readonly MCPCapability[]>;
+  readonly introspect: (definition: ServerDefinition) => Promise<Introspection>;
   readonly variables: Variables;
 }
 
@@ -47,9 +47,9 @@ export class MCPServiceDiscovery {
     validateServer(definition, this.parts.variables);
     const {registry, introspect} = this.parts;
     if (!check) return registry.register(definition, undefined);
-    let capabilities: readonly MCPCapability[];
+    let seen: Introspection;
     try {
-      capabilities = await introspect(definition);
+      seen = await introspect(definition);
     } catch (cause) {
       // Somebody logs in when it is there: it can be reached.
       if (isCoordinatorError(cause, 'unauthorized'))
@@ -59,6 +59,6 @@ export class MCPServiceDiscovery {
         hint: 'See that it starts by itself with this command or address, or register it unchecked (--no-check).',
       });
     }
-    return registry.register(definition, capabilities);
+    return registry.register(definition, seen);
   }
 }

@@ -2,13 +2,14 @@
 import {WatchedRecords} from '../../effects/watchedRecords.ts';
 import {ProtocolError} from '../../protocol/errors.ts';
 import {tenantKeys} from '../../protocol/model/keys.ts';
-import {RECORD_VERSION} from '../../protocol/model/record.ts';
+import {parseRecord, RECORD_VERSION} from '../../protocol/model/record.ts';
 import {ServerRecord} from '../../protocol/model/server.ts';
 import {type LoginOutcome, ServerCredentials} from '../../protocol/model/serverOAuth.ts';
 import type {Disposable} from '../../runtime/disposable.ts';
 import {Emitter} from '../../runtime/emitter.ts';
 import type {Principal} from '../../security/principal.ts';
-import {absent, exists, putRecord, readRecord, storedRecord, unchanged} from '../../store/records.ts';
+import {absent, putRecord, readRecord, storedRecord, unchanged} from '../../store/records.ts';
+import type {KeyValue} from '../../store/store.ts';
 import type {ServerRecordsOptions} from '../serverRecords.ts';
 import type {CredentialStore, KeptCredentials, Renewal} from './credentialStore.ts';
 
@@ -16,6 +17,15 @@ import type {CredentialStore, KeptCredentials, Renewal} from './credentialStore.
 const RENEWAL_SECONDS = 60;
 
 const MAX_TRIES = 8;
+
+/** What cannot be read can be removed all the same. */
+export function readableCredentials(kv: KeyValue): ServerCredentials | undefined {
+  try {
+    return parseRecord(ServerCredentials, kv.key, kv.value);
+  } catch {
+    return undefined;
+  }
+}
 
 export interface CredentialRecordsOptions extends ServerRecordsOptions {
   readonly renewalSeconds?: number;
@@ -111,14 +121,20 @@ export class CredentialRecords implements CredentialStore, Disposable {
     throw new ProtocolError('overloaded', `several people change the MCP server ${server} at once`);
   }
 
-  /** Errors: `notFound`: nobody is logged in. */
-  async remove(server: string, principal: Principal): Promise<void> {
+  /** What was kept, for whoever revokes it; undefined where it cannot be read. Errors: `notFound`: nobody is logged in; `overloaded`. */
+  async remove(server: string, principal: Principal): Promise<ServerCredentials | undefined> {
+    const {store, audit} = this.options;
     const key = this.keys.serverCredential(server);
-    const {succeeded} = await this.options.audit.auditedTxn(
-      {compare: [exists(key)], then: [{kind: 'delete', key}]},
-      {action: 'server.logout', subject: `server ${server}`, principal, refusals: false},
-    );
-    if (!succeeded) throw new ProtocolError('notFound', `nobody is logged in at the MCP server ${server}`);
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const kv = await store.get(key);
+      if (!kv) throw new ProtocolError('notFound', `nobody is logged in at the MCP server ${server}`);
+      const {succeeded} = await audit.auditedTxn(
+        {compare: [unchanged(kv)], then: [{kind: 'delete', key}]},
+        {action: 'server.logout', subject: `server ${server}`, principal, refusals: false},
+      );
+      if (succeeded) return readableCredentials(kv);
+    }
+    throw new ProtocolError('overloaded', `several people change the MCP server ${server} at once`);
   }
 
   dispose(): void {

@@ -17,6 +17,8 @@ import type {AuthorizationGround, EndpointAuthorization} from './authorization.t
 import {type Challenge, challengeOf, speaksOAuth} from './challenge.ts';
 import type {KeptCredentials, Renewal} from './credentialStore.ts';
 import {endpointFetch, promptFetch} from './endpointFetch.ts';
+import {loginClient} from './loginClient.ts';
+import {revokeTokens} from './revocation.ts';
 
 /** Between looks whether another coordinator has renewed the tokens, and for how long. */
 const LOOK_MS = 100;
@@ -138,10 +140,7 @@ export class LoginAuthorization implements EndpointAuthorization {
       await renewal.release();
       throw error;
     }
-    if (next) {
-      await this.keep(renewal, next);
-      return true;
-    }
+    if (next) return this.keep(renewal, next);
     await renewal.release();
     // A login, or a coordinator that was thought dead, may have been quicker.
     const now = await credentials.read(server);
@@ -149,12 +148,14 @@ export class LoginAuthorization implements EndpointAuthorization {
     return false;
   }
 
-  private async keep(renewal: Renewal, next: ServerCredentials): Promise<void> {
+  /** False when somebody has logged in or out meanwhile. */
+  private async keep(renewal: Renewal, next: ServerCredentials): Promise<boolean> {
     const {clock, logger, server} = this.ground;
     for (let writes = 1; ; writes++) {
       try {
-        await renewal.finish(next);
-        return;
+        if (await renewal.finish(next)) return true;
+        await this.discard(next);
+        return false;
       } catch (error) {
         if (writes >= MAX_WRITES) throw error;
         logger.warn('renewed tokens of an MCP server are not stored yet', {server, error});
@@ -163,13 +164,21 @@ export class LoginAuthorization implements EndpointAuthorization {
     }
   }
 
+  /** Whoever logged out while they were renewed had the old ones revoked. */
+  private async discard(next: ServerCredentials): Promise<void> {
+    const {credentials, server, endpoint, clock, logger} = this.ground;
+    if (await credentials.read(server)) return;
+    await revokeTokens(next, endpoint, clock).catch((error: unknown) =>
+      logger.warn('tokens that nobody needs could not be revoked', {server, error: describeError(error)}),
+    );
+  }
+
   /** Undefined when the authorization server does not take the token any more, or is another one. */
   private async refreshed(
     {value}: KeptCredentials,
     refreshToken: string,
   ): Promise<ServerCredentials | undefined> {
     const {endpoint, logger, server} = this.ground;
-    const {clientSecret, clientAuthentication: method} = endpoint.oauth ?? {};
     const {resourceMetadataUrl} = this.seen ?? {};
     const found = await discoverOAuthServerInfo(endpoint.url, {
       fetchFn: this.promptly,
@@ -184,11 +193,7 @@ export class LoginAuthorization implements EndpointAuthorization {
     try {
       const tokens = await refreshAuthorization(found.authorizationServerUrl, {
         ...(metadata && {metadata}),
-        clientInformation: value.client ?? {
-          client_id: value.clientId,
-          ...(clientSecret !== undefined && {client_secret: clientSecret}),
-          ...(method && {token_endpoint_auth_method: method}),
-        },
+        clientInformation: loginClient(value, endpoint.oauth),
         refreshToken,
         ...(value.resource !== undefined && {resource: value.resource}),
         fetchFn: this.promptly,

@@ -16,6 +16,10 @@ export const MCPCapability = z.object({
 });
 export type MCPCapability = z.infer<typeof MCPCapability>;
 
+/** What is listed by a method of its own. */
+export const MCPList = z.enum(['tools', 'resources', 'resourceTemplates', 'prompts']);
+export type MCPList = z.infer<typeof MCPList>;
+
 /**
  * `starting`: nothing is known of it yet. `ready`: what it offers is known. `unavailable`: it cannot be reached, and is tried again.
  * `needsLogin`: somebody has to log in (mcpx.server.login).
@@ -40,6 +44,10 @@ export const MCPServerInfo = z.object({
   connections: z.number().int().nonnegative(),
   processes: z.number().int().nonnegative(),
   capabilities: z.array(MCPCapability),
+  /** Lists that it declares and does not give, and is asked for again; of these `capabilities` has what was known before. Absent: none. */
+  failedLists: z.array(z.object({list: MCPList, reason: z.string()})).optional(),
+  /** Who lets the hub in there, where somebody has logged in. */
+  login: z.object({issuer: z.string(), loggedInAt: WallTime}).optional(),
 });
 export type MCPServerInfo = z.infer<typeof MCPServerInfo>;
 
@@ -69,6 +77,21 @@ export const ServerRegister = z.object({
 export const ServerRegistered = z.object({server: MCPServerInfo});
 
 export const ServerNamed = z.object({name: ServerName});
+
+/**
+ * What became of the tokens of a login at the authorization server (RFC 7009); here they are gone in any case. `notOffered`: it revokes none,
+ * they are good until they end by themselves.
+ */
+export const Revocation = z.discriminatedUnion('kind', [
+  z.object({kind: z.literal('revoked')}),
+  z.object({kind: z.literal('notOffered'), issuer: z.string()}),
+  z.object({kind: z.literal('failed'), issuer: z.string(), reason: z.string()}),
+]);
+export type Revocation = z.infer<typeof Revocation>;
+
+export const ServerLoggedOut = z.object({revocation: Revocation});
+/** `revocation` is absent where nobody was logged in. */
+export const ServerRemoved = z.object({revocation: Revocation.optional()});
 
 /** Without a name all of them. */
 export const ServerList = z.object({name: ServerName.optional(), requirements: MCPRequirements.optional()});

@@ -269,7 +269,11 @@ export const METHODS = {
     params: server.ServerRegister,
     result: server.ServerRegistered,
   },
-  'mcpx.server.remove': {direction: 'clientToHub', params: server.ServerNamed, result: Empty},
+  'mcpx.server.remove': {
+    direction: 'clientToHub',
+    params: server.ServerNamed,
+    result: server.ServerRemoved,
+  },
   'mcpx.server.list': {
     direction: 'clientToHub',
     params: server.ServerList,
@@ -281,7 +285,11 @@ export const METHODS = {
     params: server.ServerLogin,
     result: server.ServerLoginResult,
   },
-  'mcpx.server.logout': {direction: 'clientToHub', params: server.ServerNamed, result: Empty},
+  'mcpx.server.logout': {
+    direction: 'clientToHub',
+    params: server.ServerNamed,
+    result: server.ServerLoggedOut,
+  },
   'mcpx.server.refresh': {direction: 'clientToHub', params: server.ServerRefresh, result: Empty},
   'mcpx.token.create': {direction: 'clientToHub', params: watch.TokenCreate, result: watch.TokenCreated},
 } as const satisfies Readonly<Record<string, MethodSpec>>;

@@ -3,6 +3,7 @@
  * definitions and refusals out: what is wrong with one server keeps no other away. Pure.
  */
 import * as z from 'zod';
+import {isJsonObject} from '../../runtime/json.ts';
 import {ServerDefinition, type ServerEndpoint} from '../model/server.ts';
 import {registryServer} from './registryServer.ts';
 
@@ -24,10 +25,11 @@ export interface Imported {
  */
 export function importServers(text: string, file: string, folder?: string): Imported {
   const json = inFolder(parse(text, file), folder);
-  if (isObject(json) && isObject(json['mcpServers']))
+  if (isJsonObject(json) && isJsonObject(json['mcpServers']))
     return fromMap(json['mcpServers'], file, 'mcpServers', folder);
-  if (isObject(json) && isObject(json['servers'])) return fromMap(json['servers'], file, 'servers', folder);
-  if (isObject(json) && typeof json['name'] === 'string' && (json['packages'] ?? json['remotes']))
+  if (isJsonObject(json) && isJsonObject(json['servers']))
+    return fromMap(json['servers'], file, 'servers', folder);
+  if (isJsonObject(json) && typeof json['name'] === 'string' && (json['packages'] ?? json['remotes']))
     return registryServer(json, file);
   throw new ImportError(
     `${file}: there are no MCP servers in it: it has neither "mcpServers" (as .mcp.json of Claude Code), nor "servers" (as mcp.json of VS Code), nor "packages" or "remotes" (as server.json of the MCP registry)`,
@@ -98,7 +100,7 @@ function definitionOf(
     return `${where}: it asks for the input "${input[1]}", which only an editor can ask for: write \${${variableName(input[1] ?? '')}} instead, and set that variable where the coordinator runs`;
   if (entry.envFile !== undefined)
     return `${where}.envFile: files of variables are not read: set them where the coordinator runs, and write \${NAME} below "env"`;
-  const {oauth, ...sharing} = isObject(entry.mcpx) ? entry.mcpx : {};
+  const {oauth, ...sharing} = isJsonObject(entry.mcpx) ? entry.mcpx : {};
   if (oauth !== undefined && endpoint.type === 'stdio')
     return `${where}.mcpx.oauth: it is a process: what it needs to know is below "env"`;
   const parsed = ServerDefinition.safeParse({
@@ -188,8 +190,4 @@ function inFolder(json: unknown, folder: string | undefined): unknown {
   if (folder === undefined) return json;
   const quoted = JSON.stringify(folder).slice(1, -1);
   return JSON.parse(JSON.stringify(json).replaceAll('${workspaceFolder}', () => quoted));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,11 +1,11 @@
 /**
  * Drives one Raft node: proposals and messages in, log on disk, commands applied, in that order. All that arrives in a turn of the event loop, and
- * while a write is going on, shares one write, one flush, and one frame to each other member. Leases, watches and the public contract are its owner's.
+ * while a write is going on, shares one write, one flush, and one frame to each other member. What a batch does to the state is appliedState.ts; leases,
+ * watches and the public contract are its owner's.
  */
 import {membersOf} from '../../raft/configuration.ts';
 import type {Message} from '../../raft/messages.ts';
-import type {Entry, HardState, Position, Ready, SnapshotMark} from '../../raft/types.ts';
-import {assert} from '../../runtime/assert.ts';
+import type {HardState, Position, Ready} from '../../raft/types.ts';
 import {every} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {type Disposable, noDisposable} from '../../runtime/disposable.ts';
@@ -13,7 +13,9 @@ import {ElapsedClock} from '../../runtime/elapsedClock.ts';
 import {CoordinatorError, describeError, isCoordinatorError} from '../../runtime/errors.ts';
 import type {Command} from '../commands.ts';
 import type {Outcome, StateMachine} from '../stateMachine.ts';
-import {LogWindow} from './logWindow.ts';
+import {AppliedState} from './appliedState.ts';
+import {CommitNotice} from './commitNotice.ts';
+import {DiskRetry} from './diskRetry.ts';
 import type {TransportListener} from './peers/transport.ts';
 import type {Validity} from './pendingProposals.ts';
 import {Proposer} from './proposer.ts';
@@ -46,16 +48,13 @@ export class Replica {
   private state: ReplicaState = {kind: 'running'};
   private readonly proposer: Proposer;
   private readonly reads: StrongReads;
-  private readonly window: LogWindow;
+  private readonly appliedState: AppliedState;
+  private readonly notice: CommitNotice;
+  private readonly diskRetry: DiskRetry;
   private readonly elapsed: ElapsedClock;
-  private current: StateMachine;
-  private position: Position;
-  private bytes = 0;
   private pumping = false;
   private scheduled = false;
-  private retry: Disposable = noDisposable;
   private ticks: Disposable = noDisposable;
-  private notice: Disposable | undefined;
   private writing: Deferred<void> | undefined;
   private flushSince: number | undefined;
   private role: Role = {leader: undefined, term: 0};
@@ -67,28 +66,31 @@ export class Replica {
     start: Position,
     private readonly listener: ReplicaListener,
   ) {
-    this.position = start;
-    this.current = parts.machine;
     this.proposer = new Proposer({...parts, isAlone: parts.transport === undefined});
     this.reads = new StrongReads(parts.raft);
-    this.window = new LogWindow(parts.settings.followerLagBytes);
+    this.appliedState = new AppliedState(parts, start, this.proposer, listener);
+    this.notice = new CommitNotice(parts, () => this.pump());
+    this.diskRetry = new DiskRetry(parts, {
+      hasSpace: () => this.goOn(),
+      failed: error => this.fail(new CoordinatorError('corrupt', 'the disk failed', {cause: error})),
+    });
     this.leaderless = parts.clock.now();
     this.elapsed = new ElapsedClock(parts.clock);
   }
 
   /** The state; another one after a snapshot was installed. */
   get machine(): StateMachine {
-    return this.current;
+    return this.appliedState.machine;
   }
 
   /** The last entry that the state machine has applied. */
   get applied(): Position {
-    return this.position;
+    return this.appliedState.position;
   }
 
   /** Bytes of commands applied by this process. */
   get appliedBytes(): number {
-    return this.bytes;
+    return this.appliedState.bytes;
   }
 
   get isLeader(): boolean {
@@ -184,9 +186,9 @@ export class Replica {
   fail(error: CoordinatorError, lastWritten = 0): void {
     if (this.state.kind === 'failed' || this.state.kind === 'closed') return;
     this.state = {kind: 'failed', error};
-    this.retry.dispose();
+    this.diskRetry.dispose();
     this.ticks.dispose();
-    this.notice?.dispose();
+    this.notice.dispose();
     this.parts.logger.error('the store has stopped', {error});
     const unknown = unknownOutcome('the store failed during the write; it may have been applied', error);
     this.rejectAll(lastWritten, unknown, error);
@@ -203,12 +205,12 @@ export class Replica {
 
   /** Lets what was proposed finish, then refuses everything. */
   async close(): Promise<void> {
-    this.retry.dispose();
+    this.diskRetry.dispose();
     // Until it refuses, more may come in. With others there is always something, and what waits may wait for them.
     while (!this.parts.transport && this.state.kind === 'running' && (this.scheduled || this.writing))
       await (this.writing?.promise ?? new Promise<void>(resolve => this.parts.endOfTurn(resolve)));
     this.ticks.dispose();
-    this.notice?.dispose();
+    this.notice.dispose();
     if (this.state.kind !== 'failed') this.state = {kind: 'closed'};
     await this.writing?.promise;
     await this.parts.transport?.stop();
@@ -244,7 +246,7 @@ export class Replica {
       wantsSnapshot: mark => this.state.kind === 'running' && !raft.installing && mark.index > raft.committed,
       removed: () => this.wasRemoved(),
       isRemoved: id =>
-        this.current.members.get(id)?.wanted === 'removed' && !membersOf(raft.configuration).includes(id),
+        this.machine.members.get(id)?.wanted === 'removed' && !membersOf(raft.configuration).includes(id),
     };
   }
 
@@ -299,23 +301,12 @@ export class Replica {
         this.noticeRole();
       }
       transport?.flush();
-      if (transport) this.tellCommitsSoon();
+      if (transport && this.state.kind === 'running') this.notice.soon();
     } catch (error) {
       this.fail(failedApply(error));
     } finally {
       this.pumping = false;
     }
-  }
-
-  /** A commit is no news to its proposer; for the others a message with entries, which mostly comes soon, carries it along. */
-  private tellCommitsSoon(): void {
-    const {raft, clock, settings} = this.parts;
-    if (this.notice || this.state.kind !== 'running' || !raft.hasUntoldCommits) return;
-    this.notice = clock.schedule(settings.commitNoticeMs, () => {
-      this.notice = undefined;
-      raft.tellCommits();
-      this.pump();
-    });
   }
 
   /** The write of this batch and the application of the one before overlap, and so do the write and the messages. */
@@ -325,8 +316,8 @@ export class Replica {
     for (const state of ready.reads) this.reads.answered(state);
     for (const {to, index} of ready.snapshots) void this.sendSnapshot(to, index);
     if (ready.hardState) void this.write(ready, ready.hardState);
-    if (ready.committed.length > 0) this.apply(ready.committed);
-    this.reads.applied(this.position.index);
+    if (ready.committed.length > 0) this.appliedState.apply(ready.committed);
+    this.reads.applied(this.applied.index);
   }
 
   private noticeRole(): void {
@@ -347,7 +338,7 @@ export class Replica {
     this.writing = writing;
     this.flushSince = clock.now();
     try {
-      if (ready.snapshot) await this.install(ready.snapshot);
+      if (ready.snapshot) await this.appliedState.install(ready.snapshot);
       await log.append(hardState, ready.entries);
       this.flushSince = undefined;
       this.writing = undefined;
@@ -361,57 +352,6 @@ export class Replica {
     } finally {
       writing.resolve();
     }
-  }
-
-  private async install(mark: SnapshotMark): Promise<void> {
-    const {log, snapshots, received, logger} = this.parts;
-    const file = received.take(mark);
-    await log.restartAfter(mark);
-    const {machine} = await snapshots.install(file);
-    await log.deleteTo(snapshots.coveredIndex);
-    this.current = machine;
-    this.position = {index: mark.index, term: mark.term};
-    logger.info('installed a snapshot of the leader', {index: mark.index});
-    this.proposer.restored(machine);
-    this.listener.restored();
-  }
-
-  private apply(entries: readonly Entry[]): void {
-    const {raft} = this.parts;
-    let bytes = 0;
-    for (const entry of entries) {
-      if (entry.kind === 'command') this.applyCommand(entry);
-      bytes += entry.data.length;
-    }
-    this.bytes += bytes;
-    const last = entries.at(-1);
-    assert(last, 'a batch has entries');
-    this.position = {index: last.index, term: last.term};
-    raft.appliedTo(last.index);
-    this.window.grow(last.index, bytes);
-    this.compact();
-    this.listener.batchApplied();
-  }
-
-  private applyCommand(entry: Entry): void {
-    const proposed = this.proposer.proposedAt(entry);
-    const outcome = this.current.applyProposal(proposed);
-    if (outcome.kind === 'repeated') return;
-    this.listener.applied(proposed.command, outcome);
-    this.proposer.applied(proposed, outcome);
-  }
-
-  /** Entries in memory go once a snapshot has them, and no follower that keeps up within the limit lacks them. */
-  private compact(): void {
-    const {raft, transport, snapshots} = this.parts;
-    if (!transport) {
-      raft.compactTo(raft.applied);
-      return;
-    }
-    const to = Math.min(raft.applied, snapshots.newest?.mark.index ?? 0);
-    if (to === 0) return;
-    const followers = this.isLeader ? raft.status().progress.values() : [];
-    raft.compactTo(this.window.endOfUnneeded(to, followers));
   }
 
   private async sendSnapshot(to: string, index: number): Promise<void> {
@@ -440,7 +380,7 @@ export class Replica {
     const full = new CoordinatorError('diskFull', reason);
     this.rejectAll(lastWritten, unknown, full);
     this.reads.reject(Number.POSITIVE_INFINITY, () => full);
-    this.retryLater();
+    this.diskRetry.later();
   }
 
   private rejectAll(lastWritten: number, unknown: Error, refused: Error): void {
@@ -448,20 +388,7 @@ export class Replica {
     if (this.state.kind !== 'degraded') this.reads.reject(Number.POSITIVE_INFINITY, () => refused);
   }
 
-  private retryLater(): void {
-    const {clock, settings} = this.parts;
-    this.retry.dispose();
-    this.retry = clock.schedule(settings.diskRetryMs, () => void this.tryAgain(), {background: true});
-  }
-
-  private async tryAgain(): Promise<void> {
-    try {
-      await this.parts.log.reserve();
-    } catch (error) {
-      if (isOutOfSpace(error)) this.retryLater();
-      else this.fail(new CoordinatorError('corrupt', 'the disk failed', {cause: error}));
-      return;
-    }
+  private goOn(): void {
     if (this.state.kind !== 'degraded') return;
     this.state = {kind: 'running'};
     if (this.isSoleVoter) this.parts.raft.campaign();

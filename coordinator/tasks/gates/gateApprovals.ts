@@ -6,9 +6,9 @@ import {formatDuration} from '../../protocol/plan/duration.ts';
 import {delay} from '../../runtime/clock.ts';
 import {type Deferred, deferred} from '../../runtime/deferred.ts';
 import {absent, putRecord, readRecord, unchanged} from '../../store/records.ts';
-import type {AttemptNode} from '../fleet.ts';
-import {reportedResult} from '../steering.ts';
-import type {Term} from '../term.ts';
+import {reportedResult} from '../controls/steering.ts';
+import type {AttemptNode} from '../fleet/fleet.ts';
+import type {Term} from '../term/term.ts';
 
 /** Wall time may jump: it is read again at least so often. */
 const LONGEST_DELAY_MS = 60_000;

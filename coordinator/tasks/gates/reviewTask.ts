@@ -3,8 +3,8 @@ import * as z from 'zod';
 import {type GateEvidence, type ReviewGate, ReviewVerdict} from '../../protocol/gate.ts';
 import type {AttemptSubject, TaskResult} from '../../protocol/model/task.ts';
 import {PLAN_DEFAULTS, type TaskSpecification} from '../../protocol/plan/plan.ts';
-import {boundedText} from '../evidence.ts';
-import type {TaskNode} from '../fleet.ts';
+import {boundedText} from '../deciding/evidence.ts';
+import type {TaskNode} from '../fleet/fleet.ts';
 
 const ASKED_CHARS = 16_000;
 const SUMMARY_CHARS = 4000;

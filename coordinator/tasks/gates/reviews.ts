@@ -1,11 +1,11 @@
 /** Has gates of the kind `review` judged: by a task of its own on another agent than the author's, which waits until there is one. */
 import type {GatedChange, GateEvidence, ReviewGate} from '../../protocol/gate.ts';
 import type {AttemptSubject} from '../../protocol/model/task.ts';
-import type {Conductor} from '../conductor.ts';
-import type {AttemptNode} from '../fleet.ts';
-import {reportedResult} from '../steering.ts';
+import {reportedResult} from '../controls/steering.ts';
+import type {AttemptNode} from '../fleet/fleet.ts';
+import type {Conductor} from '../steps/conductor.ts';
 import type {SubjectTasks} from '../subjects/subjectTasks.ts';
-import type {Term} from '../term.ts';
+import type {Term} from '../term/term.ts';
 import {reviewEvidence, reviewTask, reviewTaskIdOf} from './reviewTask.ts';
 
 export class Reviews {

@@ -6,13 +6,14 @@
 import type {Result} from '../../protocol/commands/table.ts';
 import {isProtocolError} from '../../protocol/errors.ts';
 import type {GatedChange, GateEvidence, QualityGateConfig} from '../../protocol/gate.ts';
+import {aborted} from '../../runtime/abort.ts';
 import {delay} from '../../runtime/clock.ts';
 import {describeError} from '../../runtime/errors.ts';
-import {agentOf} from '../agentPresence.ts';
-import {isPassing} from '../dispatcher.ts';
-import {waivedEvidence} from '../evidence.ts';
-import type {AttemptNode, GateVerdict, Verification} from '../fleet.ts';
-import type {Term} from '../term.ts';
+import {waivedEvidence} from '../deciding/evidence.ts';
+import {agentOf} from '../fleet/agentPresence.ts';
+import type {AttemptNode, GateVerdict, Verification} from '../fleet/fleet.ts';
+import {isPassing} from '../steps/dispatcher.ts';
+import type {Term} from '../term/term.ts';
 import type {GateApprovals} from './gateApprovals.ts';
 import type {Reviews} from './reviews.ts';
 
@@ -122,7 +123,7 @@ export class Verifier {
         gate.type === 'review'
           ? this.judges.reviews.judged(attempt, gate, change)
           : this.judges.approvals.judged(attempt, gate, change, stop);
-      return await Promise.race([judged, rejectedBy(stop)]);
+      return await Promise.race([judged, aborted(stop)]);
     } catch (error) {
       if (stop.aborted || signal.aborted) return undefined;
       throw error;
@@ -174,13 +175,6 @@ function standBy(attempt: AttemptNode, verification: Verification, standsBy: boo
   const {attempts} = attempt.agent;
   // Put in again, so that whoever watches the set counts anew.
   if (attempts.has(attempt)) attempts.add(attempt);
-}
-
-function rejectedBy(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), {once: true});
-  });
 }
 
 function unrunnable(gate: QualityGateConfig, error: string, durationMs: number): GateEvidence {

@@ -12,12 +12,12 @@ import {
 import {parseRecord, RECORD_VERSION} from '../../protocol/model/record.ts';
 import type {Principal} from '../../security/principal.ts';
 import {putRecord} from '../../store/records.ts';
-import {leadLost} from '../committer.ts';
-import type {Conductor} from '../conductor.ts';
-import {type AttemptNode, isFinalTask, isOnline, type SessionNode, type TaskNode} from '../fleet.ts';
-import {type AuditAction, commitAudited, type SessionWriter} from '../sessions.ts';
-import type {TaskControls} from '../taskControls.ts';
-import {nowOf, type Term} from '../term.ts';
+import type {TaskControls} from '../controls/taskControls.ts';
+import {type AttemptNode, isFinalTask, isOnline, type SessionNode, type TaskNode} from '../fleet/fleet.ts';
+import {type AuditAction, commitAudited, type SessionWriter} from '../sessions/sessions.ts';
+import {leadLost} from '../steps/committer.ts';
+import type {Conductor} from '../steps/conductor.ts';
+import {nowOf, type Term} from '../term/term.ts';
 
 export interface ModeParts {
   readonly term: Term;

@@ -6,9 +6,9 @@ import * as z from 'zod';
 import type {ConsultedRule, RankedCandidate} from '../../balancing/strategy.ts';
 import {AgentAssignment} from '../../protocol/strategy.ts';
 import {describeError} from '../../runtime/errors.ts';
-import type {TaskNode} from '../fleet.ts';
-import type {Question} from '../scheduler.ts';
-import type {Term} from '../term.ts';
+import type {TaskNode} from '../fleet/fleet.ts';
+import type {Term} from '../term/term.ts';
+import type {Question} from './scheduler.ts';
 
 export type Advice =
   | {readonly kind: 'asked'; readonly rule: ConsultedRule}

@@ -6,8 +6,8 @@
 import type {BackupOf} from '../../protocol/model/attempt.ts';
 import {mayRunTwice} from '../../protocol/plan/speculation.ts';
 import {partTaskId} from '../../protocol/plan/split.ts';
-import type {AttemptNode, TaskNode} from '../fleet.ts';
-import {describePlacement} from '../readyQueue.ts';
+import type {AttemptNode, TaskNode} from '../fleet/fleet.ts';
+import {describePlacement} from '../queue/readyQueue.ts';
 import {Costs} from './expected.ts';
 import type {Cell, PassParts} from './pass.ts';
 import type {Now} from './placement.ts';

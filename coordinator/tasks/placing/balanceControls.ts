@@ -2,11 +2,11 @@
 import type {LoadBalance, LoadBalanced} from '../../protocol/commands/balance.ts';
 import {isProtocolError, ProtocolError} from '../../protocol/errors.ts';
 import type {Principal} from '../../security/principal.ts';
-import type {Conductor} from '../conductor.ts';
-import {isFinalTask, type SessionNode, type TaskNode} from '../fleet.ts';
-import type {AuditAction, SessionWriter} from '../sessions.ts';
-import {type TaskControls, taskOf} from '../taskControls.ts';
-import {nowOf, type Term} from '../term.ts';
+import {type TaskControls, taskOf} from '../controls/taskControls.ts';
+import {isFinalTask, type SessionNode, type TaskNode} from '../fleet/fleet.ts';
+import type {AuditAction, SessionWriter} from '../sessions/sessions.ts';
+import type {Conductor} from '../steps/conductor.ts';
+import {nowOf, type Term} from '../term/term.ts';
 import {requireRule} from './strategies.ts';
 
 export interface BalanceParts {

@@ -8,10 +8,10 @@ import {isProtocolError} from '../../protocol/errors.ts';
 import type {AgentRecord} from '../../protocol/model/agent.ts';
 import type {Plan, TaskWork} from '../../protocol/plan/plan.ts';
 import type {Principal} from '../../security/principal.ts';
-import {type AgentNode, isOnline} from '../fleet.ts';
+import {type AgentNode, isOnline} from '../fleet/fleet.ts';
 import type {Modes} from '../modes/modes.ts';
-import type {SessionStarts} from '../sessionStarts.ts';
-import type {Term} from '../term.ts';
+import type {SessionStarts} from '../sessions/sessionStarts.ts';
+import type {Term} from '../term/term.ts';
 
 /** What is not done by then is of no more use. */
 const PATIENCE_MS = 600_000;

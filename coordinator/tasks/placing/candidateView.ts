@@ -3,7 +3,7 @@ import type {Prediction} from '../../balancing/performanceModel.ts';
 import type {Candidate} from '../../balancing/strategy.ts';
 import type {ClaudeCodeInstance} from '../../protocol/instance.ts';
 import {assert} from '../../runtime/assert.ts';
-import type {AgentNode, TaskNode} from '../fleet.ts';
+import type {AgentNode, TaskNode} from '../fleet/fleet.ts';
 import type {Inputs} from './inputs.ts';
 import type {Learned} from './learned.ts';
 

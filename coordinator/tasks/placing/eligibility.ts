@@ -1,8 +1,8 @@
 /** Which agents may take a task now: what its record asks, where other tasks ran, pauses, and agents that it avoids. Pure. */
 import type {AgentRecord} from '../../protocol/model/agent.ts';
-import {affinityHolds, type PlaceOf} from '../affinity.ts';
-import type {AgentNode, Fleet, TaskNode} from '../fleet.ts';
-import type {PlacementClass} from '../readyQueue.ts';
+import type {AgentNode, Fleet, TaskNode} from '../fleet/fleet.ts';
+import {affinityHolds, type PlaceOf} from '../queue/affinity.ts';
+import type {PlacementClass} from '../queue/readyQueue.ts';
 import type {Fits} from './fits.ts';
 import type {Roster} from './roster.ts';
 

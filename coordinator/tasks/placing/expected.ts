@@ -7,7 +7,7 @@
 import {SET_UP_MS} from '../../balancing/aiOptimized.ts';
 import {transferMs} from '../../balancing/geographicAffinity.ts';
 import type {RankedCandidate} from '../../balancing/strategy.ts';
-import type {TaskNode} from '../fleet.ts';
+import type {TaskNode} from '../fleet/fleet.ts';
 import {Inputs} from './inputs.ts';
 import {type Learned, type Row, traitsOf, WARM_MS} from './learned.ts';
 import type {Now} from './placement.ts';

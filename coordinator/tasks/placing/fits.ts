@@ -1,5 +1,5 @@
 /** Whether an agent's record meets what a class of tasks asks, remembered by agent and by what is asked. */
-import type {PlacementClass} from '../readyQueue.ts';
+import type {PlacementClass} from '../queue/readyQueue.ts';
 import {grown, type Roster} from './roster.ts';
 
 const YES = 2;

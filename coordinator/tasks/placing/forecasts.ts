@@ -17,12 +17,12 @@ import type {SessionRecord, WorkspaceSource} from '../../protocol/model/session.
 import type {Plan, TaskSpecification} from '../../protocol/plan/plan.ts';
 import {expandPlan} from '../../protocol/plan/split.ts';
 import {delay} from '../../runtime/clock.ts';
+import {Heap} from '../../runtime/heap.ts';
 import type {Principal} from '../../security/principal.ts';
-import {awaitedBy, emptyCounts, isFinalTask, type SessionNode, type TaskNode} from '../fleet.ts';
-import {Heap} from '../heap.ts';
-import {linkSession, newTaskRecord, sessionNode, taskNode} from '../nodes.ts';
-import {checkPlan} from '../sessionStarts.ts';
-import {nowOf, type Term} from '../term.ts';
+import {awaitedBy, emptyCounts, isFinalTask, type SessionNode, type TaskNode} from '../fleet/fleet.ts';
+import {linkSession, newTaskRecord, sessionNode, taskNode} from '../fleet/nodes.ts';
+import {checkPlan} from '../sessions/sessionStarts.ts';
+import {nowOf, type Term} from '../term/term.ts';
 import {requireRule} from './strategies.ts';
 
 /** Pairs of tasks and agents that are looked at before others get a turn. */

@@ -1,5 +1,5 @@
 /** Where the inputs of a task are: how many an agent made itself, and how many bytes it would have to fetch from near and from far. */
-import type {AgentNode, TaskNode} from '../fleet.ts';
+import type {AgentNode, TaskNode} from '../fleet/fleet.ts';
 
 /** Dependencies looked at; a merge of thousands has inputs everywhere anyway. */
 const SAMPLE = 256;

@@ -5,7 +5,7 @@ import {slowness, withRunning} from '../../balancing/spells.ts';
 import {declaredProficiency, domainsOf, estimateOf, taskClassOf} from '../../balancing/taskClass.ts';
 import {neededBy} from '../../balancing/taskSigns.ts';
 import type {TaskSpecification} from '../../protocol/plan/plan.ts';
-import type {AgentNode, SessionNode, TaskNode} from '../fleet.ts';
+import type {AgentNode, SessionNode, TaskNode} from '../fleet/fleet.ts';
 import type {Now} from './placement.ts';
 import {hashOf, type Roster} from './roster.ts';
 

@@ -6,7 +6,7 @@ import {LearnedRecord, type LearnedState} from '../../protocol/model/learned.ts'
 import {parseRecord, RECORD_VERSION} from '../../protocol/model/record.ts';
 import {putRecord} from '../../store/records.ts';
 import type {Op} from '../../store/store.ts';
-import type {Term} from '../term.ts';
+import type {Term} from '../term/term.ts';
 
 /** Agents in one record: each has up to 64 classes of some 60 bytes. */
 const CELLS_PER_PART = 500;

@@ -1,6 +1,6 @@
 /** An agent's node that says when anything of it changes that placement depends on, so that nobody has to look at every agent each time. */
 import type {AgentLive, AgentRecord} from '../../protocol/model/agent.ts';
-import type {AgentNode, AttemptNode} from '../fleet.ts';
+import type {AgentNode, AttemptNode} from '../fleet/fleet.ts';
 
 export class ObservedAgent implements AgentNode {
   readonly attempts: Set<AttemptNode>;

@@ -11,8 +11,9 @@ import {
   type PlacementRule,
 } from '../../balancing/strategy.ts';
 import type {BackupOf} from '../../protocol/model/attempt.ts';
-import type {AgentNode, Fleet, TaskNode} from '../fleet.ts';
-import type {Lane, PlacementClass, ReadyQueue} from '../readyQueue.ts';
+import type {AgentNode, Fleet, TaskNode} from '../fleet/fleet.ts';
+import type {Lane, PlacementClass, ReadyQueue} from '../queue/readyQueue.ts';
+import type {Visit} from '../queue/walk.ts';
 import type {Backups} from './backups.ts';
 import type {Eligibility} from './eligibility.ts';
 import {Costs, firstDone, runnersUp, urgency} from './expected.ts';
@@ -22,7 +23,6 @@ import {type Choice, chooseBy, hashInputs} from './ranking.ts';
 import type {Roster} from './roster.ts';
 import type {SlotTimes} from './slotTimes.ts';
 import {Spill} from './spill.ts';
-import type {Visit} from './walk.ts';
 
 /** The parts of one tenant's scheduler that a pass uses. */
 export interface PassParts {

@@ -5,7 +5,7 @@ import type {Features, RankedCandidate} from '../../balancing/strategy.ts';
 import {domainsOf, taskClassOf} from '../../balancing/taskClass.ts';
 import {neededBy} from '../../balancing/taskSigns.ts';
 import type {AttemptRecord, BackupOf} from '../../protocol/model/attempt.ts';
-import type {AgentNode, TaskNode} from '../fleet.ts';
+import type {AgentNode, TaskNode} from '../fleet/fleet.ts';
 
 export interface Now {
   /** Milliseconds of hub time. */

@@ -1,6 +1,6 @@
 /** The choice among agents with a free slot by a rule that rates each; or by a whole ranking, where the rule gives one. */
 import {isScoring, type PlacementRule, type RankedCandidate} from '../../balancing/strategy.ts';
-import type {TaskNode} from '../fleet.ts';
+import type {TaskNode} from '../fleet/fleet.ts';
 import {CandidateView} from './candidateView.ts';
 import {Inputs} from './inputs.ts';
 import type {Learned} from './learned.ts';

@@ -1,9 +1,9 @@
 /** Keeps the ranks of sessions in step with what is learned: each graph is planned anew as its tasks finish (a rolling HEFT). */
-import type {SessionNode, TaskNode} from '../fleet.ts';
-import {rankTasks} from '../nodes.ts';
-import type {ReadyQueue} from '../readyQueue.ts';
-import type {Scheduler} from '../scheduler.ts';
+import type {SessionNode, TaskNode} from '../fleet/fleet.ts';
+import {rankTasks} from '../fleet/nodes.ts';
+import type {ReadyQueue} from '../queue/readyQueue.ts';
 import type {Now} from './placement.ts';
+import type {Scheduler} from './scheduler.ts';
 
 /** Ranked anew after this share of the tasks has finished, and no sooner than after so many. */
 const SHARE = 32;

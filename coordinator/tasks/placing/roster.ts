@@ -1,5 +1,5 @@
 /** The agents as arrays of numbers: who is connected, who has a free slot, what placement reads in its inner loops. Kept in step by touches. */
-import {type AgentNode, type Fleet, freeSlots, isOnline} from '../fleet.ts';
+import {type AgentNode, type Fleet, freeSlots, isOnline} from '../fleet/fleet.ts';
 import {Members} from './members.ts';
 
 const FIRST_CAPACITY = 64;

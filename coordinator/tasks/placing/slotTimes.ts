@@ -1,6 +1,6 @@
 /** When the slots of agents come free, as expected at one moment, and as they are promised away while a queue is walked. */
 import {remainingMs} from '../../balancing/remainingTime.ts';
-import type {AgentNode} from '../fleet.ts';
+import type {AgentNode} from '../fleet/fleet.ts';
 import type {Learned} from './learned.ts';
 import type {Now} from './placement.ts';
 import type {Roster} from './roster.ts';

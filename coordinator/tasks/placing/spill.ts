@@ -2,8 +2,8 @@
  * Mode `auto`: internal agents first. Others get a task where none of these fits, or where its wait for one of them, with what was promised
  * before it, is longer than it may be.
  */
-import type {TaskNode} from '../fleet.ts';
-import type {PlacementClass} from '../readyQueue.ts';
+import type {TaskNode} from '../fleet/fleet.ts';
+import type {PlacementClass} from '../queue/readyQueue.ts';
 import type {Eligibility} from './eligibility.ts';
 import type {Learned} from './learned.ts';
 import type {Now} from './placement.ts';

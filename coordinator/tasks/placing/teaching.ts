@@ -1,6 +1,6 @@
 /** What an attempt that is over teaches about its agent. Pure. */
 import type {AttemptRecord} from '../../protocol/model/attempt.ts';
-import {FAILURE_HANDLING} from '../failurePolicy.ts';
+import {FAILURE_HANDLING} from '../deciding/failurePolicy.ts';
 
 export interface Lesson {
   readonly durationMs: number;

@@ -6,7 +6,7 @@ import type {WorkspaceSource} from '../../protocol/model/session.ts';
 import {MAX_CACHED_PARENTS, type TaskResult} from '../../protocol/model/task.ts';
 import {canonicalJson, type JsonValue} from '../../runtime/json.ts';
 import {jsonDigest} from '../../runtime/jsonDigest.ts';
-import {needsOf, type TaskNode} from '../fleet.ts';
+import {needsOf, type TaskNode} from '../fleet/fleet.ts';
 
 /** Raised when what is hashed changes: what was kept before is not found any more, and goes by its age. */
 const FORM = 1;

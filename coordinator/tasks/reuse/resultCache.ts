@@ -8,9 +8,9 @@ import {tenantKeys} from '../../protocol/model/keys.ts';
 import type {Principal} from '../../security/principal.ts';
 import {putRecord, readRecord, type Stored, storedRecord} from '../../store/records.ts';
 import type {Op} from '../../store/store.ts';
-import {leadLost} from '../committer.ts';
-import {commitAudited} from '../sessions.ts';
-import type {AuditEntry, Term} from '../term.ts';
+import {commitAudited} from '../sessions/sessions.ts';
+import {leadLost} from '../steps/committer.ts';
+import type {AuditEntry, Term} from '../term/term.ts';
 
 /** Records of one page: at most 64 KiB each. */
 const PAGE = 64;

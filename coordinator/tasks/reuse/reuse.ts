@@ -12,12 +12,12 @@ import type {Reused, TaskResult} from '../../protocol/model/task.ts';
 import {mayBeReused} from '../../protocol/plan/reuse.ts';
 import {partTaskId} from '../../protocol/plan/split.ts';
 import type {Stored} from '../../store/records.ts';
-import {bundlesOf} from '../bundles.ts';
-import * as changes from '../changes.ts';
-import {isFinalTask, type TaskNode} from '../fleet.ts';
-import {resultRef} from '../resultRef.ts';
-import type {Submission} from '../taskSteps.ts';
-import {nowOf, type Term} from '../term.ts';
+import * as changes from '../deciding/changes.ts';
+import {isFinalTask, type TaskNode} from '../fleet/fleet.ts';
+import {bundlesOf} from '../results/bundles.ts';
+import {resultRef} from '../results/resultRef.ts';
+import type {Submission} from '../steps/taskSteps.ts';
+import {nowOf, type Term} from '../term/term.ts';
 import {inputsOf, type TaskInputs} from './inputKey.ts';
 import type {ResultCache} from './resultCache.ts';
 

@@ -11,9 +11,9 @@ import {HUB} from '../../protocol/vectorClock.ts';
 import {isCoordinatorError} from '../../runtime/errors.ts';
 import {absent, putRecord, storedRecord} from '../../store/records.ts';
 import type {Compare, Op} from '../../store/store.ts';
-import type {SessionNode, TaskNode} from '../fleet.ts';
-import {pages} from '../loader.ts';
-import type {Term} from '../term.ts';
+import type {SessionNode, TaskNode} from '../fleet/fleet.ts';
+import {pages} from '../fleet/loader.ts';
+import type {Term} from '../term/term.ts';
 
 /** Of one key; what came before more than these is left alone. */
 const MAX_VERSIONS = 1000;

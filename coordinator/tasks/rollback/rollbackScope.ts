@@ -1,7 +1,7 @@
 /** What a rollback is about, and in which order: the last that was done is undone first. Pure. */
 import type {RollbackStrategy} from '../../protocol/context.ts';
 import {arrivals} from '../../protocol/plan/rollbackSchema.ts';
-import type {SessionNode, TaskNode} from '../fleet.ts';
+import type {SessionNode, TaskNode} from '../fleet/fleet.ts';
 
 export function isRollingBack({record}: SessionNode): boolean {
   return record.state === 'ending' && record.endMode === 'rollback';

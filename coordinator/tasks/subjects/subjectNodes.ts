@@ -2,12 +2,12 @@
 import type {TaskRecord, TaskResult} from '../../protocol/model/task.ts';
 import type {TaskSpecification} from '../../protocol/plan/plan.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
-import type {SessionNode, TaskNode} from '../fleet.ts';
+import {reportedResult} from '../controls/steering.ts';
+import type {SessionNode, TaskNode} from '../fleet/fleet.ts';
+import type {StoredTasks} from '../fleet/loader.ts';
+import {taskNode} from '../fleet/nodes.ts';
 import {reviewTask} from '../gates/reviewTask.ts';
-import type {StoredTasks} from '../loader.ts';
-import {taskNode} from '../nodes.ts';
 import {undoTask} from '../rollback/undoTask.ts';
-import {reportedResult} from '../steering.ts';
 
 /** `known` are the session's other tasks. Throws `corrupt` for one that has lost its subject. */
 export function subjectNodes(

@@ -5,13 +5,13 @@
 import type {AttemptSubject, TaskRecord, TaskResult} from '../../protocol/model/task.ts';
 import type {TaskSpecification} from '../../protocol/plan/plan.ts';
 import {absent, putRecord} from '../../store/records.ts';
-import {leadLost} from '../committer.ts';
-import type {Conductor} from '../conductor.ts';
-import {constantDurations} from '../durationModel.ts';
-import {addTask, isFinalTask, type SessionNode, type TaskNode} from '../fleet.ts';
-import {newTaskRecord, taskNode} from '../nodes.ts';
-import {taskTransition} from '../taskMachine.ts';
-import type {Term} from '../term.ts';
+import {taskTransition} from '../deciding/taskMachine.ts';
+import {addTask, isFinalTask, type SessionNode, type TaskNode} from '../fleet/fleet.ts';
+import {newTaskRecord, taskNode} from '../fleet/nodes.ts';
+import {constantDurations} from '../plan/durationModel.ts';
+import {leadLost} from '../steps/committer.ts';
+import type {Conductor} from '../steps/conductor.ts';
+import type {Term} from '../term/term.ts';
 
 export interface SubjectTask {
   readonly spec: TaskSpecification;

@@ -1,6 +1,6 @@
 /** Who has not arrived at a synchronisation point in time. Pure: wall time is an argument. */
 import type {Plan} from '../../protocol/plan/plan.ts';
-import {isFinalTask, type SessionNode, type TaskNode} from '../fleet.ts';
+import {isFinalTask, type SessionNode, type TaskNode} from '../fleet/fleet.ts';
 
 interface TimedPoint {
   readonly name: string;

@@ -17,6 +17,9 @@ import {addServer} from './addServer.ts';
 import {importServers} from './importServers.ts';
 import {serversOfFolders} from './serverFiles.ts';
 
+/** A login there ends with it. */
+const REMOVE_MS = 60_000;
+
 type OfferTarget = Extract<Target, {kind: 'offer'}>;
 
 export function registerServerCommands(services: Services): void {
@@ -25,6 +28,8 @@ export function registerServerCommands(services: Services): void {
     importServers: () => importServers(services),
     removeServer: argument => removeServer(services, argument),
     refreshServer: argument => refreshServer(services, argument),
+    logInServer: argument => changeLogin(services, argument, 'logIn'),
+    logOutServer: argument => changeLogin(services, argument, 'logOut'),
     allowTool: argument => decide(services, argument, 'allow'),
     denyTool: argument => decide(services, argument, 'deny'),
     copyToolName: argument => copyToolName(services, argument),
@@ -42,8 +47,11 @@ async function removeServer(services: Services, argument: unknown): Promise<void
     ),
     vscode.l10n.t('Remove'),
   );
-  await working(title, () => services.link.requireClient().request('mcpx.server.remove', {name}));
+  const {revocation} = await working(title, () =>
+    services.link.requireClient().request('mcpx.server.remove', {name}, {timeoutMs: REMOVE_MS}),
+  );
   told(vscode.l10n.t('{0} is removed', name));
+  if (revocation) (await import('./logIn.ts')).tellRevocation(name, revocation);
   await services.servers.refresh();
 }
 
@@ -52,6 +60,13 @@ async function refreshServer(services: Services, argument: unknown): Promise<voi
   const name = (await chooseServer(services, argument, title, true))?.name;
   await working(title, () => services.link.requireClient().request('mcpx.server.refresh', {name}));
   await services.servers.refresh();
+}
+
+async function changeLogin(services: Services, argument: unknown, way: 'logIn' | 'logOut'): Promise<void> {
+  const title =
+    way === 'logIn' ? vscode.l10n.t('Log In to MCP Server') : vscode.l10n.t('Log Out of MCP Server');
+  const {name} = await chooseServer(services, argument, title);
+  await (await import('./logIn.ts'))[way](services, name);
 }
 
 async function decide(services: Services, argument: unknown, decision: Decision): Promise<void> {

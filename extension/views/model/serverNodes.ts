@@ -1,6 +1,7 @@
 /** How an MCP server, and what it offers, look in their tree. Pure. */
 import type {
   MCPCapability,
+  MCPList,
   MCPServerInfo,
   ServerState,
 } from '../../../coordinator/protocol/commands/server.ts';
@@ -43,16 +44,19 @@ const PART_ICONS: Readonly<Record<ServerPart, string>> = {
 };
 
 export function serverNode(row: MCPServerInfo, isOpenable: boolean, words: Words): TreeNode {
-  const {name, state} = row;
+  const {name, state, failedLists = []} = row;
   const trouble = troubleOf(row);
   const tools = offersOf(row, 'tools').length;
+  const unlisted = failedLists.map(({list}) => listText(list, words));
+  const isCounted = !failedLists.some(({list}) => list === 'tools') || tools > 0;
   return {
     id: serverNodeId(name),
     label: name,
     description: joined(
       stateText(state, words),
       // Until then it only seems to have none.
-      state === 'ready' || row.capabilities.length > 0 ? toolsText(tools, words) : undefined,
+      (state === 'ready' || row.capabilities.length > 0) && isCounted ? toolsText(tools, words) : undefined,
+      unlisted.length === 0 ? undefined : words.t('does not list {0}', unlisted.join(', ')),
       placesText(row, words),
       (state === 'unavailable' || state === 'needsLogin') && trouble !== undefined
         ? headline(trouble)
@@ -60,11 +64,16 @@ export function serverNode(row: MCPServerInfo, isOpenable: boolean, words: Words
     ),
     spoken: stateText(state, words),
     tooltip: serverTooltip(row, words),
-    icon: ICONS[state],
-    contextValue: `server.${state}`,
+    icon: unlisted.length > 0 && state === 'ready' ? {...ICONS.ready, color: 'charts.yellow'} : ICONS[state],
+    contextValue: `server.${state}${takesLogin(row) ? '.takesLogin' : ''}${row.login ? '.loggedIn' : ''}`,
     target: {kind: 'server', server: name},
     expansion: isOpenable ? 'collapsed' : 'leaf',
   };
+}
+
+/** Where a person may log in, whether the server has asked for it or not. */
+export function takesLogin({definition: {endpoint}}: MCPServerInfo): boolean {
+  return endpoint.type !== 'stdio' && endpoint.oauth?.grant !== 'client_credentials';
 }
 
 /** Of its only place, which needs not be named. */
@@ -144,7 +153,7 @@ export function endpointText(endpoint: ServerEndpoint): string {
 
 function serverTooltip(row: MCPServerInfo, words: Words): string[] {
   const {t} = words;
-  const {name, definition, state, era, source, lastError} = row;
+  const {name, definition, state, era, source, lastError, login, failedLists = []} = row;
   const {title, description, endpoint} = definition;
   const isProcess = endpoint.type === 'stdio';
   return [
@@ -152,6 +161,8 @@ function serverTooltip(row: MCPServerInfo, words: Words): string[] {
     description,
     stateText(state, words),
     lastError === undefined ? undefined : t('Last error: {0}', lastError),
+    ...failedLists.map(({list, reason}) => t('Does not list {0}: {1}', listText(list, words), reason)),
+    login && t('Logged in by {0}, {1}', login.issuer, ago(login.loggedInAt, words)),
     isProcess ? t('Command: {0}', endpointText(endpoint)) : t('Address: {0}', endpointText(endpoint)),
     isProcess
       ? t('Runs beside the coordinator; processes: {0}', row.processes)
@@ -219,6 +230,19 @@ function partText(part: ServerPart, {t}: Words): string {
       return t('Prompts');
     case 'places':
       return t('Places');
+  }
+}
+
+function listText(list: MCPList, {t}: Words): string {
+  switch (list) {
+    case 'tools':
+      return t('tools');
+    case 'resources':
+      return t('resources');
+    case 'resourceTemplates':
+      return t('templates of resources');
+    case 'prompts':
+      return t('prompts');
   }
 }
 

@@ -32,6 +32,9 @@ export interface StagedRun {
   read(file: string): string;
 }
 
+export const asking = {mode: 'ask' as const, allow: [], deny: []};
+export const allowing = (...allow: string[]) => ({mode: 'acceptEdits' as const, allow, deny: []});
+
 export class ClaudeStage {
   private readonly folder = temporaryFolder();
   private readonly servers: RehearsalServer[] = [];

@@ -9,11 +9,11 @@ import {
   linkDependencies,
   type SessionNode,
   type TaskNode,
-} from '../../../coordinator/tasks/fleet.ts';
-import {linkSession, newTaskRecord, taskNode} from '../../../coordinator/tasks/nodes.ts';
+} from '../../../coordinator/tasks/fleet/fleet.ts';
+import {linkSession, newTaskRecord, taskNode} from '../../../coordinator/tasks/fleet/nodes.ts';
 import {Ranks} from '../../../coordinator/tasks/placing/ranks.ts';
-import {ReadyQueue} from '../../../coordinator/tasks/readyQueue.ts';
-import {Scheduler} from '../../../coordinator/tasks/scheduler.ts';
+import {Scheduler} from '../../../coordinator/tasks/placing/scheduler.ts';
+import {ReadyQueue} from '../../../coordinator/tasks/queue/readyQueue.ts';
 import {type ModelledAgent, REGIONS} from './agents.ts';
 import {
   agentRecordOf,

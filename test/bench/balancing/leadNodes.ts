@@ -13,8 +13,8 @@ import {
   replaceTask,
   type SessionNode,
   type TaskNode,
-} from '../../../coordinator/tasks/fleet.ts';
-import {attemptNode, sessionNode} from '../../../coordinator/tasks/nodes.ts';
+} from '../../../coordinator/tasks/fleet/fleet.ts';
+import {attemptNode, sessionNode} from '../../../coordinator/tasks/fleet/nodes.ts';
 import {CAPABILITIES, type ModelledAgent, REGIONS} from './agents.ts';
 import {HUB_REGION, type ModelledTask, type World} from './world.ts';
 

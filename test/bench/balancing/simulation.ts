@@ -1,5 +1,5 @@
 /** Runs a world's tasks under one policy, event by event, in time that is only counted. Knows what really happens; decides nothing. */
-import {Heap} from '../../../coordinator/tasks/heap.ts';
+import {Heap} from '../../../coordinator/runtime/heap.ts';
 import type {ModelledAgent} from './agents.ts';
 import {HUB_REGION, type ModelledTask, SETUP_MS, WARM_MS, type World} from './world.ts';
 

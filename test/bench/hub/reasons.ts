@@ -5,9 +5,8 @@ import type {Row} from '../statistics.ts';
 const REASONS: readonly (readonly [pattern: RegExp, reason: string])[] = [
   [
     /added (p50|CPU)/,
-    'a call passes the door (host, token), a server of the SDK and a client of the SDK, each of which makes its objects anew and checks every message by its schemas: of ' +
-      'the time of the coordinator a sixth is collecting garbage, a tenth system calls, no function of ours more than a fiftieth. What the server behind costs is in both ' +
-      'figures. Less takes a way for calls that goes around both SDKs.',
+    'a call passes the door (host, token), finds its tool and crosses the pipes of the server behind; plain calls go around the SDK on both sides. What the server behind costs is in ' +
+      'both figures, and the difference of two times is small: rounds that others on the machine disturb differ by more than that.',
   ],
   [
     /tools and one/,

@@ -1,6 +1,9 @@
 /** Registration after validation and introspection; requirements -> filter -> score -> rank; what people do not get to see. */
 import assert from 'node:assert/strict';
-import {MCPServiceDiscovery} from '../../../coordinator/discovery/servers/mcpServiceDiscovery.ts';
+import {
+  type Introspection,
+  MCPServiceDiscovery,
+} from '../../../coordinator/discovery/servers/mcpServiceDiscovery.ts';
 import {withoutSecrets} from '../../../coordinator/discovery/servers/serverView.ts';
 import type {MCPCapability, MCPServerInfo} from '../../../coordinator/protocol/commands/server.ts';
 import {ServerDefinition} from '../../../coordinator/protocol/model/server.ts';
@@ -30,15 +33,18 @@ function info(name: string, capabilities: MCPCapability[], more: Partial<MCPServ
   };
 }
 
-function discovery(known: MCPServerInfo[], introspect = async (): Promise<MCPCapability[]> => []) {
+function discovery(
+  known: MCPServerInfo[],
+  introspect = async (): Promise<Introspection> => ({capabilities: []}),
+) {
   const registered: MCPServerInfo[] = [];
   const service = new MCPServiceDiscovery({
     introspect,
     variables: {HOME: '/home'},
     registry: {
       listServers: async () => known,
-      async register(definition, capabilities) {
-        const server = info(definition.name, [...(capabilities ?? [])]);
+      async register(definition, seen) {
+        const server = info(definition.name, [], seen);
         registered.push(server);
         return server;
       },
@@ -91,9 +97,13 @@ describe('registering an MCP server', () => {
   });
 
   it('takes one that answers, with what it offers', async () => {
-    const {service, registered} = discovery([], async () => [capability('tool', 'a')]);
+    const {service, registered} = discovery([], async () => ({
+      capabilities: [capability('tool', 'a')],
+      failedLists: [{list: 'prompts', reason: 'it has none'}],
+    }));
     const server = await service.registerMCPServer(good);
     assert.deepEqual(server.capabilities, [capability('tool', 'a')]);
+    assert.deepEqual(server.failedLists, [{list: 'prompts', reason: 'it has none'}]);
     assert.equal(registered.length, 1);
   });
 

@@ -137,6 +137,23 @@ describe('the tree of MCP servers', () => {
     assert.equal(lineOf('server/shop'), `account shop: needs a login · ${lastError}`);
   });
 
+  it('marks where a person may log in, and where somebody has', () => {
+    const at = (oauth?: object) => ({endpoint: {type: 'http', url: 'https://h/mcp', ...(oauth && {oauth})}});
+    const login = {issuer: 'https://login.example.org', loggedInAt: NOW - 3_600_000};
+    source.show(
+      server('process'),
+      server('open', {state: 'needsLogin', definition: at()}),
+      server('own', {definition: at({grant: 'client_credentials', clientId: 'a'})}),
+      server('shop', {definition: at(), login}),
+    );
+    assert.deepEqual(
+      model.children(undefined).map(id => model.node(id)?.contextValue),
+      ['server.ready', 'server.needsLogin.takesLogin', 'server.ready', 'server.ready.takesLogin.loggedIn'],
+    );
+    const tooltip = model.node('server/shop')?.tooltip ?? [];
+    assert.ok(tooltip.includes('Logged in by https://login.example.org, 1 h ago'), tooltip.join('\n'));
+  });
+
   it('says that a server cannot be reached, and why', () => {
     source.show(
       server('shop', {state: 'unavailable', lastError: 'exit code 1; it said: no database\n  at main'}),
@@ -154,6 +171,23 @@ describe('the tree of MCP servers', () => {
       model.node('server/shop')?.tooltip?.join('\n') ?? '',
       /Last error: exit code 1.*\n {2}at main/,
     );
+  });
+
+  it('says what a server that can be used does not list, and why', () => {
+    const failedLists: MCPServerInfo['failedLists'] = [
+      {list: 'resourceTemplates', reason: 'no such thing'},
+      {list: 'prompts', reason: 'they are lost'},
+    ];
+    source.show(server('shop', {capabilities: [...TOOLS], failedLists}));
+    assert.equal(
+      lineOf('server/shop'),
+      'mcp shop: ready · 2 tools · does not list templates of resources, prompts',
+    );
+    assert.equal(model.node('server/shop')?.icon?.color, 'charts.yellow');
+    const tooltip = model.node('server/shop')?.tooltip ?? [];
+    assert.ok(tooltip.includes('Does not list prompts: they are lost'), tooltip.join('\n'));
+    source.show(server('shop', {failedLists: [{list: 'tools', reason: 'they are lost'}]}));
+    assert.equal(lineOf('server/shop'), 'mcp shop: ready · does not list tools');
   });
 
   it('shows the places of a server that has several', () => {

@@ -11,6 +11,8 @@ export interface GuardedOptions {
   readonly clients?: Readonly<Record<string, {secret?: string; publicKey?: string}>>;
   /** Whether its tokens are renewed. Default: true. */
   readonly renewable?: boolean;
+  /** Which tokens it revokes. Default: all. */
+  readonly revokes?: 'all' | 'refresh' | 'none';
 }
 
 interface Grant {
@@ -32,8 +34,14 @@ export class GuardedServer {
   readonly secrets: string[] = [];
   /** Renewals wait for this. */
   gate: Promise<void> = Promise.resolve();
+  /** Renewed tokens are handed out after this. */
+  handOut: Promise<void> = Promise.resolve();
   /** What answers a token request instead. */
   tokenFault: number | undefined;
+  /** What answers a request to revoke instead. */
+  revokeFault: number | undefined;
+  /** Kinds of tokens that were to be revoked, and how their clients were known. */
+  readonly askedToRevoke: string[] = [];
   renewals = 0;
   private readonly http = createServer((request, response) => {
     void this.answer(request, response).catch(error => {
@@ -75,6 +83,11 @@ export class GuardedServer {
     this.refresh.clear();
   }
 
+  /** Those that open the door, and those that renew them. */
+  get good(): {readonly access: number; readonly refresh: number} {
+    return {access: this.access.size, refresh: this.refresh.size};
+  }
+
   async stop(): Promise<void> {
     this.http.closeAllConnections();
     this.http.close();
@@ -105,6 +118,10 @@ export class GuardedServer {
         const {status, value} = await this.token(request, new URLSearchParams(body));
         return json(status, value);
       }
+      case '/revoke': {
+        const {status, value} = this.revokeOne(request, new URLSearchParams(body));
+        return json(status, value);
+      }
       case '/mcp':
         return this.guard(request, response, body);
       default:
@@ -118,6 +135,7 @@ export class GuardedServer {
       authorization_endpoint: `${this.issuer}/authorize`,
       token_endpoint: `${this.issuer}/token`,
       registration_endpoint: `${this.issuer}/register`,
+      ...(this.options.revokes !== 'none' && {revocation_endpoint: `${this.issuer}/revoke`}),
       response_types_supported: ['code'],
       grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
       code_challenge_methods_supported: ['S256'],
@@ -183,7 +201,9 @@ export class GuardedServer {
       if (grant?.clientId !== known.id) return refused('invalid_grant');
       this.refresh.delete(token);
       this.spent.set(token, grant);
-      return {status: 200, value: this.issue(grant, true)};
+      const value = this.issue(grant, true);
+      await this.handOut;
+      return {status: 200, value};
     }
     const code = this.codes.get(asked.get('code') ?? '');
     this.codes.delete(asked.get('code') ?? '');
@@ -197,6 +217,21 @@ export class GuardedServer {
     )
       return refused('invalid_grant');
     return {status: 200, value: this.issue(code, this.options.renewable ?? true)};
+  }
+
+  private revokeOne(request: IncomingMessage, asked: URLSearchParams) {
+    const known = this.clientOf(request, asked);
+    const token = asked.get('token') ?? '';
+    const hint = asked.get('token_type_hint') ?? '';
+    this.askedToRevoke.push(`${hint} ${known?.how}`);
+    // Such a page may say whatever it was sent.
+    if (this.revokeFault !== undefined) return {status: this.revokeFault, value: {error: `no ${token}`}};
+    if (!known) return {status: 401, value: {error: 'invalid_client'}};
+    if (hint === 'access_token' && this.options.revokes === 'refresh')
+      return {status: 400, value: {error: 'unsupported_token_type'}};
+    for (const kind of [this.access, this.refresh])
+      if (kind.get(token)?.clientId === known.id) kind.delete(token);
+    return {status: 200, value: {}};
   }
 
   private issue({clientId, scope, family}: Grant, renewable: boolean): object {

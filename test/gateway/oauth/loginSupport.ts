@@ -1,8 +1,10 @@
 /** Gateways of several coordinators over one store, with a person who logs in at their servers. */
 import {CredentialRecords} from '../../../coordinator/gateway/oauth/credentialRecords.ts';
 import {Logins} from '../../../coordinator/gateway/oauth/logins.ts';
+import {revokeLogin} from '../../../coordinator/gateway/oauth/revocation.ts';
 import {ServerRecords} from '../../../coordinator/gateway/serverRecords.ts';
 import {silentLogger} from '../../../coordinator/observability/logger.ts';
+import type {Revocation} from '../../../coordinator/protocol/commands/server.ts';
 import type {HttpEndpoint, ServerDefinition} from '../../../coordinator/protocol/model/server.ts';
 import {systemClock} from '../../../coordinator/runtime/clock.ts';
 import {systemRandom} from '../../../coordinator/runtime/random.ts';
@@ -22,6 +24,7 @@ export interface LoginCoordinator extends GatewayFixture {
   readonly logins: Logins;
   /** A person who agrees to everything. */
   login(server: ServerDefinition, scope?: string): Promise<void>;
+  logout(server: ServerDefinition): Promise<Revocation>;
 }
 
 /** `writerId` names the coordinator. The servers are registered. */
@@ -52,6 +55,10 @@ export async function coordinatorOf(
       const {iss, ...back} = await agreed(authorizationUrl);
       const outcome = await logins.finish({...back, iss, server: server.name, principal: PERSON.id});
       await credentials.put(server.name, outcome, PERSON);
+    },
+    async logout(definition) {
+      const ended = {definition, credentials: await credentials.remove(definition.name, PERSON)};
+      return revokeLogin(ended, fixture.gateway.options);
     },
     async stop() {
       await fixture.stop();

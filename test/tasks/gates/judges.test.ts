@@ -36,12 +36,6 @@ describe('Gates that others judge', () => {
   });
   afterEach(() => harness.close());
 
-  async function changeLead(): Promise<void> {
-    await harness.lead.stop();
-    harness.lead = harness.newLead();
-    harness.lead.start();
-  }
-
   /** As `work`, but for reviews. */
   const reviewing =
     (judge: Work, work: Work = () => done): Work =>
@@ -167,7 +161,7 @@ describe('Gates that others judge', () => {
       await reviewed.promise;
       const [author] = await harness.attempts('one');
       await harness.fleet.agents.get(author?.agentId ?? '')?.vanish();
-      await changeLead();
+      await harness.changeLead();
       release.resolve();
       assert.equal((await harness.untilEnded()).state, 'succeeded');
       assert.equal((await harness.attempts('one')).length, 1);
@@ -240,7 +234,7 @@ describe('Gates that others judge', () => {
       await harness.start(plan(approval()));
       const asked = await question(waiting);
       await agent.vanish();
-      await changeLead();
+      await harness.changeLead();
       await harness.lead.stop();
       // Nobody leads when the person answers.
       await answer(asked, 'allow');

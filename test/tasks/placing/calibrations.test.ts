@@ -4,7 +4,7 @@ import type {TaskAssign} from '../../../coordinator/protocol/commands/attempt.ts
 import {SessionRecord} from '../../../coordinator/protocol/model/session.ts';
 import {NO_USAGE} from '../../../coordinator/protocol/usage.ts';
 import {readRecords} from '../../../coordinator/store/records.ts';
-import {expiredSessions} from '../../../coordinator/tasks/retention.ts';
+import {expiredSessions} from '../../../coordinator/tasks/sessions/retention.ts';
 import {done, type FakeAgent, keys} from '../fakeFleet.ts';
 import {Harness, planOf, promptWork} from '../leadHarness.ts';
 import {sessionOf} from '../nodes.ts';

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {DEFAULT_SETTINGS, Settings, sharesOf} from '../../../coordinator/config.ts';
-import {type AgentNode, Fleet, type SessionNode} from '../../../coordinator/tasks/fleet.ts';
+import {type AgentNode, Fleet, type SessionNode} from '../../../coordinator/tasks/fleet/fleet.ts';
 import {type Claim, fairShares} from '../../../coordinator/tasks/placing/fairShares.ts';
-import {ReadyQueue} from '../../../coordinator/tasks/readyQueue.ts';
-import {Scheduler, type SchedulerOptions} from '../../../coordinator/tasks/scheduler.ts';
+import {Scheduler, type SchedulerOptions} from '../../../coordinator/tasks/placing/scheduler.ts';
+import {ReadyQueue} from '../../../coordinator/tasks/queue/readyQueue.ts';
 import {planOf} from '../leadHarness.ts';
 import {addAgent, agentRecord, giveAttempt, sessionOf} from '../nodes.ts';
 

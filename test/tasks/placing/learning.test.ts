@@ -1,9 +1,9 @@
 /** Learning placement under the real scheduler: whom it prefers, for whom it waits, what it begins twice; and fair turns between sessions. */
 import assert from 'node:assert/strict';
 import type {TaskSpecification} from '../../../coordinator/protocol/plan/plan.ts';
-import {type AgentNode, Fleet, type SessionNode} from '../../../coordinator/tasks/fleet.ts';
-import {ReadyQueue} from '../../../coordinator/tasks/readyQueue.ts';
-import {Scheduler} from '../../../coordinator/tasks/scheduler.ts';
+import {type AgentNode, Fleet, type SessionNode} from '../../../coordinator/tasks/fleet/fleet.ts';
+import {Scheduler} from '../../../coordinator/tasks/placing/scheduler.ts';
+import {ReadyQueue} from '../../../coordinator/tasks/queue/readyQueue.ts';
 import {planOf} from '../leadHarness.ts';
 import {addAgent, agentRecord, giveAttempt, sessionOf, taskOf} from '../nodes.ts';
 

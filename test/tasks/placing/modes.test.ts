@@ -10,9 +10,9 @@ import {
   type OrchestrationMode,
 } from '../../../coordinator/protocol/model/mode.ts';
 import {type Deferred, deferred} from '../../../coordinator/runtime/deferred.ts';
-import {Fleet} from '../../../coordinator/tasks/fleet.ts';
-import {ReadyQueue} from '../../../coordinator/tasks/readyQueue.ts';
-import {Scheduler} from '../../../coordinator/tasks/scheduler.ts';
+import {Fleet} from '../../../coordinator/tasks/fleet/fleet.ts';
+import {Scheduler} from '../../../coordinator/tasks/placing/scheduler.ts';
+import {ReadyQueue} from '../../../coordinator/tasks/queue/readyQueue.ts';
 import {done} from '../fakeFleet.ts';
 import {client, Harness, planOf} from '../leadHarness.ts';
 import {addAgent, agentRecord, sessionOf} from '../nodes.ts';

@@ -44,12 +44,6 @@ describe('Rollback', () => {
     return done;
   };
 
-  async function changeLead(): Promise<void> {
-    await harness.lead.stop();
-    harness.lead = harness.newLead();
-    harness.lead.start();
-  }
-
   const rollBack = async (syncPoint?: string): Promise<SessionRecord> =>
     (await harness.lead.endSession({sessionId: 's-1', mode: 'rollback', syncPoint}, client)).session;
 
@@ -172,7 +166,7 @@ describe('Rollback', () => {
     await harness.untilEnded();
     await rollBack();
     await reached.promise;
-    await changeLead();
+    await harness.changeLead();
     release.resolve();
     await harness.untilSession(({state}) => state === 'rolledBack');
     assert.deepEqual(undone, ['three', 'one']);

@@ -99,7 +99,7 @@ export class GateRunner {
       stop.throwIfAborted();
       if (gate.type === 'review' || gate.type === 'approval') return await this.change(attempt, gate, stop);
       counters.gates++;
-      attempt.note('info', `gate ${gate.name}: ${textOf(gate)}`);
+      attempt.transcript.note('info', `gate ${gate.name}: ${textOf(gate)}`);
       const found = await this.look(attempt, gate, request.env, stop);
       const durationMs = clock.now() - startedAt;
       if (stop.aborted) return {evidence: unable(gate, durationMs, STOPPED)};
@@ -156,7 +156,7 @@ export class GateRunner {
     const whole = Buffer.from(text);
     const artifact = whole.length > EVIDENCE_BYTES ? await this.upload(attempt, whole) : undefined;
     const {passed, exitCode, measured} = found;
-    attempt.note(passed ? 'info' : 'warn', `gate ${name} ${passed ? 'passed' : 'failed'}`);
+    attempt.transcript.note(passed ? 'info' : 'warn', `gate ${name} ${passed ? 'passed' : 'failed'}`);
     return {gate: name, type: gate.type, passed, exitCode, output, artifact, durationMs, measured};
   }
 

@@ -4,10 +4,10 @@
  */
 import * as http from 'node:http';
 import * as https from 'node:https';
-import {type AddressInfo, Socket} from 'node:net';
+import {Socket} from 'node:net';
 import {type WebSocket, WebSocketServer} from 'ws';
-import {deferred} from '../../../runtime/deferred.ts';
 import {CoordinatorError} from '../../../runtime/errors.ts';
+import {closeServer, listenOn} from '../../../runtime/listen.ts';
 import {PEER_PATH} from './dialPeer.ts';
 import {
   Confirmation,
@@ -69,21 +69,17 @@ export class PeerServer {
   }
 
   async listen(host: string, port: number): Promise<number> {
-    const listening = deferred<void>();
-    this.server.once('error', listening.reject);
-    this.server.listen({host, port}, () => listening.resolve());
+    let bound: number;
     try {
-      await listening.promise;
+      bound = await listenOn(this.server, port, host);
     } catch (cause) {
       throw new CoordinatorError('config', `cannot listen for the other members on ${host}:${port}`, {
         cause,
         hint: 'Choose another address with --peer-listen, or stop whatever uses this one.',
       });
     }
-    this.server.off('error', listening.reject);
     this.server.on('error', error => this.environment.logger.error('the door for members failed', {error}));
-    const address = this.server.address() as AddressInfo;
-    return address.port;
+    return bound;
   }
 
   /** Hangs up on a member that belongs no longer; when it calls again it is told. */
@@ -93,11 +89,7 @@ export class PeerServer {
 
   async stop(): Promise<void> {
     for (const socket of this.sockets.clients) socket.terminate();
-    if (!this.server.listening) return;
-    const closed = deferred<void>();
-    this.server.close(() => closed.resolve());
-    this.server.closeAllConnections();
-    await closed.promise;
+    await closeServer(this.server);
   }
 
   /** Whoever is turned away comes again at once, for weeks maybe: each address is told of once in a while. */

@@ -5,6 +5,7 @@ import {existsSync, mkdirSync, readFileSync, rmSync, writeFileSync} from 'node:f
 import {type AddressInfo, createServer} from 'node:net';
 import path from 'node:path';
 import * as vscode from 'vscode';
+import {GuardedServer} from '../../../gateway/oauth/guardedServer.ts';
 import {found} from '../../../support/waiting.ts';
 import {Messages} from '../answers.ts';
 import {Page} from '../page.ts';
@@ -33,6 +34,7 @@ describe('the view of MCP servers', function () {
   let team: Team;
   let messages: Messages;
   let program: string;
+  let guarded: GuardedServer | undefined;
 
   const inFolder = (name: string): string => path.join(workspaceFolder(), name);
 
@@ -65,6 +67,7 @@ describe('the view of MCP servers', function () {
   after(async () => {
     messages?.dispose();
     await team?.leave();
+    await guarded?.stop();
   });
 
   it('offers to import or to add one where there is none', async () => {
@@ -146,6 +149,49 @@ describe('the view of MCP servers', function () {
     assert.match(editor?.document.lineAt(editor.selection.active.line).text ?? '', /"shop"/);
   });
 
+  it('logs in by the browser at one that wants it, and out again, with its tokens revoked', async () => {
+    guarded = await GuardedServer.start();
+    const endpoint = {type: 'http', url: guarded.url, headers: {}};
+    await vscode.commands.executeCommand('mcpx.addServer', {name: 'vault', endpoint});
+    const wanting = await servers.row(/^vault, needs a login/);
+    assert.ok((await servers.actions(wanting)).includes('Log In to MCP Server…'));
+    await page.screenshot('servers-needs-login');
+    const {visits, work: loggingIn} = asBrowser(() => servers.act(wanting, 'Log In to MCP Server…'));
+    await loggingIn;
+    const open = await servers.row(/^vault, ready · 2 tools$/);
+    const [visit] = visits;
+    assert.ok(visit, 'nothing was opened');
+    assert.ok(visit.address.startsWith(`${guarded.issuer}/authorize?`), 'as it was said, not encoded anew');
+    assert.match(await visit.page, /logged in at vault/);
+    assert.ok(!(await servers.actions(open)).includes('Log In to MCP Server…'));
+    messages.shown.length = 0;
+    await vscode.commands.executeCommand('mcpx.logOutServer', {kind: 'server', server: 'vault'});
+    assert.deepEqual(
+      messages.shown.map(({message, buttons}) => [message, buttons]),
+      [['Log out at vault?', ['Log Out']]],
+    );
+    await servers.row(/^vault, needs a login/);
+    assert.deepEqual(guarded.good, {access: 0, refresh: 0});
+  });
+
+  it('says that a login was refused, and what to do', async () => {
+    messages.shown.length = 0;
+    const {work} = asBrowser(
+      () => vscode.commands.executeCommand('mcpx.logInServer', {kind: 'server', server: 'vault'}),
+      url => {
+        const {searchParams: asked} = new URL(url);
+        const back = new URL(asked.get('redirect_uri') ?? '');
+        back.search = `state=${asked.get('state')}&error=access_denied`;
+        return back.href;
+      },
+    );
+    await work;
+    assert.match(
+      messages.shown[0]?.message ?? '',
+      /refused the login: access_denied\. Begin it anew, and agree on the page/,
+    );
+  });
+
   it('removes one, after asking', async () => {
     messages.shown.length = 0;
     await vscode.commands.executeCommand('mcpx.removeServer', {kind: 'server', server: 'corner'});
@@ -159,6 +205,23 @@ describe('the view of MCP servers', function () {
       ['Remove the MCP server corner?'],
     );
   });
+
+  /** What is opened outside the editor meanwhile is visited as a browser would; `turned`: where the person goes instead. */
+  function asBrowser(begin: () => Thenable<unknown>, turned = (url: string): string => url) {
+    const visits: {address: string; page: Promise<string>}[] = [];
+    const {openExternal} = vscode.env;
+    const open = (target: vscode.Uri | string): Promise<boolean> => {
+      const address = String(target);
+      visits.push({address, page: fetch(turned(address)).then(response => response.text())});
+      return Promise.resolve(true);
+    };
+    Object.assign(vscode.env, {openExternal: open});
+    const work = Promise.resolve(begin())
+      .then(() => found(() => visits.length > 0 || undefined, 30_000, 'the browser to be opened'))
+      .then(() => Promise.all(visits.map(visit => visit.page)))
+      .finally(() => Object.assign(vscode.env, {openExternal}));
+    return {visits, work};
+  }
 
   function tool(name: string) {
     return {kind: 'offer', server: 'shop', part: 'tools', name};

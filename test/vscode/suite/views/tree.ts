@@ -57,6 +57,14 @@ export class Tree {
     );
   }
 
+  /** By one of the row's inline actions. */
+  async act(label: string, title: string): Promise<void> {
+    await this.select(label);
+    await this.page.click({
+      selector: `${this.selector(label)} .actions .action-label[aria-label=${JSON.stringify(title)}]`,
+    });
+  }
+
   private selector(label: string): string {
     return `${this.rows}[aria-label=${JSON.stringify(label)}]`;
   }
