@@ -4,7 +4,7 @@ import {createServer, type ServerResponse} from 'node:http';
 import {rejectOnAbort} from '../../runtime/abort.ts';
 import type {Clock} from '../../runtime/clock.ts';
 import {deferred} from '../../runtime/deferred.ts';
-import {type Disposable, DisposableStore, toDisposable} from '../../runtime/disposable.ts';
+import {DisposableStore} from '../../runtime/disposable.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
 import {listenOnLoopback} from '../../runtime/listen.ts';
 
