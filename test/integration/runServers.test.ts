@@ -63,7 +63,7 @@ describe('mcpx run --servers', function () {
 
   it('goes on with one that has them, also when that dies and is started again', async () => {
     const running = person.start(run('--servers', '.mcp.json', '--json'), {cwd: folder});
-    await running.saw(/asked: assigned/);
+    await running.saw(/session s-\S+ "ask"/);
     const {endpoint} = person;
     assert.ok(endpoint);
     signal(endpoint.pid, 'SIGKILL');
