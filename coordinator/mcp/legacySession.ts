@@ -1,8 +1,11 @@
 /** One session of the 2025-11-25 era: its server and transport, the events that it keeps, and when it was last used. */
 import type {IncomingMessage} from 'node:http';
-import {type RequestId, WebStandardStreamableHTTPServerTransport} from '@modelcontextprotocol/server';
+import {
+  type JSONRPCMessage,
+  type RequestId,
+  WebStandardStreamableHTTPServerTransport,
+} from '@modelcontextprotocol/server';
 import type {Clock} from '../runtime/clock.ts';
-import {isJsonObject} from '../runtime/json.ts';
 import type {Principal} from '../security/principal.ts';
 import {BegunCall} from './begunCall.ts';
 import {Activity} from './clients.ts';
@@ -45,6 +48,7 @@ export class LegacySession {
       keepAliveMs: 0,
       maxRequestBodySize: options.settings.maxBodyBytes,
     });
+    this.transport.onmessage = message => this.heed(message);
     this.surfaceServer = new SurfaceServer(options, () => this.caller, declared);
     const {server} = this.surfaceServer;
     server.oninitialized = () => this.surfaceServer.announceChanges();
@@ -92,11 +96,12 @@ export class LegacySession {
     if (handedOver) this.surfaceServer.expect(call);
   }
 
-  /** Stops what a client cancels that the SDK does not know of. */
-  heed(body: unknown): void {
-    if (this.begun.size === 0 || !isJsonObject(body) || body['method'] !== 'notifications/cancelled') return;
-    const {params} = body;
-    if (isJsonObject(params)) this.begun.get(params['requestId'] as RequestId)?.stop();
+  /** Stops what a client cancels that the SDK does not know of. Whether it may, and in which form it says so, the SDK has seen to. */
+  private heed(message: JSONRPCMessage): void {
+    if (this.begun.size === 0 || !('method' in message) || message.method !== 'notifications/cancelled')
+      return;
+    const id = message.params?.['requestId'];
+    if (!('id' in message)) this.begun.get(id as RequestId)?.stop();
   }
 
   handle(request: Request, parsedBody?: unknown): Promise<Response> {

@@ -169,7 +169,6 @@ export class McpEndpoint implements Disposable {
         message: 'a body is one message, not a batch of them',
       };
     if (session) {
-      session.heed(body);
       const begun = this.beginsCalls ? session.begin(request, body) : undefined;
       if (begun) await this.begunInSession(session, begun, request, response, body);
       else await this.inSession(session, request, response, body);
@@ -284,6 +283,10 @@ function asWebRequest(request: IncomingMessage, response: ServerResponse): Reque
 }
 
 function whenGone(response: ServerResponse, then: () => void): void {
+  if (response.destroyed) {
+    then();
+    return;
+  }
   response.once('close', () => {
     if (!response.writableFinished) then();
   });
