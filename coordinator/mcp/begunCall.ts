@@ -65,7 +65,7 @@ export class BegunCall {
         result => settle(isPlainResult(result) ? result : undefined),
         () => settle(undefined),
       );
-      if (this.errands.length > 0) settle(undefined);
+      if (this.errands.length > 0 || this.isStopped) settle(undefined);
     });
   }
 
@@ -108,10 +108,7 @@ export class BegunCall {
         caller.era === 'legacy'
           ? (method, params) =>
               new Promise((resolve, reject) =>
-                this.run(call => {
-                  if (call.request) call.request(method, params).then(resolve, reject);
-                  else reject(new Error(`the client cannot be asked ${method}`));
-                }),
+                this.run(call => asked(call, method, params).then(resolve, reject)),
               )
           : undefined,
     };
@@ -125,4 +122,10 @@ export class BegunCall {
     this.errands.push(errand);
     this.settle?.(undefined);
   }
+}
+
+/** Rejects whatever goes wrong: an errand that throws would fail whoever does it. */
+async function asked(call: SurfaceCall, method: string, params: Record<string, unknown>): Promise<unknown> {
+  if (!call.request) throw new Error(`the client cannot be asked ${method}`);
+  return call.request(method, params);
 }

@@ -38,6 +38,8 @@ export interface ModernClientsOptions extends SurfaceServerOptions {
 const REVISION = '2026-07-28';
 const LISTEN = 'subscriptions/listen';
 const MAX_ENVELOPES = 1024;
+/** Of one: who says more of itself than anybody does is not remembered. */
+const MAX_ENVELOPE_LENGTH = 8 * 1024;
 
 export class ModernClients implements Disposable {
   private readonly handler: McpHttpHandler;
@@ -83,7 +85,8 @@ export class ModernClients implements Disposable {
     } catch {
       return undefined;
     }
-    return BegunCall.begin(plain, caller, this.options);
+    // Lists may take their time: nobody may be left who wants the call.
+    return request.socket.destroyed ? undefined : BegunCall.begin(plain, caller, this.options);
   }
 
   /** The request's signal aborts when its client has gone. `begun`: it goes on with that. */
@@ -166,7 +169,10 @@ export class ModernClients implements Disposable {
   private async serverOf({authInfo: given}: McpRequestContext): Promise<Server | McpServer> {
     const {caller, body, begun} = (given as AuthInfo & {extra: {[ASKED]: Asked}}).extra[ASKED];
     const isCall = member(body, 'method') === 'tools/call';
-    const tool = isCall && (await this.toolWithHeaders(caller, member(member(body, 'params'), 'name')));
+    // Of what was begun the headers have been looked at: lists that have changed since refuse no call that is at work.
+    const mayHaveHeaders = isCall && !begun;
+    const tool =
+      mayHaveHeaders && (await this.toolWithHeaders(caller, member(member(body, 'params'), 'name')));
     const make = tool
       ? (...given: [Implementation, ServerOptions]) => serverThatKnows(tool, ...given)
       : undefined;
@@ -182,7 +188,7 @@ export class ModernClients implements Disposable {
 
   private learn(body: unknown): void {
     const plain = plainCallIn(body);
-    if (!plain || this.envelopes.has(plain.envelope)) return;
+    if (!plain || plain.envelope.length > MAX_ENVELOPE_LENGTH || this.envelopes.has(plain.envelope)) return;
     this.envelopes.add(plain.envelope);
     const [oldest] = this.envelopes;
     if (this.envelopes.size > MAX_ENVELOPES && oldest !== undefined) this.envelopes.delete(oldest);
