@@ -93,7 +93,7 @@ export function plainCallIn(body: unknown): PlainCall | undefined {
   if (typeof id !== 'string' && !Number.isSafeInteger(id)) return undefined;
   if (!hasOnly(params, PARAMS_KEYS)) return undefined;
   const {name, arguments: given, _meta: meta} = params;
-  if (typeof name !== 'string' || (given !== undefined && !isJsonObject(given))) return undefined;
+  if (typeof name !== 'string' || (given !== undefined && !isPlainObject(given))) return undefined;
   const parted = partedMeta(meta);
   return (
     parted && {
@@ -106,7 +106,7 @@ export function plainCallIn(body: unknown): PlainCall | undefined {
 
 function partedMeta(meta: unknown): Pick<PlainCall, 'meta' | 'logLevel' | 'envelope'> | undefined {
   if (meta === undefined) return {meta: undefined, logLevel: undefined, envelope: ''};
-  if (!isJsonObject(meta)) return undefined;
+  if (!isPlainObject(meta)) return undefined;
   const own: [string, unknown][] = [];
   const envelope: unknown[] = [];
   for (const entry of Object.entries(meta)) {
@@ -122,6 +122,11 @@ function partedMeta(meta: unknown): Pick<PlainCall, 'meta' | 'logLevel' | 'envel
     logLevel: meta[LOG_LEVEL_META_KEY] as LoggingLevel | undefined,
     envelope: envelope.length > 0 ? JSON.stringify(envelope) : '',
   };
+}
+
+/** The SDK lets no `__proto__` through. */
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return isJsonObject(value) && !Object.hasOwn(value, '__proto__');
 }
 
 function acceptsBoth(request: IncomingMessage): boolean {
