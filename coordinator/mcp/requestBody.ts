@@ -42,6 +42,8 @@ function readText(request: IncomingMessage, maxBytes: number): Promise<string | 
     });
     const cut = (): void => resolve(fault(400, 'the body was cut off'));
     request.once('error', cut).once('close', cut);
+    // Its client may have gone while its token was looked at: then nothing is emitted any more.
+    if (request.destroyed) cut();
   });
 }
 
