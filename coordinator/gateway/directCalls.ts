@@ -74,8 +74,8 @@ export class DirectCalls {
   receive(message: unknown): boolean {
     if (!isJsonObject(message) || message['jsonrpc'] !== '2.0') return false;
     if (message['method'] === 'notifications/progress') return this.progressed(message['params']);
-    const {id} = message;
-    if ('method' in message || typeof id !== 'number' || id < FIRST_ID) return false;
+    const id = numberIn(message['id']);
+    if ('method' in message || id < FIRST_ID) return false;
     const waiting = this.take(id);
     if (!waiting) return true;
     try {
@@ -103,9 +103,10 @@ export class DirectCalls {
   private progressed(params: unknown): boolean {
     if (!isJsonObject(params)) return false;
     const {progressToken, progress, total, message} = params;
-    if (typeof progressToken !== 'number' || progressToken < FIRST_ID) return false;
+    const id = numberIn(progressToken);
+    if (id < FIRST_ID) return false;
     if (typeof progress === 'number')
-      this.waiting.get(progressToken)?.onprogress?.({
+      this.waiting.get(id)?.onprogress?.({
         progress,
         ...(typeof total === 'number' && {total}),
         ...(typeof message === 'string' && {message}),
@@ -140,6 +141,12 @@ export class DirectCalls {
   private fail(id: number, error: unknown): void {
     this.take(id)?.reject(error);
   }
+}
+
+/** Also one that comes back as a text, as the SDK's client has it. -1: it is none. */
+function numberIn(id: unknown): number {
+  if (typeof id === 'number') return id;
+  return typeof id === 'string' && /^\d+$/.test(id) ? Number(id) : -1;
 }
 
 function asksOf(result: LegResult): LegResult {

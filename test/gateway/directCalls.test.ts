@@ -58,6 +58,24 @@ describe('direct calls', () => {
       assert.equal(direct.receive(odd), false);
   });
 
+  it('know their numbers as texts, and take no other text for one', async () => {
+    const {direct, sent} = calls();
+    const seen: Progress[] = [];
+    const asked = direct.call({name: 'x'}, {onprogress: progress => seen.push(progress)});
+    const id = String(sent[0]?.id);
+    const tell = (token: string) =>
+      direct.receive({
+        jsonrpc: '2.0',
+        method: 'notifications/progress',
+        params: {progressToken: token, progress: 1},
+      });
+    assert.deepEqual([tell(id), tell(`${id}x`), tell('')], [true, false, false]);
+    assert.equal(direct.receive({jsonrpc: '2.0', id: `${id}.5`, result: RESULT}), false);
+    assert.equal(direct.receive({jsonrpc: '2.0', id, result: RESULT}), true);
+    assert.deepEqual(await asked, RESULT);
+    assert.deepEqual(seen, [{progress: 1}]);
+  });
+
   it('hear of progress until they end', async () => {
     const {direct, sent, answer} = calls();
     const seen: Progress[] = [];
