@@ -149,12 +149,16 @@ function numberIn(id: unknown): number {
   return typeof id === 'string' && /^\d+$/.test(id) ? Number(id) : -1;
 }
 
-function asksOf(result: LegResult): LegResult {
-  const {inputRequests, requestState} = result;
+function asksOf({inputRequests, requestState, _meta}: LegResult): LegResult {
   const hasQuestions = isJsonObject(inputRequests) && Object.keys(inputRequests).length > 0;
   if (!hasQuestions && typeof requestState !== 'string')
     throw invalid('input_required carries neither inputRequests nor requestState');
-  return {...result, inputRequests: hasQuestions ? inputRequests : {}};
+  return {
+    resultType: 'input_required',
+    inputRequests: hasQuestions ? inputRequests : {},
+    ...(typeof requestState === 'string' && {requestState}),
+    ...(isJsonObject(_meta) && {_meta}),
+  };
 }
 
 function invalid(what: string): SdkError {

@@ -3,7 +3,7 @@
  * `MCPX_SEED` try more, and others.
  */
 import assert from 'node:assert/strict';
-import type {CallToolRequest} from '@modelcontextprotocol/server';
+import {type CallToolRequest, ProtocolError} from '@modelcontextprotocol/server';
 import fc from 'fast-check';
 import type {SurfaceCall} from '../../coordinator/mcp/surface.ts';
 import {
@@ -25,9 +25,14 @@ const REVISIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as co
 const MODERN = '2026-07-28';
 const PREFIX = 'io.modelcontextprotocol/';
 
-/** Its tool says what it was called with, and by whom. */
+/** One of its tools says what it was called with, and by whom; another refuses. */
 class TellingSurface extends TestSurface {
   override async callTool(params: CallToolRequest['params'], call: SurfaceCall) {
+    if (params.name === 'refuse') {
+      this.calls.push('refuse');
+      const {code, data} = Object(params.arguments) as {code?: number; data?: unknown};
+      throw new ProtocolError(code ?? 0, 'it is refused', data);
+    }
     if (params.name !== 'tell') return super.callTool(params, call);
     this.calls.push('tell');
     const {era, capabilities, logLevel, inputResponses, requestState, meta, request} = call;
@@ -120,6 +125,7 @@ const givenTo: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   tell: fc.oneof(fc.dictionary(fc.string({maxLength: 4}), oddValue), oddValue),
   count: fc.constant({text: 'x'}),
   log: fc.constant({text: 'x'}),
+  refuse: fc.record({code: fc.oneof(fc.integer(), fc.constantFrom(-32002, -32602, -32000)), data: oddValue}),
   broken: fc.constant({}),
   fail: fc.constant({}),
   ask: fc.constant({}),
