@@ -15,7 +15,7 @@ import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {builtProgram} from './builtProgram.ts';
-import {type CallFigures, type Load, measureCalls} from './hub/calls.ts';
+import {type CallFigures, type Load, measureCalls, measureTurns, type TurnFigures} from './hub/calls.ts';
 import {startHub} from './hub/hubWay.ts';
 import {type IdleFigures, measureIdle} from './hub/idle.ts';
 import type {Era} from './hub/mcpCaller.ts';
@@ -29,7 +29,7 @@ const LANES = 64;
 const MANY_TOOLS = 100;
 const SOCKET_REQUESTS = 20_000;
 const ERAS: readonly Era[] = ['legacy', 'modern'];
-const WAYS = ['direct', 'proxy', 'hub', 'hubOfMany'] as const;
+const WAYS = ['direct', 'proxy', 'hub'] as const;
 type WayName = (typeof WAYS)[number];
 
 /** Of what mcp-proxy adds to a call straight to the server. */
@@ -79,13 +79,16 @@ try {
 async function callRows(ground: Ground & {program: string}): Promise<Row[]> {
   const ways = new Map<WayName, Way>();
   const measured = new Map<string, CallFigures[]>();
+  const turns = {legacy: noTurns(), modern: noTurns()};
+  let hubOfMany: Way | undefined;
   try {
     ways.set('direct', await startDirect(ground, 1));
     ways.set('proxy', await startProxy(ground, 1));
-    ways.set('hub', await startHub(ground, 1));
-    ways.set('hubOfMany', await startHub(ground, MANY_TOOLS));
+    const hub = await startHub(ground, 1);
+    ways.set('hub', hub);
+    hubOfMany = await startHub(ground, MANY_TOOLS);
     for (let round = 0; round <= rounds; round++)
-      for (const era of ERAS)
+      for (const era of ERAS) {
         for (const [name, way] of ways) {
           const figures = await measureCalls(way, era, load);
           console.error(
@@ -94,21 +97,35 @@ async function callRows(ground: Ground & {program: string}): Promise<Row[]> {
           if (round === 0) continue;
           measured.set(`${era} ${name}`, [...(measured.get(`${era} ${name}`) ?? []), figures]);
         }
+        const [one, many] = await measureTurns([hub, hubOfMany], era, load);
+        if (round === 0 || !one || !many) continue;
+        turns[era].one.push(one);
+        turns[era].many.push(many);
+      }
   } finally {
-    for (const way of ways.values()) await way.stop();
+    for (const way of [...ways.values(), hubOfMany]) await way?.stop();
   }
-  return ERAS.flatMap(era => rowsOfEra(era, name => measured.get(`${era} ${name}`) ?? []));
+  return ERAS.flatMap(era => rowsOfEra(era, name => measured.get(`${era} ${name}`) ?? [], turns[era]));
 }
 
-function rowsOfEra(era: Era, of: (name: WayName) => readonly CallFigures[]): Row[] {
+interface Turns {
+  readonly one: TurnFigures[];
+  readonly many: TurnFigures[];
+}
+
+function noTurns(): Turns {
+  return {one: [], many: []};
+}
+
+function rowsOfEra(era: Era, of: (name: WayName) => readonly CallFigures[], turns: Turns): Row[] {
   const all = (name: WayName, value: (figures: CallFigures) => number): number[] => of(name).map(value);
   /** Round by round, since the machine changes from one to the next. */
   const added = (name: WayName, value: (figures: CallFigures) => number): number[] => {
     const direct = all('direct', value);
     return all(name, value).map((figure, round) => figure - (direct[round] ?? Number.NaN));
   };
-  const p50 = ({p50Ms}: CallFigures): number => p50Ms;
-  const cpu = ({cpuUs}: CallFigures): number => cpuUs;
+  const p50 = ({p50Ms}: TurnFigures): number => p50Ms;
+  const cpu = ({cpuUs}: TurnFigures): number => cpuUs;
   const rate = ({callsPerSecond}: CallFigures): number => callsPerSecond;
   const named = (what: string): string => `${era}: ${what}`;
   return [
@@ -129,10 +146,10 @@ function rowsOfEra(era: Era, of: (name: WayName) => readonly CallFigures[]): Row
       all('proxy', rate),
       undefined,
     ),
-    rowOf(named(`p50, ${MANY_TOOLS} tools and one`), 'ms', all('hubOfMany', p50), all('hub', p50), {
+    rowOf(named(`p50, ${MANY_TOOLS} tools and one`), 'ms', turns.many.map(p50), turns.one.map(p50), {
       atMost: MOST_OF_MANY,
     }),
-    rowOf(named(`CPU a call, ${MANY_TOOLS} tools and one`), 'us', all('hubOfMany', cpu), all('hub', cpu), {
+    rowOf(named(`CPU a call, ${MANY_TOOLS} tools and one`), 'us', turns.many.map(cpu), turns.one.map(cpu), {
       atMost: MOST_OF_MANY,
     }),
   ];
