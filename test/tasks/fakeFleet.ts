@@ -72,6 +72,8 @@ export class FakeAgent {
   knowsMerges = true;
   /** Whether it still has worktrees that it was told to keep. */
   hasWorktrees = true;
+  /** So many of the next releases are lost on the way. */
+  losesReleases = 0;
   /** Times that it was told to stop everything. */
   stops = 0;
   private lease: string | undefined;
@@ -232,6 +234,10 @@ export class FakeAgent {
         this.cancelled.push((params as {attemptId: string}).attemptId);
         return {known: true};
       case 'mcpx.attempt.release':
+        if (this.losesReleases > 0) {
+          this.losesReleases -= 1;
+          throw new ProtocolError('agentDisconnected', 'the connection closed');
+        }
         this.released.push(params);
         return {kept: (params as {keep: boolean}).keep && this.hasWorktrees};
       case 'mcpx.agent.stopAll':

@@ -6,6 +6,7 @@ import {AttemptRecord, type ReleaseRecord} from '../../protocol/model/attempt.ts
 import {tenantKeys} from '../../protocol/model/keys.ts';
 import {RECORD_VERSION} from '../../protocol/model/record.ts';
 import type {SessionRecord} from '../../protocol/model/session.ts';
+import {delay} from '../../runtime/clock.ts';
 import {putRecord, storedRecord} from '../../store/records.ts';
 import type {Op} from '../../store/store.ts';
 import {type AgentNode, isOnline} from '../fleet/fleet.ts';
@@ -57,16 +58,28 @@ export class Releases {
   agentChanged(agent: AgentNode): void {
     if (!this.due.has(`${agent.tenant}/${agent.id}`) || this.telling.has(agent)) return;
     if (agent.record && !isOnline(agent)) return;
-    this.telling.add(agent);
-    this.tell(agent)
-      .catch((error: unknown) => {
-        if (!this.term.signal.aborted)
-          this.term.logger.warn('worktrees are not released yet', {agent: agent.id, error});
-      })
-      .finally(() => this.telling.delete(agent));
+    this.tell(agent).catch((error: unknown) => {
+      if (!this.term.signal.aborted)
+        this.term.logger.warn('worktrees are not released yet', {agent: agent.id, error});
+    });
   }
 
   private async tell(agent: AgentNode): Promise<void> {
+    const {clock, settings, signal} = this.term;
+    this.telling.add(agent);
+    try {
+      while (!(await this.tellAll(agent))) {
+        // It is told when it comes back.
+        if (agent.record && !isOnline(agent)) return;
+        await delay(clock, settings.resendMs, signal);
+      }
+    } finally {
+      this.telling.delete(agent);
+    }
+  }
+
+  /** False where something is to be told again. */
+  private async tellAll(agent: AgentNode): Promise<boolean> {
     const {store, committer} = this.term;
     const {tenant, id} = agent;
     const prefix = tenantKeys(tenant).agentReleases(id);
@@ -74,11 +87,12 @@ export class Releases {
       const {kvs} = await store.range(prefix, {limit: STEP});
       if (kvs.length === 0) break;
       for (const {key} of kvs) {
-        if (agent.record && !(await this.release(id, key.slice(prefix.length)))) return;
+        if (agent.record && !(await this.release(id, key.slice(prefix.length)))) return false;
         await committer.run([], [{kind: 'delete', key}]);
       }
     }
     this.due.delete(`${tenant}/${id}`);
+    return true;
   }
 
   /** False when it is to be told again. */

@@ -65,6 +65,15 @@ describe('Kept worktrees', () => {
     assert.deepEqual(released(agent), ['s-1.bad.1 gone', 's-1.good.1 gone']);
   });
 
+  it('go although the way to an agent that stays broke while it was told', async () => {
+    const agent = await ended(true, {resendMs: 10});
+    agent.released.length = 0;
+    agent.losesReleases = 2;
+    await release();
+    await harness.until(noted, count => count === 0);
+    assert.deepEqual(released(agent), ['s-1.bad.1 gone', 's-1.good.1 gone']);
+  });
+
   it('go when their session is deleted', async () => {
     const agent = await ended(true, {keepSessions: 0, retentionMs: 50});
     await harness.fleet.until(() => agent.released.length === 4);
