@@ -176,9 +176,12 @@ export class ModernClients implements Disposable {
     const make = tool
       ? (...given: [Implementation, ServerOptions]) => serverThatKnows(tool, ...given)
       : undefined;
+    // Of what was begun it is known.
+    let isLearnt = begun !== undefined;
     const whoAsks = (): SurfaceCaller => {
-      // It asks for that once it has checked the envelope.
-      this.learn(body);
+      // It asks for that, more than once, when it has checked the envelope.
+      if (!isLearnt) this.learn(body);
+      isLearnt = true;
       return caller;
     };
     const server = new SurfaceServer(this.options, whoAsks, caller.capabilities, make);
