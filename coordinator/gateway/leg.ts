@@ -98,7 +98,7 @@ export class Leg {
   constructor(private readonly options: LegOptions) {
     const {client} = options;
     this.lastUse = options.clock.now();
-    this.era = client.getProtocolEra() === 'modern' ? 'modern' : 'legacy';
+    this.era = eraOf(client);
     this.capabilities = client.getServerCapabilities() ?? {};
     this.instructions = client.getInstructions();
     this.serverName = client.getServerVersion()?.name;
@@ -328,6 +328,11 @@ export class Leg {
     if (exclusive || this.calls.length === 1) return this.calls.at(-1);
     return undefined;
   }
+}
+
+/** Of a client that has connected. */
+export function eraOf(client: Client): Era {
+  return client.getProtocolEra() === 'modern' ? 'modern' : 'legacy';
 }
 
 /** Whether the request surely did not reach the server, or only a session that it no longer knows. */

@@ -17,7 +17,7 @@ import {atMost, type Clock} from '../runtime/clock.ts';
 import {CoordinatorError, describeError, isCoordinatorError} from '../runtime/errors.ts';
 import {VERSION} from '../version.ts';
 import {DirectCalls} from './directCalls.ts';
-import {Leg} from './leg.ts';
+import {eraOf, Leg} from './leg.ts';
 import {type EndpointAuthorization, withoutSecretsOf} from './oauth/authorization.ts';
 import {ProcessTransport} from './processTransport.ts';
 import type {ProcessLauncher} from './serverProcess.ts';
@@ -94,7 +94,7 @@ async function connect(options: OpenLegOptions, prior: PriorDiscovery | undefine
       end,
       pid: () => wire.process?.pid ?? undefined,
       ending: () => wire.process?.ending,
-      keepsState: client.getProtocolEra() !== 'modern' && wire.keepsState(),
+      keepsState: eraOf(client) === 'legacy' && wire.keepsState(),
       clock,
     });
   } catch (cause) {
@@ -113,9 +113,8 @@ async function connect(options: OpenLegOptions, prior: PriorDiscovery | undefine
 }
 
 function directCalls(wire: ProcessTransport, client: Client, capabilities: ClientCapabilities): DirectCalls {
-  const era = client.getProtocolEra() === 'modern' ? 'modern' : 'legacy';
   const direct = new DirectCalls(message => wire.send(message), {
-    era,
+    era: eraOf(client),
     envelope: {
       [PROTOCOL_VERSION_META_KEY]: client.getNegotiatedProtocolVersion(),
       [CLIENT_INFO_META_KEY]: IMPLEMENTATION,
