@@ -244,12 +244,3 @@ function parsed<T>(format: LogFormat<T>, line: string): ReturnType<LogFormat<T>[
     return undefined;
   }
 }
-
-/** `undefined`, which schemas refuse, for what is not JSON. */
-export function parseLine(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
-}

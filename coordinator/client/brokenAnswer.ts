@@ -3,6 +3,7 @@
  * told so at once: a client of MCP takes a stream that ends for a pause, and waits on. Pure.
  */
 import * as z from 'zod';
+import {parseJson} from '../runtime/json.ts';
 
 const Request = z.looseObject({id: z.union([z.string(), z.number()]), method: z.string()});
 const Answer = z.looseObject({id: z.union([z.string(), z.number()])});
@@ -56,14 +57,5 @@ export class BrokenAnswer {
     if (answer.success && answer.data.id === this.id) return '';
     const error = {jsonrpc: '2.0', id: this.id, error: {code: LOST_CODE, message: LOST}};
     return `event: message\ndata: ${JSON.stringify(error)}\n\n`;
-  }
-}
-
-/** Undefined for what is no JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

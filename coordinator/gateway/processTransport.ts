@@ -8,6 +8,7 @@ import {
 } from '@modelcontextprotocol/client';
 import {atMost, type Clock} from '../runtime/clock.ts';
 import {CoordinatorError} from '../runtime/errors.ts';
+import {parseJson} from '../runtime/json.ts';
 import {LineSplitter} from './lineSplitter.ts';
 import type {LaunchRequest, ProcessLauncher, ServerProcess} from './serverProcess.ts';
 
@@ -137,7 +138,7 @@ export class ProcessTransport implements Transport {
       void this.close();
       return;
     }
-    for (const line of lines) if (!this.intercept?.(parsed(line))) this.read(line);
+    for (const line of lines) if (!this.intercept?.(parseJson(line.toString()))) this.read(line);
   }
 
   private read(line: Buffer): void {
@@ -151,14 +152,6 @@ export class ProcessTransport implements Transport {
         this.onerror?.(error instanceof Error ? error : new Error(String(error)));
       }
     }
-  }
-}
-
-function parsed(line: Buffer): unknown {
-  try {
-    return JSON.parse(line.toString());
-  } catch {
-    return undefined;
   }
 }
 

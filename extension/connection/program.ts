@@ -14,6 +14,7 @@ import {
   describeError,
   systemErrorCode,
 } from '../../coordinator/runtime/errors.ts';
+import {parseJson} from '../../coordinator/runtime/json.ts';
 import {copyProgram, pruneCopies} from './programCopy.ts';
 
 export interface ProgramOptions {
@@ -164,14 +165,6 @@ function readLines(stream: NodeJS.ReadableStream, take: (line: string) => void):
   stream.on('end', () => {
     if (rest !== '') take(rest);
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 const Code = z.enum(COORDINATOR_ERROR_CODES).catch('internal');

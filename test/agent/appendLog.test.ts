@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import {readFileSync, statSync, truncateSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
-import {AppendLog, type LogFormat, parseLine} from '../../coordinator/agent/appendLog.ts';
+import {AppendLog, type LogFormat} from '../../coordinator/agent/appendLog.ts';
 import {type LogFiles, realLogFiles} from '../../coordinator/agent/logFiles.ts';
 import {silentLogger} from '../../coordinator/observability/logger.ts';
 import {systemErrorCode} from '../../coordinator/runtime/errors.ts';
+import {parseJson} from '../../coordinator/runtime/json.ts';
 import {type Random, seededRandom} from '../../coordinator/runtime/random.ts';
 import {temporaryFolder} from './supervisor/support.ts';
 
@@ -19,7 +20,7 @@ const FORMAT: LogFormat<Note> = {
   entryLine: note => JSON.stringify({v: 1, note}),
   doneLine: ({name}) => JSON.stringify({v: 1, done: name}),
   parse(line) {
-    const parsed = parseLine(line) as {note?: Note; done?: string} | undefined;
+    const parsed = parseJson(line) as {note?: Note; done?: string} | undefined;
     if (parsed?.note) return {entry: parsed.note};
     return parsed?.done === undefined ? undefined : {done: parsed.done};
   },

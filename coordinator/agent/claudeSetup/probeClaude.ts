@@ -4,6 +4,7 @@ import {existsSync} from 'node:fs';
 import path from 'node:path';
 import * as z from 'zod';
 import {describeError} from '../../runtime/errors.ts';
+import {parseJson} from '../../runtime/json.ts';
 import type {Environment} from './attemptEnvironment.ts';
 import {environmentLogin} from './authentication.ts';
 import {bundledExecutable, type FoundClaude, findClaude} from './findClaude.ts';
@@ -146,13 +147,4 @@ function isOlder(version: string, than: string): boolean {
     if (own !== part) return own < part;
   }
   return false;
-}
-
-/** `undefined` for what is not JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

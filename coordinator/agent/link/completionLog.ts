@@ -8,7 +8,8 @@ import * as z from 'zod';
 import type {Logger} from '../../observability/logger.ts';
 import {TaskComplete} from '../../protocol/commands/attempt.ts';
 import {AttemptId} from '../../protocol/ids.ts';
-import {AppendLog, type LogFormat, parseLine} from '../appendLog.ts';
+import {parseJson} from '../../runtime/json.ts';
+import {AppendLog, type LogFormat} from '../appendLog.ts';
 import type {LogFiles} from '../logFiles.ts';
 
 const Line = z.union([
@@ -21,7 +22,7 @@ const FORMAT: LogFormat<TaskComplete> = {
   entryLine: completion => JSON.stringify({v: 1, completion}),
   doneLine: ({attemptId}) => JSON.stringify({v: 1, done: attemptId}),
   parse(line) {
-    const {data} = Line.safeParse(parseLine(line));
+    const {data} = Line.safeParse(parseJson(line));
     return data && ('done' in data ? {done: data.done} : {entry: data.completion});
   },
 };

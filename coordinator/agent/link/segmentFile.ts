@@ -4,6 +4,7 @@ import * as z from 'zod';
 import {AttemptId, Fence} from '../../protocol/ids.ts';
 import {TranscriptEvent} from '../../protocol/transcript.ts';
 import {CoordinatorError} from '../../runtime/errors.ts';
+import {parseJson} from '../../runtime/json.ts';
 
 const SegmentHeader = z.object({
   v: z.literal(1),
@@ -41,22 +42,13 @@ export async function writeSegment(file: string, position: number, text: string)
 /** A torn last line is left out. Throws `corrupt` when the header is not one. */
 export async function readSegment(file: string): Promise<Segment> {
   const [first = '', ...rest] = (await readFile(file, 'utf8')).split('\n');
-  const header = SegmentHeader.safeParse(parseLine(first));
+  const header = SegmentHeader.safeParse(parseJson(first));
   if (!header.success) throw new CoordinatorError('corrupt', `${file} is no transcript segment`);
   const events: TranscriptEvent[] = [];
   for (const line of rest) {
-    const event = TranscriptEvent.safeParse(parseLine(line));
+    const event = TranscriptEvent.safeParse(parseJson(line));
     if (!event.success) break;
     events.push(event.data);
   }
   return {header: header.data, events};
-}
-
-/** `undefined`, which every schema refuses, for what is not JSON. */
-function parseLine(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }

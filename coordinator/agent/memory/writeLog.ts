@@ -9,7 +9,8 @@ import type {Logger} from '../../observability/logger.ts';
 import {OfflineWrite} from '../../protocol/commands/memory.ts';
 import {Identifier, SessionId} from '../../protocol/ids.ts';
 import {CoordinatorError, systemErrorCode} from '../../runtime/errors.ts';
-import {AppendLog, type LogFormat, parseLine} from '../appendLog.ts';
+import {parseJson} from '../../runtime/json.ts';
+import {AppendLog, type LogFormat} from '../appendLog.ts';
 import type {LogFiles} from '../logFiles.ts';
 
 const WriteName = z.object({incarnation: Identifier, sequence: z.number().int().positive()});
@@ -32,7 +33,7 @@ const FORMAT: LogFormat<LoggedWrite> = {
     return JSON.stringify({v: 1, done: {incarnation, sequence}});
   },
   parse(line) {
-    const {data} = Line.safeParse(parseLine(line));
+    const {data} = Line.safeParse(parseJson(line));
     if (!data) return undefined;
     if ('done' in data) return {done: nameOf(data.done)};
     return {entry: {sessionId: data.sessionId, write: data.write}};

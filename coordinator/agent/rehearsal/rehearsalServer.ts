@@ -4,7 +4,7 @@ import * as z from 'zod';
 import type {Logger} from '../../observability/logger.ts';
 import {type Clock, delay} from '../../runtime/clock.ts';
 import {describeError} from '../../runtime/errors.ts';
-import type {JsonValue} from '../../runtime/json.ts';
+import {type JsonValue, parseJson} from '../../runtime/json.ts';
 import {listenOnLoopback} from '../../runtime/listen.ts';
 import {type Answer, answerOf} from './answer.ts';
 import type {AttemptMarker} from './attemptMarker.ts';
@@ -235,15 +235,6 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-/** `undefined` for what is not JSON; the schema refuses it then. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function headerOf(request: IncomingMessage, name: string): string | undefined {

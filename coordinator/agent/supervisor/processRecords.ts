@@ -7,6 +7,7 @@ import {mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync}
 import path from 'node:path';
 import * as z from 'zod';
 import type {Logger} from '../../observability/logger.ts';
+import {parseJson} from '../../runtime/json.ts';
 import type {ProcessIdentity} from './processTable.ts';
 
 export const ProcessRecord = z.object({
@@ -60,14 +61,5 @@ export class ProcessRecords {
   /** A pid alone may come again while the record of its first owner is still needed. */
   private fileOf({pid, startedAt}: ProcessIdentity): string {
     return path.join(this.folder, `${pid}-${encodeURIComponent(startedAt)}.json`);
-  }
-}
-
-/** `undefined` for what is not JSON; the schema refuses it then. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -15,7 +15,7 @@ import {Plan, type TaskSpecification} from '../../protocol/plan/plan.ts';
 import {RESERVED_SECRET} from '../../protocol/plan/schema.ts';
 import {expandPlan, partTaskId} from '../../protocol/plan/split.ts';
 import {isCoordinatorError} from '../../runtime/errors.ts';
-import {canonicalJson} from '../../runtime/json.ts';
+import {canonicalJson, parseJson} from '../../runtime/json.ts';
 import type {Principal} from '../../security/principal.ts';
 import {absent, putRecord, readRecord} from '../../store/records.ts';
 import type {Op} from '../../store/store.ts';
@@ -254,14 +254,6 @@ function checkGates(gates: readonly QualityGateConfig[], field: string): void {
   for (const {name} of gates) {
     if (names.has(name)) throw new ProtocolError('invalidParams', `two gates are called "${name}"`, {field});
     names.add(name);
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 
