@@ -24,7 +24,7 @@ import {deferred} from '../runtime/deferred.ts';
 import type {Disposable} from '../runtime/disposable.ts';
 import {Emitter} from '../runtime/emitter.ts';
 import {describeError, systemErrorCode} from '../runtime/errors.ts';
-import type {DirectCalls} from './directCalls.ts';
+import type {PipedCalls} from './pipedCalls.ts';
 
 /** A call of a client that is under way here. */
 export interface AttendedCall {
@@ -36,7 +36,7 @@ export interface AttendedCall {
 export interface LegOptions {
   readonly client: Client;
   /** Where it has a way for calls of tools that costs less. */
-  readonly direct: DirectCalls | undefined;
+  readonly piped: PipedCalls | undefined;
   /** One client's own: whatever it says is for that client. Undefined: if the server keeps state. */
   readonly exclusive: boolean | undefined;
   readonly logger: Logger;
@@ -107,7 +107,7 @@ export class Leg {
       this.ask(request.method, {...request.params}, ctx.mcpReq.signal);
     client.onclose = () => {
       this.ended(options.ending() ?? 'the connection was closed', true);
-      options.direct?.close();
+      options.piped?.close();
     };
     client.onerror = error =>
       options.logger.debug('trouble with an MCP server', {error: options.hide(describeError(error))});
@@ -192,8 +192,8 @@ export class Leg {
 
   /** Rejects with the server's own `ProtocolError`, or the SDK's `SdkError`. */
   request(method: string, params: Record<string, unknown>, options: RequestOptions = {}): Promise<LegResult> {
-    const {client, direct} = this.options;
-    if (direct && method === 'tools/call') return direct.call(params, options);
+    const {client, piped} = this.options;
+    if (piped && method === 'tools/call') return piped.call(params, options);
     return client.request({method, params}, Passed, {
       timeout: NO_TIMEOUT_MS,
       allowInputRequired: this.era === 'modern',

@@ -16,9 +16,9 @@ import {aborted} from '../runtime/abort.ts';
 import {atMost, type Clock} from '../runtime/clock.ts';
 import {CoordinatorError, describeError, isCoordinatorError} from '../runtime/errors.ts';
 import {VERSION} from '../version.ts';
-import {DirectCalls} from './directCalls.ts';
 import {eraOf, Leg} from './leg.ts';
 import {type EndpointAuthorization, withoutSecretsOf} from './oauth/authorization.ts';
+import {PipedCalls} from './pipedCalls.ts';
 import {ProcessTransport} from './processTransport.ts';
 import type {ProcessLauncher} from './serverProcess.ts';
 
@@ -87,7 +87,7 @@ async function connect(options: OpenLegOptions, prior: PriorDiscovery | undefine
     ]);
     return new Leg({
       client,
-      direct: wire.process && directCalls(wire.process, client, capabilities),
+      piped: wire.process && pipedCalls(wire.process, client, capabilities),
       exclusive: options.exclusive,
       logger,
       hide: text => withoutSecretsOf(options.authorization, text),
@@ -112,8 +112,8 @@ async function connect(options: OpenLegOptions, prior: PriorDiscovery | undefine
   }
 }
 
-function directCalls(wire: ProcessTransport, client: Client, capabilities: ClientCapabilities): DirectCalls {
-  const direct = new DirectCalls(message => wire.send(message), {
+function pipedCalls(wire: ProcessTransport, client: Client, capabilities: ClientCapabilities): PipedCalls {
+  const piped = new PipedCalls(message => wire.send(message), {
     era: eraOf(client),
     envelope: {
       [PROTOCOL_VERSION_META_KEY]: client.getNegotiatedProtocolVersion(),
@@ -121,8 +121,8 @@ function directCalls(wire: ProcessTransport, client: Client, capabilities: Clien
       [CLIENT_CAPABILITIES_META_KEY]: capabilities,
     },
   });
-  wire.intercept = message => direct.receive(message);
-  return direct;
+  wire.intercept = message => piped.receive(message);
+  return piped;
 }
 
 interface Wire {

@@ -13,13 +13,13 @@ import type {Era} from '../mcp/surface.ts';
 import {isJsonObject} from '../runtime/json.ts';
 import type {LegResult} from './leg.ts';
 
-export interface DirectCallOptions {
+export interface PipedCallOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onprogress?: ((progress: Progress) => void) | undefined;
 }
 
 /** What each request says in the newer protocol; of the older one nothing. */
-export interface DirectCallsProtocol {
+export interface PipedCallsProtocol {
   readonly era: Era;
   readonly envelope: Readonly<Record<string, unknown>>;
 }
@@ -27,7 +27,7 @@ export interface DirectCallsProtocol {
 interface Waiting {
   readonly resolve: (result: LegResult) => void;
   readonly reject: (error: unknown) => void;
-  readonly onprogress: DirectCallOptions['onprogress'];
+  readonly onprogress: PipedCallOptions['onprogress'];
   readonly forget: () => void;
 }
 
@@ -37,18 +37,18 @@ const METHOD = 'tools/call';
 const FIRST_ID = 2 ** 30;
 const LAST_ID = 2 ** 31 - 1;
 
-export class DirectCalls {
+export class PipedCalls {
   private readonly waiting = new Map<number, Waiting>();
   private next = FIRST_ID;
   private isClosed = false;
 
   constructor(
     private readonly send: (message: JSONRPCMessage) => Promise<void>,
-    private readonly protocol: DirectCallsProtocol,
+    private readonly protocol: PipedCallsProtocol,
   ) {}
 
   /** Rejects with the server's `ProtocolError`, or an `SdkError`, as the SDK's client does. */
-  call(params: Record<string, unknown>, {signal, onprogress}: DirectCallOptions): Promise<LegResult> {
+  call(params: Record<string, unknown>, {signal, onprogress}: PipedCallOptions): Promise<LegResult> {
     return new Promise((resolve, reject) => {
       if (this.isClosed) throw new SdkError(SdkErrorCode.NotConnected, 'Not connected');
       if (signal?.aborted) throw endedBy(signal.reason);

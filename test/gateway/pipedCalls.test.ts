@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import {type JSONRPCMessage, type Progress, ProtocolError, SdkError} from '@modelcontextprotocol/client';
 import fc from 'fast-check';
-import {DirectCalls} from '../../coordinator/gateway/directCalls.ts';
 import {LineSplitter} from '../../coordinator/gateway/lineSplitter.ts';
+import {PipedCalls} from '../../coordinator/gateway/pipedCalls.ts';
 
 type Sent = JSONRPCMessage & {id: number; method: string; params: Record<string, unknown>};
 
@@ -12,7 +12,7 @@ const RESULT = {content: [{type: 'text', text: 'x'}]};
 
 function calls(era: 'legacy' | 'modern' = 'legacy', send?: () => Promise<void>) {
   const sent: Sent[] = [];
-  const direct = new DirectCalls(
+  const direct = new PipedCalls(
     async message => {
       sent.push(message as Sent);
       await send?.();
@@ -24,7 +24,7 @@ function calls(era: 'legacy' | 'modern' = 'legacy', send?: () => Promise<void>) 
   return {direct, sent, answer};
 }
 
-describe('direct calls', () => {
+describe('calls over pipes', () => {
   it('get their own answers, in whatever order these come', async () => {
     const {direct, sent, answer} = calls();
     const names = ['one', 'two', 'three'];

@@ -9,7 +9,7 @@ import {
 } from '@modelcontextprotocol/client';
 import fc from 'fast-check';
 import * as z from 'zod';
-import {DirectCalls} from '../../coordinator/gateway/directCalls.ts';
+import {PipedCalls} from '../../coordinator/gateway/pipedCalls.ts';
 import type {Era} from '../../coordinator/mcp/surface.ts';
 
 const RUNS = Number(process.env['MCPX_RUNS'] ?? 200);
@@ -110,7 +110,7 @@ describe('what servers answer to direct calls', () => {
       };
       await client.connect(wire, era === 'modern' ? {prior: {kind: 'modern', discover}} : {});
       let id: unknown;
-      const direct = new DirectCalls(
+      const direct = new PipedCalls(
         async message => {
           if ('id' in message) id = message.id;
         },
